@@ -1,0 +1,114 @@
+/**
+ * Reverse-mode differentiation: extends the graph by the gradients of one scalar. The walk counts, accumulates and
+ * undoes broadcasting; it knows no operator by name, and it iterates, since graphs are thousands of nodes deep.
+ */
+import { LonghandError } from "../base/errors.ts";
+import { broadcastAxes, sameShape, showShape, sizeOf } from "../base/shape.ts";
+import { showType } from "./operator.ts";
+import { operators } from "./ops/index.ts";
+import { type Node, type OperatorNode, sources, type Tensor } from "./tensor.ts";
+
+/**
+ * d(sum of y * cotangent) / d(each of `wrt`), one tensor of each one's shape. `y` may have any shape when a
+ * cotangent is given, and must have one element otherwise. A tensor of `wrt` is treated as a leaf: what it was computed
+ * from gets no gradient through it. Throws when a path leads through an operator without gradient.
+ */
+export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor): Tensor[] {
+  if (cotangent === undefined && y.size !== 1) {
+    throw new LonghandError("graph", `gradients: expected a scalar or a cotangent, got ${showType(y)}`);
+  }
+  if (cotangent && !sameShape(cotangent.shape, y.shape)) {
+    throw new LonghandError(
+      "graph",
+      `gradients: the cotangent is ${showShape(cotangent.shape)}, expected ${showShape(y.shape)}`,
+    );
+  }
+  const leaves = new Set(wrt);
+  const order = topologicalOrder([y], leaves);
+  const relevant = leadsTo(order, leaves);
+  const sums = new Map<Tensor, Tensor>();
+  const accumulate = (target: Tensor, gradient: Tensor) => {
+    const own = unbroadcast(gradient, target);
+    const sum = sums.get(target);
+    sums.set(target, sum === undefined ? own : sum.add(own));
+  };
+  accumulate(y, cotangent ?? y.constant(1).expand(y.shape));
+
+  for (let i = order.length - 1; i >= 0; i--) {
+    const node = order[i];
+    if (node.kind !== "operator" || !relevant.has(node)) continue;
+    const arriving = node.outputs.map((output) => (leaves.has(output) ? undefined : sums.get(output)));
+    if (arriving.every((g) => g === undefined)) continue;
+    const filled = node.outputs.map((output, k) => arriving[k] ?? output.zeros(output.shape));
+    const inputs = dependencies(node);
+    const flowing = backward(node, filled);
+    for (const [k, target] of inputs.entries()) {
+      const gradient = flowing[k];
+      if (gradient !== undefined && (leaves.has(target) || relevant.has(target.node))) accumulate(target, gradient);
+    }
+    for (const output of node.outputs) if (!leaves.has(output)) sums.delete(output); // frees the walk's own memory
+  }
+  return wrt.map((tensor) => sums.get(tensor) ?? tensor.zeros(tensor.shape));
+}
+
+function backward(node: OperatorNode, gradientsOfOutputs: readonly Tensor[]): readonly (Tensor | undefined)[] {
+  if (node.customGradient) return node.customGradient.rule(gradientsOfOutputs[0]);
+  const rule = operators[node.name].gradient;
+  if (typeof rule !== "function") {
+    const shown = node.inputs.map(showType).join(", ");
+    throw new LonghandError("graph", `${node.name}(${shown}) has no gradient: ${rule.none}`);
+  }
+  return rule({
+    inputs: node.inputs,
+    outputs: node.outputs,
+    attributes: node.attributes,
+    gradients: gradientsOfOutputs,
+  });
+}
+
+/** What a node's gradient flows to: the told inputs of a custom gradient, else the operator's own. */
+function dependencies(node: Node): readonly Tensor[] {
+  return node.kind === "operator" && node.customGradient ? node.customGradient.inputs : sources(node);
+}
+
+/** Sums a gradient over the axes along which its tensor was repeated. */
+function unbroadcast(gradient: Tensor, target: Tensor): Tensor {
+  if (sameShape(gradient.shape, target.shape)) return gradient;
+  if (sizeOf(gradient.shape) === sizeOf(target.shape)) return gradient.reshape(target.shape);
+  return gradient.sum(broadcastAxes(target.shape, gradient.shape)).reshape(target.shape);
+}
+
+/** Nodes that `outputs` depend on through gradients, sources first; nothing below a leaf is visited. */
+function topologicalOrder(outputs: readonly Tensor[], leaves: ReadonlySet<Tensor>): Node[] {
+  const order: Node[] = [];
+  const done = new Set<Node>();
+  const stack: { node: Node; next: number }[] = [];
+  const enter = (tensor: Tensor) => {
+    if (!done.has(tensor.node) && !leaves.has(tensor)) {
+      done.add(tensor.node);
+      stack.push({ node: tensor.node, next: 0 });
+    }
+  };
+  for (const output of outputs) {
+    enter(output);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1];
+      const inputs = dependencies(top.node);
+      if (top.next < inputs.length) enter(inputs[top.next++]);
+      else {
+        order.push(top.node);
+        stack.pop();
+      }
+    }
+  }
+  return order;
+}
+
+/** The nodes of `order` from which a leaf can be reached. */
+function leadsTo(order: readonly Node[], leaves: ReadonlySet<Tensor>): Set<Node> {
+  const relevant = new Set<Node>();
+  for (const node of order) {
+    if (dependencies(node).some((t) => leaves.has(t) || relevant.has(t.node))) relevant.add(node);
+  }
+  return relevant;
+}
