@@ -1,0 +1,120 @@
+/**
+ * Writes a program as a standard ONNX model. Every operator keeps its name; small constants become initialisers, large
+ * ones graph inputs that the compiled function feeds itself, so that a model stays kilobytes whatever its context.
+ */
+import type { DType, HostArray } from "../base/dtype.ts";
+import { bytesPerElement } from "../base/dtype.ts";
+import type { OnnxOperand } from "../graph/operator.ts";
+import { operators } from "../graph/ops/index.ts";
+import { type Program, verify } from "../graph/program.ts";
+import type { OperatorNode, Tensor } from "../graph/tensor.ts";
+import { type AttributeProto, encodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from "./schema.ts";
+
+const OPSET = 20n;
+const IR_VERSION = 9n;
+/** TensorProto.DataType */
+const DATA_TYPE: Record<DType, number> = { float32: 1, int32: 6, bool: 9 };
+const INT64 = 7;
+/** AttributeProto.AttributeType */
+const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 };
+const LARGEST_INITIALISER_BYTES = 16384;
+
+export interface OnnxModel {
+  readonly bytes: Uint8Array;
+  /** Large constants, to be fed under these names at every run. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+/** The ONNX model of a program. Inputs and outputs keep the program's names. */
+export function toOnnx(program: Program): OnnxModel {
+  verify(program);
+  const names = new Map<Tensor, string>();
+  const nodes: NodeProto[] = [];
+  const initializers = new Map<string, TensorProto>();
+  const inputs: ValueInfoProto[] = [];
+  const constants = new Map<string, Tensor>();
+
+  for (const [i, node] of program.nodes.entries()) {
+    if (node.kind === "input") {
+      names.set(node.outputs[0], node.name);
+      inputs.push(valueInfo(node.name, node.outputs[0]));
+    } else if (node.kind === "constant") {
+      const [tensor] = node.outputs;
+      const name = `constant_${i}`;
+      names.set(tensor, name);
+      if (tensor.size * bytesPerElement[tensor.dtype] <= LARGEST_INITIALISER_BYTES) {
+        initializers.set(name, initializer(name, tensor.shape, DATA_TYPE[tensor.dtype], bytesOf(node.data)));
+      } else {
+        constants.set(name, tensor);
+        inputs.push(valueInfo(name, tensor));
+      }
+    } else {
+      for (const [k, output] of node.outputs.entries()) {
+        names.set(output, node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`);
+      }
+      nodes.push(nodeProto(node, i, names, initializers));
+    }
+  }
+  const outputs: ValueInfoProto[] = [];
+  for (const [name, tensor] of program.outputs) {
+    // An output may be an input, a constant or the same tensor as another output: Identity gives each its own name.
+    nodes.push({ name, op_type: "Identity", input: [names.get(tensor) as string], output: [name], attribute: [] });
+    outputs.push(valueInfo(name, tensor));
+  }
+  const bytes = encodeModel({
+    ir_version: IR_VERSION,
+    producer_name: "longhand",
+    opset_import: [{ domain: "", version: OPSET }],
+    graph: { name: program.name, node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
+  });
+  return { bytes, constants };
+}
+
+function nodeProto(
+  node: OperatorNode,
+  index: number,
+  names: ReadonlyMap<Tensor, string>,
+  initializers: Map<string, TensorProto>,
+): NodeProto {
+  const form = operators[node.name].onnx?.(node.attributes, node.inputs) ?? {};
+  const operandNames = (form.operands ?? []).map((operand) => (operand ? int64Initializer(operand, initializers) : ""));
+  return {
+    name: `${node.name}_${index}`,
+    op_type: node.name,
+    input: [...node.inputs.map((t) => names.get(t) as string), ...operandNames],
+    output: node.outputs.map((t) => names.get(t) as string),
+    attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+  };
+}
+
+/** Equal operands share one initialiser, named by its value. */
+function int64Initializer({ int64, scalar }: OnnxOperand, initializers: Map<string, TensorProto>): string {
+  const name = `int64${scalar ? "" : "s"}_${int64.join("_")}`;
+  if (!initializers.has(name)) {
+    initializers.set(
+      name,
+      initializer(name, scalar ? [] : [int64.length], INT64, bytesOf(BigInt64Array.from(int64, BigInt))),
+    );
+  }
+  return name;
+}
+
+function attribute(name: string, value: number | string | readonly number[]): AttributeProto {
+  if (typeof value === "string") return { name, type: ATTRIBUTE.string, s: new TextEncoder().encode(value) };
+  if (typeof value !== "number") return { name, type: ATTRIBUTE.ints, ints: value.map(BigInt) };
+  return { name, type: ATTRIBUTE.int, i: BigInt(value) };
+}
+
+function initializer(name: string, shape: readonly number[], type: number, bytes: Uint8Array): TensorProto {
+  return { name, dims: shape.map(BigInt), data_type: type, raw_data: bytes };
+}
+
+function valueInfo(name: string, tensor: Tensor): ValueInfoProto {
+  const dim = tensor.shape.map((n) => ({ dim_value: BigInt(n) }));
+  return { name, type: { tensor_type: { elem_type: DATA_TYPE[tensor.dtype], shape: { dim } } } };
+}
+
+/** Little-endian, as every machine that runs this. */
+function bytesOf(data: HostArray | BigInt64Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}

@@ -1,0 +1,145 @@
+/**
+ * The part of the ONNX message format (onnx.proto, IR version 9) that a Longhand graph needs, described for
+ * @bufbuild/protobuf at run time: message by message, `field: number type`. No wire bytes are made by hand.
+ */
+import { create, createFileRegistry, type DescMessage, toBinary } from "@bufbuild/protobuf";
+import {
+  type FieldDescriptorProto_Label,
+  type FieldDescriptorProto_Type,
+  FileDescriptorProtoSchema,
+} from "@bufbuild/protobuf/wkt";
+
+// FieldDescriptorProto's own numbers for types and labels.
+const TYPE = { float: 2, int64: 3, int32: 5, string: 9, message: 11, bytes: 12 } as const;
+const OPTIONAL = 1 as FieldDescriptorProto_Label;
+const REPEATED = 3 as FieldDescriptorProto_Label;
+
+type Field = readonly [number: number, type: string];
+
+/** A type that is no scalar names a message; a trailing [] means repeated. */
+const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
+  ModelProto: {
+    ir_version: [1, "int64"],
+    producer_name: [2, "string"],
+    producer_version: [3, "string"],
+    graph: [7, "GraphProto"],
+    opset_import: [8, "OperatorSetIdProto[]"],
+    metadata_props: [14, "StringStringEntryProto[]"],
+  },
+  StringStringEntryProto: { key: [1, "string"], value: [2, "string"] },
+  OperatorSetIdProto: { domain: [1, "string"], version: [2, "int64"] },
+  GraphProto: {
+    node: [1, "NodeProto[]"],
+    name: [2, "string"],
+    initializer: [5, "TensorProto[]"],
+    input: [11, "ValueInfoProto[]"],
+    output: [12, "ValueInfoProto[]"],
+  },
+  NodeProto: {
+    input: [1, "string[]"],
+    output: [2, "string[]"],
+    name: [3, "string"],
+    op_type: [4, "string"],
+    attribute: [5, "AttributeProto[]"],
+  },
+  AttributeProto: {
+    name: [1, "string"],
+    f: [2, "float"],
+    i: [3, "int64"],
+    s: [4, "bytes"],
+    ints: [8, "int64[]"],
+    type: [20, "int32"],
+  },
+  TensorProto: { dims: [1, "int64[]"], data_type: [2, "int32"], name: [8, "string"], raw_data: [9, "bytes"] },
+  ValueInfoProto: { name: [1, "string"], type: [2, "TypeProto"] },
+  TypeProto: { tensor_type: [1, "TensorTypeProto"] },
+  TensorTypeProto: { elem_type: [1, "int32"], shape: [2, "TensorShapeProto"] },
+  TensorShapeProto: { dim: [1, "DimensionProto[]"] },
+  DimensionProto: { dim_value: [1, "int64"] },
+};
+
+export interface TensorProto {
+  name: string;
+  dims: bigint[];
+  data_type: number;
+  raw_data: Uint8Array;
+}
+export interface ValueInfoProto {
+  name: string;
+  type: { tensor_type: { elem_type: number; shape: { dim: { dim_value: bigint }[] } } };
+}
+export interface AttributeProto {
+  name: string;
+  type: number;
+  f?: number;
+  i?: bigint;
+  s?: Uint8Array;
+  ints?: bigint[];
+}
+export interface NodeProto {
+  name: string;
+  op_type: string;
+  input: string[];
+  output: string[];
+  attribute: AttributeProto[];
+}
+export interface ModelProto {
+  ir_version: bigint;
+  producer_name: string;
+  opset_import: { domain: string; version: bigint }[];
+  graph: {
+    name: string;
+    node: NodeProto[];
+    initializer: TensorProto[];
+    input: ValueInfoProto[];
+    output: ValueInfoProto[];
+  };
+}
+
+function describe(): DescMessage {
+  const file = create(FileDescriptorProtoSchema, {
+    name: "onnx.proto",
+    package: "onnx",
+    syntax: "proto3",
+    messageType: Object.entries(MESSAGES).map(([name, fields]) => ({
+      name,
+      field: Object.entries(fields).map(([field, [number, text]]) => {
+        const base = text.replace("[]", "");
+        const scalar = TYPE[base as keyof typeof TYPE];
+        return {
+          name: field,
+          jsonName: field,
+          number,
+          label: text.endsWith("[]") ? REPEATED : OPTIONAL,
+          type: (scalar ?? TYPE.message) as FieldDescriptorProto_Type,
+          ...(scalar === undefined ? { typeName: `.onnx.${base}` } : {}),
+        };
+      }),
+    })),
+  });
+  const message = createFileRegistry(file, () => undefined).getMessage("onnx.ModelProto");
+  if (message === undefined) throw new Error("onnx.ModelProto is not described");
+  return message;
+}
+
+/** A ModelProto as bytes. */
+export function encodeModel(model: ModelProto): Uint8Array {
+  const schema = describe();
+  return toBinary(schema, build(schema, model as unknown as Plain));
+}
+
+type Plain = { readonly [field: string]: unknown };
+
+/** Plain objects with the field names of onnx.proto, made into messages of the (camel-cased) run-time schema. */
+function build(schema: DescMessage, plain: Plain): ReturnType<typeof create> {
+  const values: Record<string, unknown> = {};
+  for (const field of schema.fields) {
+    const value = plain[field.name];
+    if (value === undefined) continue;
+    if (field.fieldKind === "message") values[field.localName] = build(field.message, value as Plain);
+    else if (field.fieldKind === "list" && field.listKind === "message") {
+      values[field.localName] = (value as Plain[]).map((item) => build(field.message, item));
+    } else values[field.localName] = value;
+  }
+  return create(schema, values as never);
+}
