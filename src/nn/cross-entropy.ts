@@ -1,0 +1,75 @@
+/**
+ * Cross-entropy of the next token under logits = x tableᵀ + bias, in slices of tokens, so that the full matrix of
+ * logits [tokens, vocabulary] never exists. The gradient is written by hand: softmax minus one-hot, with every
+ * per-token factor applied on the narrow side of the two products.
+ */
+import { scalar, type Tensor, withGradient } from "../graph/tensor.ts";
+
+export interface CrossEntropyInputs {
+  /** [N, d]: the final hidden states. */
+  readonly x: Tensor;
+  /** [V, d]: the tied embedding. */
+  readonly table: Tensor;
+  /** [V] */
+  readonly bias: Tensor;
+  /** [N] int32 */
+  readonly targets: Tensor;
+  /** [N]: how much each token counts in the sum. */
+  readonly weights: Tensor;
+}
+
+/** Tokens a slice: small enough for the slice of logits to stay in cache, large enough for a good matmul. */
+const SLICE_BYTES = 16 << 20;
+
+export interface CrossEntropy {
+  /** [1]: the weighted sum of -log p(target), in nats. */
+  readonly sum: Tensor;
+  /** [N]: each token's own loss. */
+  readonly perToken: Tensor;
+}
+
+export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyInputs): CrossEntropy {
+  const [N, d] = x.shape;
+  const [V] = table.shape;
+  const sliceLength = Math.max(1, Math.min(N, Math.floor(SLICE_BYTES / (4 * V))));
+  const sizes: number[] = [];
+  for (let start = 0; start < N; start += sliceLength) sizes.push(Math.min(sliceLength, N - start));
+  const xs = x.split(0, sizes);
+  const ts = targets.reshape([N, 1]).split(0, sizes);
+  const ws = weights.reshape([N, 1]).split(0, sizes);
+
+  const slices = sizes.map((_, i) => {
+    const logits = xs[i].matmul(table.swapLast()).add(bias); // [n, V]
+    const p = logits.softmax();
+    // log sum exp = max - log(max p): exact, and the largest p cannot underflow.
+    const logSum = logits.maximum([1]).sub(p.maximum([1]).log()); // [n, 1]
+    return { p, losses: logSum.sub(logits.gatherElements(1, ts[i])) };
+  });
+  const losses = slices[0].losses.concat(
+    slices.slice(1).map((slice) => slice.losses),
+    0,
+  ); // [N, 1]
+  const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g) => {
+    let dTable: Tensor | undefined;
+    let dBias: Tensor | undefined;
+    const dx = slices.map(({ p, losses }, i) => {
+      // The scattered -1 waits for the slice's loss, so that each slice is finished before the next one starts.
+      const minusOne = losses.mul(0).sub(1);
+      const dLogits = p.scatterAdd(1, ts[i], minusOne); // [n, V], weights still to be applied
+      const factor = ws[i].mul(g); // [n, 1]
+      const tablePart = dLogits.swapLast().matmul(xs[i].mul(factor)); // [V, d]
+      const biasPart = factor.swapLast().matmul(dLogits); // [1, V]
+      dTable = dTable ? dTable.add(tablePart) : tablePart;
+      dBias = dBias ? dBias.add(biasPart) : biasPart;
+      return dLogits.matmul(table).mul(factor); // [n, d]
+    });
+    return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable, dBias?.reshape([V])];
+  });
+  return { sum: sum.reshape([1]), perToken: losses.reshape([N]) };
+}
+
+/** Mean over all tokens, or over those of weight 1 (masked language modelling): [1]. */
+export function meanCrossEntropy(inputs: CrossEntropyInputs): Tensor {
+  const { sum } = crossEntropy(inputs);
+  return sum.div(inputs.weights.sum([0]).max(scalar(1)));
+}

@@ -1,0 +1,78 @@
+/**
+ * The gated attention unit (Hua, Dai, Liu, Le 2022, section 2 and figure 2): one layer that is attention and gated
+ * feed-forward at once. Alone, with attention over the whole sequence, it is the layer of FLASH-Quad.
+ * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta, a.
+ */
+import type { Tensor } from "../graph/tensor.ts";
+import { silu, squaredRelu } from "./activations.ts";
+import { linear, linearParameters } from "./linear.ts";
+import { type NormKind, norm } from "./norm.ts";
+import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
+import type { Scope } from "./scope.ts";
+
+export interface GatedUnitConfig {
+  /** e: width of the gate u and the values v. */
+  readonly expanded: number;
+  /** s: width of the shared representation z, of queries and keys. */
+  readonly shared: number;
+  readonly norm: NormKind;
+  readonly causal: boolean;
+}
+
+export interface GauConfig extends GatedUnitConfig {
+  /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
+  readonly maxLength: number;
+}
+
+/** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real. */
+export function gatedAttentionUnit(
+  scope: Scope,
+  x: Tensor,
+  config: GauConfig,
+  table: AngleTable,
+  mask?: Tensor,
+): Tensor {
+  const { causal, maxLength, shared } = config;
+  const [B, T] = x.shape;
+  const { u, v, z } = gatedProjection(scope, x, config);
+  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / maxLength, 1]);
+  const bias = relativeBias(scope.at("bias"), maxLength, T, shared);
+  const scores = q.matmul(k.swapLast()).add(causal ? bias.add(causalBias(T)) : bias); // [B, T, T]
+  const a = squaredRelu(scores);
+  const attended = (mask ? a.mul(mask.reshape([B, 1, T])) : a).matmul(v);
+  return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
+}
+
+/** u, v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
+export function gatedProjection(scope: Scope, x: Tensor, config: GatedUnitConfig): { u: Tensor; v: Tensor; z: Tensor } {
+  const { expanded: e, shared: s } = config;
+  const normal = norm(scope.at("norm"), x, config.norm);
+  const { weight, bias } = linearParameters(scope.at("hidden"), x.shape[2], 2 * e + s);
+  // Three products with the columns of one matrix: splitting the weights is cheaper than splitting the activations.
+  const weights = weight.split(1, [e, e, s]);
+  const biases = bias.split(0, [e, e, s]);
+  const [u, v, z] = weights.map((w, i) => silu(normal.matmul(w).add(biases[i])));
+  return { u, v, z };
+}
+
+/**
+ * The cheap maps that turn the one z into every query and key: per-dimension scale gamma and offset beta
+ * [count, s] each, then RoPE. `scales` multiply each result (the 1/n of the scores, at no cost to activations).
+ */
+export function queriesAndKeys(
+  scope: Scope,
+  z: Tensor,
+  count: number,
+  table: AngleTable,
+  scales: readonly number[],
+): readonly Tensor[] {
+  const s = z.shape[z.rank - 1];
+  const gammas = rows(scope.parameter("gamma", [count, s], { constant: 1 }));
+  const betas = rows(scope.parameter("beta", [count, s], { constant: 0 }));
+  return gammas.map((gamma, i) => rope(z.mul(gamma.mul(scales[i])).add(betas[i].mul(scales[i])), table));
+}
+
+function rows(matrix: Tensor): Tensor[] {
+  const [count, width] = matrix.shape;
+  return matrix.split(0, new Array<number>(count).fill(1)).map((row) => row.reshape([width]));
+}

@@ -1,0 +1,59 @@
+/**
+ * FLASH (Hua, Dai, Liu, Le 2022, section 3): mixed chunk attention inside a gated attention unit. Inside a chunk of C
+ * tokens squared-ReLU attention, exact and quadratic in C; across chunks linear attention, through one [s, e] matrix of
+ * sums a chunk. Cost per token does not depend on the length. G = ceil(T / C) chunks.
+ */
+import type { Tensor } from "../graph/tensor.ts";
+import { squaredRelu } from "./activations.ts";
+import { type GatedUnitConfig, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
+import { linear } from "./linear.ts";
+import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
+import type { Scope } from "./scope.ts";
+
+export interface FlashConfig extends GatedUnitConfig {
+  /** C: tokens a chunk. */
+  readonly chunk: number;
+}
+
+/** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real. */
+export function flashLayer(scope: Scope, x: Tensor, config: FlashConfig, table: AngleTable, mask?: Tensor): Tensor {
+  const { chunk: C } = config;
+  const { u, v, z } = gatedProjection(scope, x, config);
+  const scale = 1 / C;
+  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, [scale, 1, config.causal ? scale : 1 / x.shape[1], 1]);
+  const mixed = mixedChunkAttention(scope.at("bias"), heads, v, config, mask);
+  return x.add(linear(scope.at("out"), u.mul(mixed), x.shape[2]));
+}
+
+/**
+ * heads: quadratic query and key, linear query and key, [B, T, s] each, the queries scaled; v [B, T, e] -> [B, T, e].
+ */
+export function mixedChunkAttention(
+  biasScope: Scope,
+  heads: readonly Tensor[],
+  v: Tensor,
+  { chunk: C, causal, shared: s }: FlashConfig,
+  mask?: Tensor,
+): Tensor {
+  const [B, T, e] = v.shape;
+  const G = Math.ceil(T / C);
+  const inChunks = (t: Tensor) => t.pad(1, 0, G * C - T).reshape([B, G, C, t.shape[2]]);
+  const [qq, qk, lq, lk] = heads.map((head, i) => inChunks(mask && i === 3 ? head.mul(mask.reshape([B, T, 1])) : head));
+  const vc = inChunks(v); // [B, G, C, e]
+
+  const bias = relativeBias(biasScope, C, C, s);
+  const scores = qq.matmul(qk.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
+  const a = squaredRelu(scores);
+  const real = mask?.pad(1, 0, G * C - T).reshape([B, G, 1, C]);
+  const local = (real ? a.mul(real) : a).matmul(vc); // [B, G, C, e]
+
+  // With one chunk the causal model has nothing distant.
+  if (causal && G === 1) return local.reshape([B, G * C, e]).slice(1, 0, T);
+  const kv = lk.swapLast().matmul(vc); // [B, G, s, e]
+  const memory = causal ? kv.cumsum(1, { exclusive: true }) : kv.sum([1]); // [B, G or 1, s, e]
+  const distant = lq.matmul(memory); // [B, G, C, e]
+  return local
+    .add(distant)
+    .reshape([B, G * C, e])
+    .slice(1, 0, T);
+}

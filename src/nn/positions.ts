@@ -1,0 +1,93 @@
+/**
+ * Where a token stands: scaled sinusoidal embedding, rotary embedding (RoPE, Su et al. 2021) and the two relative
+ * position biases of the FLASH paper (code of its appendix). Angles are computed on the host in float64: at position
+ * 100,000 a float32 angle would be wrong in the third digit.
+ */
+import { constant, type Tensor } from "../graph/tensor.ts";
+import type { Scope } from "./scope.ts";
+
+/** Cosines and sines of position * 10000^(-i / half): [positions, half] each. */
+export interface AngleTable {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/** Host tables for positions start … start + count - 1. */
+export function angles(start: number, count: number, half: number): { cos: Float32Array; sin: Float32Array } {
+  const cos = new Float32Array(count * half);
+  const sin = new Float32Array(count * half);
+  for (let i = 0; i < half; i++) {
+    const frequency = 10000 ** (-i / half);
+    for (let t = 0; t < count; t++) {
+      cos[t * half + i] = Math.cos((start + t) * frequency);
+      sin[t * half + i] = Math.sin((start + t) * frequency);
+    }
+  }
+  return { cos, sin };
+}
+
+/** The table of positions 0 … count - 1 for vectors of the given width, as constants of the graph. */
+export function angleTable(count: number, width: number): AngleTable {
+  const half = width / 2;
+  const { cos, sin } = angles(0, count, half);
+  return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
+}
+
+/** RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half]. */
+export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
+  const half = x.shape[x.rank - 1] / 2;
+  const [a, b] = x.split(-1, [half, half]);
+  return a
+    .mul(cos)
+    .sub(b.mul(sin))
+    .concat([b.mul(cos).add(a.mul(sin))], -1);
+}
+
+/** Absolute position embedding [tokens, width]: sines then cosines, times one learned scalar, initially 1/sqrt(width). */
+export function scaledSinusoid(scope: Scope, { cos, sin }: AngleTable): Tensor {
+  const width = 2 * cos.shape[1];
+  const scale = scope.parameter("scale", [1], { constant: 1 / Math.sqrt(width) });
+  return sin.concat([cos], -1).mul(scale);
+}
+
+/** Relative biases switch from Toeplitz to rotary at this length (paper, appendix). */
+export const ROTARY_BIAS_FROM = 512;
+
+/**
+ * Relative position bias of a span of `length` positions, for the first `tokens` of them: [tokens, tokens].
+ * Below 512 a learned value per distance ("weight", [2 length - 1]), else rope(a, i) . rope(b, j) ("a", "b", [s]).
+ */
+export function relativeBias(scope: Scope, length: number, tokens: number, s: number): Tensor {
+  if (length < ROTARY_BIAS_FROM) {
+    const weight = scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
+    return toeplitz(weight.slice(0, length - tokens, length + tokens - 1), tokens);
+  }
+  const table = angleTable(tokens, s);
+  const rotated = (name: string) => {
+    const vector = scope.parameter(name, [s], { normal: 0.02 });
+    return rope(vector.reshape([1, s]).expand([tokens, s]), table);
+  };
+  return rotated("a").matmul(rotated("b").swapLast());
+}
+
+/**
+ * bias[i, j] = w[j - i + n - 1] from w [2n - 1], by layout alone: rows of w written one element longer than they are
+ * read shift by one from row to row.
+ */
+export function toeplitz(w: Tensor, n: number): Tensor {
+  return w
+    .pad(0, 0, 1) // [2n]
+    .reshape([1, 2 * n])
+    .expand([n, 2 * n])
+    .reshape([2 * n * n])
+    .slice(0, n - 1, n - 1 + n * (2 * n - 1))
+    .reshape([n, 2 * n - 1])
+    .slice(1, 0, n);
+}
+
+/** Added to scores, it hides the future from relu (and from softmax): 0 on and below the diagonal, -1e30 above. */
+export function causalBias(tokens: number): Tensor {
+  const data = new Float32Array(tokens * tokens);
+  for (let i = 0; i < tokens; i++) data.fill(-1e30, i * tokens + i + 1, (i + 1) * tokens);
+  return constant(data, [tokens, tokens]);
+}

@@ -1,0 +1,91 @@
+/**
+ * Parameters by path. A layer asks its scope for `scope.parameter("gain", …)`; the scope's path makes it
+ * "layers.3.norm.gain". The first call declares the parameter (shape and how it starts), a later one finds it, so the
+ * same function initialises a model and applies it.
+ */
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import { randomKey, randomNormals } from "../base/random.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
+
+/** How a parameter starts: normal numbers of a standard deviation, or one value everywhere. */
+export type Initial = { readonly normal: number } | { readonly constant: number };
+
+export interface Parameter {
+  readonly path: string;
+  readonly shape: Shape;
+  readonly initial: Initial;
+  readonly tensor: Tensor;
+}
+
+/** Rows read from a table: where the table's gradient is sparse. */
+export interface RowLookup {
+  readonly path: string;
+  /** int32, any shape. */
+  readonly indices: Tensor;
+  /** [...indices, width] */
+  readonly rows: Tensor;
+}
+
+export class Scope {
+  readonly path: string;
+  private readonly declared: Map<string, Parameter>;
+  private readonly lookups: RowLookup[];
+
+  constructor(path = "", parent?: Scope) {
+    this.path = path;
+    this.declared = parent ? parent.declared : new Map();
+    this.lookups = parent ? parent.lookups : [];
+  }
+
+  at(name: string | number): Scope {
+    return new Scope(this.path === "" ? String(name) : `${this.path}.${name}`, this);
+  }
+
+  parameter(name: string, shape: Shape, initial: Initial): Tensor {
+    const { path } = this.at(name);
+    const found = this.declared.get(path);
+    if (found === undefined) {
+      const parameter = { path, shape, initial, tensor: input(path, shape) };
+      this.declared.set(path, parameter);
+      return parameter.tensor;
+    }
+    if (!sameShape(found.shape, shape)) {
+      throw new LonghandError(
+        "graph",
+        `parameter ${path}: declared as ${showShape(found.shape)}, asked for as ${showShape(shape)}`,
+      );
+    }
+    return found.tensor;
+  }
+
+  /** Rows of a parameter [rows, width]; remembered, so that training may sum their gradients outside the graph. */
+  rows(name: string, table: Tensor, indices: Tensor): Tensor {
+    const rows = table.gather(indices);
+    this.lookups.push({ path: this.at(name).path, indices, rows });
+    return rows;
+  }
+
+  /** Every parameter declared under the root, in order of first use. */
+  get parameters(): readonly Parameter[] {
+    return [...this.declared.values()];
+  }
+
+  get rowLookups(): readonly RowLookup[] {
+    return this.lookups;
+  }
+}
+
+/** Fresh values of all parameters: each from its own random stream, named by its path. */
+export function initialise(parameters: readonly Parameter[], seed: number): Record<string, HostTensor> {
+  const values: Record<string, HostTensor> = {};
+  for (const { path, shape, initial } of parameters) {
+    const data =
+      "normal" in initial
+        ? randomNormals(randomKey(seed, `parameter ${path}`), sizeOf(shape), initial.normal)
+        : new Float32Array(sizeOf(shape)).fill(initial.constant);
+    values[path] = { dtype: "float32", shape, data };
+  }
+  return values;
+}

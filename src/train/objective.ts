@@ -1,0 +1,97 @@
+/**
+ * The training function of a model: from parameters and a batch to the loss and every gradient. Gradients of rows read
+ * from a table leave the graph as rows; the host adds them up (exact, in a fixed order, and ten times faster on the CPU
+ * than ScatterElements).
+ */
+import { gradients } from "../graph/gradients.ts";
+import { type Program, program } from "../graph/program.ts";
+import { constant, input, type Tensor } from "../graph/tensor.ts";
+import { crossEntropy } from "../nn/cross-entropy.ts";
+import { type Parameter, Scope } from "../nn/scope.ts";
+
+export interface BatchShape {
+  /** B: sequences. */
+  readonly batch: number;
+  /** T: tokens of each. */
+  readonly context: number;
+}
+
+/** What train and generate need of a model: a function from tokens to hidden states and the tied output map. */
+export type Model = (
+  scope: Scope,
+  tokens: Tensor,
+) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
+
+/** Name of the output that holds the gradient of parameter `path`. */
+export const gradientName = (path: string) => `gradient.${path}`;
+export const rowGradientName = (index: number) => `rows.${index}`;
+
+export interface LossProgram {
+  readonly program: Program;
+  readonly parameters: readonly Parameter[];
+}
+
+export interface TrainingProgram extends LossProgram {
+  /** Output `rows.i` [tokens, width] is to be added to the gradient of `path` at the rows named by input `tokens`. */
+  readonly sparse: readonly { readonly path: string; readonly output: string; readonly width: number }[];
+}
+
+interface Built extends BatchShape {
+  readonly scope: Scope;
+  readonly sum: Tensor;
+  readonly perToken: Tensor;
+}
+
+function build(model: Model, { batch, context }: BatchShape, weighted: boolean): Built {
+  const scope = new Scope();
+  const tokens = input("tokens", [batch, context], "int32");
+  const targets = input("targets", [batch, context], "int32");
+  const count = batch * context;
+  const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
+  const { hidden, table, bias } = model(scope, tokens);
+  const losses = crossEntropy({
+    x: hidden.reshape([count, hidden.shape[2]]),
+    table,
+    bias,
+    targets: targets.reshape([count]),
+    weights,
+  });
+  return { scope, sum: losses.sum, perToken: losses.perToken, batch, context };
+}
+
+/**
+ * Inputs: every parameter, tokens and targets [B, T] int32. Outputs: loss [1] (mean nats a token) and
+ * `gradient.<path>` of every parameter, of its shape.
+ */
+export function trainingProgram(model: Model, shape: BatchShape): TrainingProgram {
+  const { scope, sum } = build(model, shape, false);
+  const { parameters, rowLookups } = scope;
+  const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
+  const grads = gradients(sum, wrt);
+  const outputs: Record<string, Tensor> = {};
+  for (const [i, { path }] of parameters.entries()) outputs[gradientName(path)] = grads[i];
+  const sparse = rowLookups.map(({ path, rows }, i) => {
+    outputs[rowGradientName(i)] = grads[parameters.length + i];
+    return { path, output: rowGradientName(i), width: rows.shape[rows.rank - 1] };
+  });
+  outputs.loss = sum;
+  return { program: program("training", outputs), parameters, sparse };
+}
+
+/**
+ * Inputs: every parameter, tokens and targets [B, T] int32, weights [B * T]. Outputs: loss [1], the weighted sum of
+ * nats, and losses [B * T], each token's own.
+ */
+export function evaluationProgram(model: Model, shape: BatchShape): LossProgram {
+  const { scope, sum, perToken } = build(model, shape, true);
+  return { program: program("evaluation", { loss: sum, losses: perToken }), parameters: scope.parameters };
+}
+
+/** Adds row gradients [tokens, width] to the gradient of their table, in the order of the tokens. */
+export function addRows(gradient: Float32Array, rows: Float32Array, indices: Int32Array, width: number): void {
+  for (let t = 0; t < indices.length; t++) {
+    const from = t * width;
+    const to = indices[t] * width;
+    for (let i = 0; i < width; i++) gradient[to + i] += rows[from + i];
+  }
+}
