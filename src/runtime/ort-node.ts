@@ -56,9 +56,7 @@ async function compile(
       logSeverityLevel: 3,
       ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${program.name}.onnx` } : {}),
       ...(profileTo ? { enableProfiling: true, profileFilePrefix: `${profileTo}-${program.name}` } : {}),
-      ...(keepDuplicates
-        ? { extra: { optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" } } }
-        : {}),
+      extra: { optimization: { disable_specified_optimizers: disabledOptimizers(keepDuplicates).join(";") } },
     });
   } catch (error) {
     throw new LonghandError("engine", `${device} could not prepare ${program.name}: ${messageOf(error)}`, {
@@ -98,6 +96,15 @@ async function compile(
     },
   };
   return compiled;
+}
+
+/**
+ * Transposes stay nodes of their own: fused into the product they make it read columns, which ran at a fifth of the rate
+ * of a plain product on a Zen 4 processor (docs/decisions/0003-transposes.md); a separate transpose costs 2 %.
+ */
+function disabledOptimizers(keepDuplicates: boolean): string[] {
+  const names = ["MatmulTransposeFusion", "GemmTransposeFusion"];
+  return keepDuplicates ? [...names, "CommonSubexpressionElimination"] : names;
 }
 
 /** Wraps the given arrays as feeds, keeping the wrapper of an array that was given before under the same name. */

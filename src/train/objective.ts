@@ -61,10 +61,15 @@ function build(model: Model, { batch, context }: BatchShape, weighted: boolean):
 
 /**
  * Inputs: every parameter, tokens and targets [B, T] int32. Outputs: loss [1] (mean nats a token) and
- * `gradient.<path>` of every parameter, of its shape.
+ * `gradient.<path>` of every parameter, of its shape. A weighted program has one more input, weights [B * T], and its
+ * loss is the weighted sum: masked language modelling gives the tokens to predict 1 / their number, the others 0.
  */
-export function trainingProgram(model: Model, shape: BatchShape): TrainingProgram {
-  const { scope, sum } = build(model, shape, false);
+export function trainingProgram(
+  model: Model,
+  shape: BatchShape,
+  options: { weighted?: boolean } = {},
+): TrainingProgram {
+  const { scope, sum } = build(model, shape, options.weighted ?? false);
   const { parameters, rowLookups } = scope;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);

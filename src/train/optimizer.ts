@@ -1,0 +1,105 @@
+/**
+ * AdamW (Loshchilov and Hutter 2019): Adam with decoupled weight decay, which only matrices get, after clipping by the
+ * global norm of all gradients. State and update are plain values; the loops run on the host, in place, one pass over
+ * each array: on a CPU that is less traffic than the dozen element-wise operators of the same update in a graph.
+ */
+import type { HostTensor } from "../base/dtype.ts";
+import { sizeOf } from "../base/shape.ts";
+
+export interface AdamWConfig {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** Added to the update as weightDecay * parameter, for parameters of two axes or more. */
+  readonly weightDecay: number;
+  /** Gradients of a larger global norm are scaled down to it; 0 switches clipping off. */
+  readonly clip: number;
+}
+
+export type FloatArrays = Readonly<Record<string, Float32Array>>;
+
+/** First and second moments of every gradient, by parameter path. */
+export interface OptimizerState {
+  readonly m: FloatArrays;
+  readonly v: FloatArrays;
+}
+
+export function initialOptimizerState(parameters: Readonly<Record<string, HostTensor>>): OptimizerState {
+  const zeros = () =>
+    Object.fromEntries(Object.entries(parameters).map(([path, { shape }]) => [path, new Float32Array(sizeOf(shape))]));
+  return { m: zeros(), v: zeros() };
+}
+
+/** Root of the sum of squares of all elements, accumulated in float64; NaN or Infinity when any element is. */
+export function globalNorm(gradients: FloatArrays): number {
+  let total = 0;
+  for (const path in gradients) total += sumOfSquares(gradients[path]);
+  return Math.sqrt(total);
+}
+
+/** Four partial sums, so that additions need not wait for each other. */
+function sumOfSquares(x: Float32Array): number {
+  const end = x.length - (x.length % 4);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let i = 0; i < end; i += 4) {
+    a += x[i] * x[i];
+    b += x[i + 1] * x[i + 1];
+    c += x[i + 2] * x[i + 2];
+    d += x[i + 3] * x[i + 3];
+  }
+  for (let i = end; i < x.length; i++) a += x[i] * x[i];
+  return a + b + (c + d);
+}
+
+export interface AdamWStep {
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly gradients: FloatArrays;
+  readonly state: OptimizerState;
+  /** 1 for the first update. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** The gradients' global norm, from globalNorm. */
+  readonly gradientNorm: number;
+  readonly config: AdamWConfig;
+}
+
+/** Updates parameters and state in place. */
+export function adamw({ parameters, gradients, state, step, learningRate, gradientNorm, config }: AdamWStep): void {
+  const { beta1, beta2, epsilon, weightDecay, clip } = config;
+  const scale = clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1;
+  for (const path in parameters) {
+    const { data, shape } = parameters[path];
+    update(data as Float32Array, gradients[path], state.m[path], state.v[path], {
+      scale,
+      beta1,
+      beta2,
+      // m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps), with both corrections moved out of the loop
+      rate: (learningRate / (1 - beta1 ** step)) * Math.sqrt(1 - beta2 ** step),
+      epsilon: epsilon * Math.sqrt(1 - beta2 ** step),
+      keep: 1 - (shape.length > 1 ? learningRate * weightDecay : 0),
+    });
+  }
+}
+
+interface UpdateFactors {
+  readonly scale: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly rate: number;
+  readonly epsilon: number;
+  readonly keep: number;
+}
+
+function update(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, factors: UpdateFactors): void {
+  const { scale, beta1, beta2, rate, epsilon, keep } = factors;
+  const fresh1 = (1 - beta1) * scale;
+  const fresh2 = (1 - beta2) * scale * scale;
+  for (let i = 0; i < p.length; i++) {
+    const gi = g[i];
+    const mi = beta1 * m[i] + fresh1 * gi;
+    const vi = beta2 * v[i] + fresh2 * (gi * gi);
+    m[i] = mi;
+    v[i] = vi;
+    p[i] = keep * p[i] - (rate * mi) / (Math.sqrt(vi) + epsilon);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Golden cases: parameters, inputs, outputs and every gradient, computed in float64 by an independent PyTorch
+ * implementation of the paper (docs/mathematics.md). FIXTURES names another folder of them, ENGINE another engine.
+ * A file of a kind that is not known here fails: nothing is passed over.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import type { HostArray, HostTensor } from "../../src/base/dtype.ts";
+import { decodeSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { engineOfEnvironment, openEngine } from "../conformance/engines.ts";
+import { expectClose } from "../support/compare.ts";
+import { layerProgram, modelPrograms } from "./programs.ts";
+import { threeSteps } from "./three-steps.ts";
+
+const folder = process.env.FIXTURES ?? join(import.meta.dirname, "../fixtures");
+const engineName = engineOfEnvironment();
+const engine = openEngine(engineName);
+const tolerance = engineName.startsWith("webgpu") ? 1e-3 : 1e-5;
+const files = readdirSync(folder)
+  .filter((file) => file.endsWith(".safetensors"))
+  .sort();
+
+afterAll(() => engine.close());
+
+interface GoldenCase {
+  readonly options: Readonly<Record<string, string>>;
+  readonly tensors: Readonly<Record<string, HostTensor>>;
+}
+
+/** The tensors whose name begins with `prefix`, by the rest of their name. */
+function group({ tensors }: GoldenCase, prefix: string): Record<string, HostTensor> {
+  const own = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+const dataOf = (tensors: Record<string, HostTensor>): Record<string, HostArray> =>
+  Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
+
+/** Every golden tensor must have its counterpart, and the other way round. */
+function expectAll(actual: Readonly<Record<string, HostArray>>, golden: Record<string, HostTensor>): void {
+  expect(Object.keys(actual).sort()).toEqual(Object.keys(golden).sort());
+  for (const [name, { data, shape }] of Object.entries(golden))
+    expectClose(actual[name], data, { name, tolerance, shape });
+}
+
+describe(`golden cases of ${folder} on ${engineName}`, () => {
+  it("are there", () => expect(files.length).toBeGreaterThan(0));
+
+  it.each(files)("%s", async (file) => {
+    const { tensors, metadata } = decodeSafetensors(readFileSync(join(folder, file)), file);
+    const golden: GoldenCase = { options: metadata, tensors };
+    const parameters = group(golden, "param.");
+    const inputs = group(golden, "input.");
+    if (golden.options.layer !== undefined) {
+      const fn = await engine.compile(layerProgram(golden.options, parameters, inputs));
+      const { y, ...gradients } = await fn.run({ ...dataOf(parameters), ...dataOf(inputs) });
+      expectAll({ y }, group(golden, "output."));
+      expectAll(gradients, group(golden, "grad."));
+      return;
+    }
+    const programs = modelPrograms(golden.options, parameters, inputs);
+    const outputs = group(golden, "output.");
+    const after = group(golden, "output.param_after.");
+    const forward = await engine.compile(programs.logits);
+    const { logits } = await forward.run({ ...dataOf(parameters), tokens: inputs.tokens.data });
+    const steps = await threeSteps(engine, programs.training, golden.options, parameters, dataOf(inputs));
+    expectAll(steps.firstGradients, group(golden, "grad.param."));
+    expectAll(steps.parameters, after);
+    expectAll(
+      { logits, loss: steps.losses.slice(0, 1), losses: steps.losses, grad_norms: steps.gradientNorms },
+      Object.fromEntries(Object.entries(outputs).filter(([name]) => !name.startsWith("param_after."))),
+    );
+  });
+});
