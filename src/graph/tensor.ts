@@ -142,15 +142,15 @@ export class Tensor implements TensorType {
   matmul(other: Tensor): Tensor {
     return apply("MatMul", [this, other], {});
   }
-  /** Sum over axes, which stay as size 1. No axes: this tensor itself. */
+  /** Sum over axes, which stay as size 1. No axes: this tensor itself; mean and maximum likewise. */
   sum(axes: readonly number[]): Tensor {
     return axes.length === 0 ? this : apply("ReduceSum", [this], { axes: this.axes(axes) });
   }
   mean(axes: readonly number[]): Tensor {
-    return apply("ReduceMean", [this], { axes: this.axes(axes) });
+    return axes.length === 0 ? this : apply("ReduceMean", [this], { axes: this.axes(axes) });
   }
   maximum(axes: readonly number[]): Tensor {
-    return apply("ReduceMax", [this], { axes: this.axes(axes) });
+    return axes.length === 0 ? this : apply("ReduceMax", [this], { axes: this.axes(axes) });
   }
   cumsum(axis: number, options: { exclusive?: boolean; reverse?: boolean } = {}): Tensor {
     const { exclusive = false, reverse = false } = options;

@@ -125,6 +125,7 @@ export const elementwise = {
     infer(inputs) {
       expectCount(inputs, 3);
       expectDType(inputs[0], "bool");
+      expectDType(inputs[1], "float32", "int32"); // ONNX Runtime does not choose between booleans
       expectDType(inputs[2], inputs[1].dtype);
       return [like(inputs[1], broadcast(inputs))];
     },

@@ -1,4 +1,5 @@
 /** Reading and adding by index. Indices are int32, must lie inside the axis, and carry no gradient. */
+import { sizeOf } from "../../base/shape.ts";
 import { expectCount, expectDType, fail, like, type Operator } from "../operator.ts";
 
 type Axis = { axis: number };
@@ -18,10 +19,10 @@ export const indexing = {
       return [like(x, [...indices.shape, ...x.shape.slice(1)])];
     },
     gradient: ({ inputs: [x, indices], gradients: [g] }) => {
-      if (x.rank !== 2) fail("only the rows of a matrix have a gradient");
-      const width = x.shape[1];
-      const rows = indices.reshape([-1, 1]).expand([indices.size, width]);
-      return [x.zeros(x.shape).scatterAdd(0, rows, g.reshape([-1, width])), undefined];
+      const width = sizeOf(x.shape.slice(1));
+      const rows = indices.reshape([indices.size, 1]).expand([indices.size, width]);
+      const sums = x.zeros([x.shape[0], width]).scatterAdd(0, rows, g.reshape([indices.size, width]));
+      return [sums.reshape(x.shape), undefined];
     },
     onnx: ({ axis }) => ({ attributes: { axis } }),
   } satisfies Operator<Axis>,

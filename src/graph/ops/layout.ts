@@ -12,7 +12,7 @@ export const layout = {
   Reshape: {
     infer(inputs, { shape }) {
       expectCount(inputs, 1);
-      if (sizeOf(shape) !== sizeOf(inputs[0].shape))
+      if (shape.some((n) => !Number.isInteger(n) || n < 0) || sizeOf(shape) !== sizeOf(inputs[0].shape))
         fail(`cannot become [${shape.join(", ")}]: another number of elements`);
       return [like(inputs[0], shape)];
     },

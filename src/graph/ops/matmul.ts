@@ -1,5 +1,5 @@
 /** Matrix product over the last two axes, with broadcasting of the axes before them. */
-import { broadcastShapes } from "../../base/shape.ts";
+import { broadcastShapes, sizeOf } from "../../base/shape.ts";
 import { expectCount, expectDType, fail, like, type NoAttributes, type Operator } from "../operator.ts";
 
 export const matmul = {
@@ -18,7 +18,7 @@ export const matmul = {
     gradient: ({ inputs: [a, b], gradients: [g] }) => {
       const da = g.matmul(b.swapLast());
       if (b.rank > 2) return [da, a.swapLast().matmul(g)];
-      const rows = (t: typeof a) => t.reshape([-1, t.shape[t.rank - 1]]);
+      const rows = (t: typeof a) => t.reshape([sizeOf(t.shape.slice(0, -1)), t.shape[t.rank - 1]]);
       return [da, rows(a).swapLast().matmul(rows(g))];
     },
   } satisfies Operator<NoAttributes>,

@@ -5,6 +5,7 @@ import { expectCount, expectDType, fail, like, type Operator } from "../operator
 type Axes = { axes: readonly number[] };
 
 function reducedShape(shape: Shape, axes: readonly number[]): number[] {
+  if (axes.length === 0) fail("expected at least one axis: to ONNX none means all");
   for (const axis of axes) {
     if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) fail(`no axis ${axis} to reduce`);
   }
@@ -42,8 +43,9 @@ export const reductions = {
   // d max = g where x is the maximum, shared equally between ties
   ReduceMax: reduction(
     ({ inputs: [x], outputs: [y], gradients: [g], attributes: { axes } }) => {
-      const hits = x.equal(y).cast("float32");
-      return [hits.mul(g.div(hits.sum(axes)))];
+      const hits = x.equal(y);
+      const ties = hits.where(g.constant(1), g.constant(0)).sum(axes);
+      return [hits.where(g.div(ties), g.constant(0))];
     },
     false,
     true,

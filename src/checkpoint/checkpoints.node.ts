@@ -1,0 +1,259 @@
+/**
+ * The checkpoints of a run folder: `checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json}`.
+ * One appears whole or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one is
+ * passed over for the one before it.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import {
+  removeDirectoryAtomic,
+  removeStaleTemporaries,
+  setAside,
+  writeDirectoryAtomic,
+  writeNewFile,
+} from "./atomic.node.ts";
+import { systemCode, writeError } from "./io-error.node.ts";
+import { decodeManifest, encodeManifest, type Manifest, TENSOR_FILES, type TensorFile } from "./manifest.ts";
+import { readError, readText, readWhole } from "./read.node.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+
+type Tensors = Readonly<Record<string, HostTensor>>;
+
+export interface CheckpointContent {
+  /** Optimiser steps taken so far. */
+  readonly step: number;
+  readonly model: Tensors;
+  readonly optimizer: Tensors;
+  /** Whatever else training needs to go on, of plain JSON values. */
+  readonly state: unknown;
+}
+
+export interface SaveOptions extends CheckpointContent {
+  /** How many checkpoints to keep, 1 or more: the newest up to this one. */
+  readonly keep: number;
+  /** Told, in one sentence, when an old checkpoint could not be removed; without it that is an error. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface ModelCheckpoint {
+  readonly path: string;
+  readonly step: number;
+  readonly model: Record<string, HostTensor>;
+  readonly state: unknown;
+}
+
+export interface FullCheckpoint extends ModelCheckpoint {
+  readonly optimizer: Record<string, HostTensor>;
+}
+
+export interface CheckpointPlace {
+  readonly step: number;
+  readonly path: string;
+}
+
+/** What to read: generation needs only the model, training all. */
+export interface LoadOptions {
+  readonly parts?: "model" | "all";
+  /** Told, in one sentence, about each damaged checkpoint that is passed over. */
+  readonly onWarning?: (message: string) => void;
+}
+
+const STATE_FILE = "state.json";
+const FOLDER = /^step-(\d{8,})$/;
+
+function sha256(chunks: readonly (Uint8Array | string)[]): string {
+  const hash = createHash("sha256");
+  const slice = 2 ** 30; // one call takes less than 2 GiB
+  for (const chunk of chunks) {
+    if (typeof chunk === "string") hash.update(chunk);
+    else for (let i = 0; i < chunk.length; i += slice) hash.update(chunk.subarray(i, i + slice));
+  }
+  return hash.digest("hex");
+}
+
+const digest = (text: string): string => sha256([text]);
+
+const folderOf = (runDir: string): string => join(runDir, "checkpoints");
+
+/**
+ * Saves a checkpoint and returns its path; a checkpoint of the same step is replaced. Once it is safely on the disk,
+ * older ones beyond the newest `keep` complete ones are removed; if anything fails before, all older ones are still
+ * there. One save at a time; tensors must not change until it settles. Throws `checkpoint` for tensors or state that cannot be
+ * saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
+ */
+export async function saveCheckpoint(runDir: string, options: SaveOptions): Promise<string> {
+  const { step, model, optimizer, state, keep, onWarning } = options;
+  if (!Number.isSafeInteger(step) || step < 0) {
+    throw new LonghandError("checkpoint", `step: expected an integer of 0 or more, got ${step}`);
+  }
+  if (!Number.isSafeInteger(keep) || keep < 1) {
+    throw new LonghandError("config", `keep: expected an integer of 1 or more, got ${keep}`);
+  }
+  const chunks: Record<TensorFile, Uint8Array[]> = {
+    "model.safetensors": encodeSafetensors(model),
+    "optimizer.safetensors": encodeSafetensors(optimizer),
+  };
+  const recordOf = (file: TensorFile) => ({
+    bytes: chunks[file].reduce((sum, chunk) => sum + chunk.length, 0),
+    sha256: sha256(chunks[file]),
+  });
+  const files = {
+    "model.safetensors": recordOf("model.safetensors"),
+    "optimizer.safetensors": recordOf("optimizer.safetensors"),
+  };
+  const manifest = encodeManifest({ step, files, state }, digest);
+  const folder = folderOf(runDir);
+  const path = join(folder, `step-${String(step).padStart(8, "0")}`);
+  const bytes = Buffer.byteLength(manifest) + files["model.safetensors"].bytes + files["optimizer.safetensors"].bytes;
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw writeError(error, folder);
+  }
+  await removeStaleTemporaries(folder);
+  await writeDirectoryAtomic(
+    path,
+    async (temporary) => {
+      for (const file of TENSOR_FILES) await writeNewFile(join(temporary, file), chunks[file]);
+      await writeNewFile(join(temporary, STATE_FILE), [manifest]);
+    },
+    { bytes, again: `go on with --resume ${runDir}` },
+  );
+  await prune(runDir, step, keep, onWarning);
+  return path;
+}
+
+/** Checkpoints after `step` are not touched: training came back to before them and will write over them. */
+async function prune(runDir: string, step: number, keep: number, onWarning: LoadOptions["onWarning"]): Promise<void> {
+  let kept = 0;
+  for (const place of (await listCheckpoints(runDir)).toReversed()) {
+    if (place.step > step) continue;
+    if (kept < keep) {
+      if (place.step === step || (await looksComplete(place.path))) kept++;
+      continue;
+    }
+    try {
+      await removeDirectoryAtomic(place.path);
+    } catch (error) {
+      if (onWarning === undefined || !(error instanceof LonghandError)) throw error;
+      onWarning(`the old checkpoint ${place.path} could not be removed: ${error.message}`);
+    }
+  }
+}
+
+/** Whether all files are there at their full length; their bytes are not read. */
+async function looksComplete(path: string): Promise<boolean> {
+  try {
+    const { files } = await readManifest(path);
+    for (const file of TENSOR_FILES) if ((await stat(join(path, file))).size !== files[file].bytes) return false;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The checkpoints of a run folder, oldest first, not verified; none when nothing was saved. Throws `io`. */
+export async function listCheckpoints(runDir: string): Promise<CheckpointPlace[]> {
+  const folder = folderOf(runDir);
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return [];
+    throw readError(error, folder);
+  }
+  const places = new Map(names.map((name) => [name, name]));
+  for (const [original, name] of await setAside(folder)) places.set(original, name);
+  return [...places]
+    .flatMap(([name, present]) => {
+      const step = FOLDER.exec(name)?.[1];
+      return step === undefined ? [] : [{ step: Number(step), path: join(folder, present) }];
+    })
+    .sort((a, b) => a.step - b.step);
+}
+
+/**
+ * Reads and verifies one checkpoint folder. Throws `checkpoint` naming the file at fault when anything is missing, cut
+ * short, changed or of another version, and `io` when the system refuses to read.
+ */
+export async function loadCheckpoint(path: string, options: { parts: "model" }): Promise<ModelCheckpoint>;
+export async function loadCheckpoint(path: string, options?: { parts?: "all" }): Promise<FullCheckpoint>;
+export async function loadCheckpoint(
+  path: string,
+  { parts = "all" }: { parts?: "model" | "all" } = {},
+): Promise<ModelCheckpoint | FullCheckpoint> {
+  const manifest = await readManifest(path);
+  const { step, state } = manifest;
+  const named = FOLDER.exec(basename(path))?.[1];
+  if (named !== undefined && Number(named) !== step) {
+    throw new LonghandError("checkpoint", `${path}: it holds step ${step}: the folder was renamed`);
+  }
+  const model = await readTensors(path, "model.safetensors", manifest);
+  if (parts === "model") return { path, step, model, state };
+  return { path, step, model, state, optimizer: await readTensors(path, "optimizer.safetensors", manifest) };
+}
+
+async function readManifest(path: string): Promise<Manifest> {
+  const file = join(path, STATE_FILE);
+  return decodeManifest(await readText(file), file, digest);
+}
+
+async function readTensors(path: string, name: TensorFile, { files }: Manifest): Promise<Record<string, HostTensor>> {
+  const file = join(path, name);
+  const bytes = await readWhole(file, files[name].bytes);
+  if (sha256([bytes]) !== files[name].sha256) {
+    throw new LonghandError("checkpoint", `${file}: it does not match its checksum: it was damaged after it was saved`);
+  }
+  return decodeSafetensors(bytes, file).tensors;
+}
+
+/**
+ * The newest checkpoint of a run folder that is whole; each damaged one above it is told to `onWarning`. Training may
+ * be saving to the folder meanwhile. Throws `checkpoint` when there is none to use, saying what is the matter with the
+ * newest, and `io` when the system refuses to read.
+ */
+export async function loadLatestCheckpoint(
+  runDir: string,
+  options: LoadOptions & { parts: "model" },
+): Promise<ModelCheckpoint>;
+export async function loadLatestCheckpoint(
+  runDir: string,
+  options?: LoadOptions & { parts?: "all" },
+): Promise<FullCheckpoint>;
+export async function loadLatestCheckpoint(
+  runDir: string,
+  { parts = "all", onWarning }: LoadOptions = {},
+): Promise<ModelCheckpoint | FullCheckpoint> {
+  let tried: string | undefined;
+  let places = await listCheckpoints(runDir);
+  // Again only when training has meanwhile saved a newer one and removed those that were tried.
+  while (places.length > 0 && places.at(-1)?.path !== tried) {
+    tried = places.at(-1)?.path;
+    let reason: LonghandError | undefined;
+    for (const { path } of places.toReversed()) {
+      try {
+        return parts === "model" ? await loadCheckpoint(path, { parts }) : await loadCheckpoint(path);
+      } catch (error) {
+        if (!(error instanceof LonghandError) || error.code !== "checkpoint") throw error;
+        reason ??= error;
+        if (await exists(path)) onWarning?.(`skipping a damaged checkpoint: ${error.message}`);
+      }
+    }
+    places = await listCheckpoints(runDir);
+    if (places.at(-1)?.path === tried) {
+      const count = places.length === 1 ? "its only checkpoint is" : `all its ${places.length} checkpoints are`;
+      throw new LonghandError("checkpoint", `${runDir}: ${count} damaged: ${reason?.message}`, { cause: reason });
+    }
+  }
+  throw new LonghandError("checkpoint", `${runDir}: it holds no checkpoint yet: training has saved none there`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,134 @@
+/**
+ * A run folder: made for one training, refused when it would mix with something else, recognised by its `config.json`,
+ * which holds the whole configuration and a version.
+ */
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { isTemporaryName, writeFileAtomic } from "./atomic.node.ts";
+import { systemCode, writeError } from "./io-error.node.ts";
+import { readText } from "./read.node.ts";
+import { LOCK_FILE, refuseHeldLock } from "./run-lock.node.ts";
+
+/** The version of `config.json` that is written, and the only one that is read. */
+export const CONFIG_VERSION = 1;
+
+/** Marks a `config.json` as ours: other programs use that name too. */
+const FORMAT = "longhand-run";
+
+const CONFIG_FILE = "config.json";
+
+/**
+ * Makes the folder of a new run, with its parents. A folder that holds anything is refused, unless `overwrite` is set
+ * and it is a run folder in which nobody trains: then everything in it is deleted, `config.json` last. Call it after
+ * everything else about the run has been checked. Throws `usage` naming --out, --overwrite and --resume, and `io` when
+ * the system refuses.
+ */
+export async function createRunFolder(dir: string, { overwrite = false }: { overwrite?: boolean } = {}): Promise<void> {
+  const names = await contentOf(dir);
+  if (names.length > 0) {
+    const ours = await isRunFolder(dir);
+    if (!overwrite) {
+      const advice = ours
+        ? `choose another with --out, go on with it by --resume ${dir}, or delete what it holds with --overwrite`
+        : "it is not a run of Longhand; choose another with --out";
+      throw new LonghandError("usage", `--out ${dir}: this folder exists and is not empty; ${advice}`);
+    }
+    if (!ours) {
+      const reason = `--overwrite deletes only run folders, and this one has no ${CONFIG_FILE} of Longhand`;
+      throw new LonghandError("usage", `--out ${dir}: ${reason}; choose another with --out`);
+    }
+    refuseHeldLock(dir);
+  }
+  try {
+    for (const name of names.filter((name) => name !== CONFIG_FILE)) {
+      await rm(join(dir, name), { recursive: true, force: true });
+    }
+    await rm(join(dir, CONFIG_FILE), { force: true });
+    await mkdir(dir, { recursive: true });
+  } catch (error) {
+    throw writeError(error, dir);
+  }
+}
+
+/** What a folder holds besides locks and temporaries of runs that were killed before they wrote anything. */
+async function contentOf(dir: string): Promise<string[]> {
+  try {
+    const names = await readdir(dir);
+    return names.filter((name) => name !== LOCK_FILE && !isTemporaryName(name));
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    if (systemCode(error) === "ENOTDIR") {
+      throw new LonghandError("usage", `--out ${dir}: it is, or lies under, a file; choose a folder with --out`);
+    }
+    throw writeError(error, dir);
+  }
+}
+
+/** Undoes `createRunFolder` for a run that failed before it wrote anything: removes the folder if it is empty. */
+export async function removeEmptyRunFolder(dir: string): Promise<void> {
+  await rmdir(dir).catch(() => undefined); // anything in it makes this fail, and then it stays
+}
+
+/** Whether `dir` holds a `config.json` that Longhand wrote, of whatever version. */
+export async function isRunFolder(dir: string): Promise<boolean> {
+  try {
+    return (await readConfigFile(dir)).format === FORMAT;
+  } catch (error) {
+    if (error instanceof LonghandError && error.code !== "io") return false;
+    throw error;
+  }
+}
+
+/** Writes `config.json`: `format`, `version`, then the fields of `config`, which has none of these names. Throws `io`. */
+export async function writeConfig(dir: string, config: object): Promise<void> {
+  const file = join(dir, CONFIG_FILE);
+  for (const reserved of ["format", "version"]) {
+    if (reserved in config) throw new LonghandError("config", `${file}: the field ${reserved} is the file's own`);
+  }
+  await writeFileAtomic(file, [`${JSON.stringify({ format: FORMAT, version: CONFIG_VERSION, ...config }, null, 2)}\n`]);
+}
+
+/**
+ * The configuration of a run folder: the fields of `config.json` without `format` and `version`, through `parse`, whose
+ * errors come out as `config` with the file's name in front. Throws `checkpoint` when `dir` is no run folder, `config`
+ * when the file is damaged or of another version, and `io` when the system refuses.
+ */
+export async function readConfig<T>(dir: string, parse: (fields: unknown) => T): Promise<T> {
+  const file = join(dir, CONFIG_FILE);
+  const { format, version, ...fields } = await readConfigFile(dir);
+  if (format !== FORMAT) throw new LonghandError("checkpoint", `${file}: it was not written by Longhand`);
+  if (version !== CONFIG_VERSION) {
+    const expected = `this version of Longhand reads configurations of version ${CONFIG_VERSION}`;
+    throw new LonghandError("config", `${file}: ${expected}, got version ${JSON.stringify(version)}`);
+  }
+  try {
+    return parse(fields);
+  } catch (error) {
+    throw new LonghandError("config", `${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function readConfigFile(dir: string): Promise<Record<string, unknown>> {
+  const file = join(dir, CONFIG_FILE);
+  let text: string;
+  try {
+    text = await readText(file);
+  } catch (error) {
+    if (!(error instanceof LonghandError) || systemCode(error.cause) !== "ENOENT") throw error;
+    const advice = "give a folder that train --out has written";
+    throw new LonghandError("checkpoint", `${dir} is not a run folder: it has no ${CONFIG_FILE}; ${advice}`, {
+      cause: error,
+    });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new LonghandError("config", `${file}: it is not valid JSON (${messageOf(error)})`, { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new LonghandError("config", `${file}: it must hold a JSON object`);
+  }
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,165 @@
+/**
+ * The files of a folder of token shards, all numbers little-endian. `shard-00000.bin` and on:
+ *
+ *     0  8 bytes   magic "LONGHAND"          48  32 bytes  SHA-256 of everything after the header
+ *     8  uint32    format version, 1         80  32 bytes  SHA-256 of the tokenizer.json
+ *    12  uint32    bytes of a token, 2 or 4 112  32 bytes  SHA-256 of bytes 0 … 111
+ *    16  uint64    tokens in this shard     144  tokens, uint16 or uint32
+ *    24  uint64    documents beginning here  …   uint64    first token of each such document, in the whole sequence
+ *    32  uint64    tokens in the shards before
+ *    40  uint32    vocabulary size
+ *    44  uint32    number of this shard, from 0
+ *
+ * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, the size of each shard and a checksum of
+ * itself; a folder without it is an interrupted preparation.
+ */
+import { createHash } from "node:crypto";
+import { endianness } from "node:os";
+import { LonghandError, messageOf } from "../base/errors.ts";
+
+export const FORMAT_VERSION = 1;
+export const HEADER_BYTES = 144;
+export const INDEX_FILE = "index.json";
+export const TOKENIZER_FILE = "tokenizer.json";
+const MAGIC = "LONGHAND";
+const INDEX_FORMAT = "longhand-shards";
+
+export interface ShardHeader {
+  /** 2 for vocabularies up to 65,536 tokens, else 4. */
+  readonly width: 2 | 4;
+  readonly tokens: number;
+  readonly documents: number;
+  readonly firstToken: number;
+  readonly vocabSize: number;
+  readonly number: number;
+  /** SHA-256 of tokens and document starts, hexadecimal. */
+  readonly checksum: string;
+  readonly tokenizerDigest: string;
+}
+
+export interface ShardIndex {
+  readonly tokenizerDigest: string;
+  readonly vocabSize: number;
+  readonly tokens: number;
+  readonly documents: number;
+  /** Bytes of UTF-8, code points and white-space-separated words of all the text. */
+  readonly bytes: number;
+  readonly characters: number;
+  readonly words: number;
+  readonly shards: readonly { readonly tokens: number; readonly documents: number; readonly checksum: string }[];
+}
+
+export function shardFile(number: number): string {
+  return `shard-${String(number).padStart(5, "0")}.bin`;
+}
+
+/** Whether a file of this name is made by the shard writer, finished or not. */
+export function isShardFile(name: string): boolean {
+  return /^(shard-\d{5,}\.bin|index\.json|tokenizer\.json)(\.tmp)?$/.test(name);
+}
+
+export function shardFileBytes(header: Pick<ShardHeader, "width" | "tokens" | "documents">): number {
+  return HEADER_BYTES + header.width * header.tokens + 8 * header.documents;
+}
+
+export function tokenWidth(vocabSize: number): 2 | 4 {
+  return vocabSize <= 65_536 ? 2 : 4;
+}
+
+export function encodeHeader(header: ShardHeader): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  bytes.write(MAGIC, 0, "latin1");
+  bytes.writeUInt32LE(FORMAT_VERSION, 8);
+  bytes.writeUInt32LE(header.width, 12);
+  bytes.writeBigUInt64LE(BigInt(header.tokens), 16);
+  bytes.writeBigUInt64LE(BigInt(header.documents), 24);
+  bytes.writeBigUInt64LE(BigInt(header.firstToken), 32);
+  bytes.writeUInt32LE(header.vocabSize, 40);
+  bytes.writeUInt32LE(header.number, 44);
+  bytes.write(header.checksum, 48, "hex");
+  bytes.write(header.tokenizerDigest, 80, "hex");
+  sha256(bytes.subarray(0, 112)).copy(bytes, 112);
+  return bytes;
+}
+
+/** Reads a header; throws "data" naming the file when it is none, of another version, or damaged. */
+export function decodeHeader(bytes: Buffer, path: string): ShardHeader {
+  const refuse = (problem: string): never => {
+    throw new LonghandError("data", `shards: ${path} ${problem}`);
+  };
+  if (bytes.length < HEADER_BYTES) refuse(`is cut off: ${bytes.length} bytes, a header alone has ${HEADER_BYTES}`);
+  if (bytes.toString("latin1", 0, 8) !== MAGIC) refuse("is not a token shard: it does not begin with LONGHAND");
+  const version = bytes.readUInt32LE(8);
+  if (version !== FORMAT_VERSION) {
+    refuse(
+      `has format version ${version}, and this version of Longhand reads ${FORMAT_VERSION}; prepare the text again`,
+    );
+  }
+  if (!sha256(bytes.subarray(0, 112)).equals(bytes.subarray(112, 144))) {
+    refuse("is damaged: its header does not match its checksum; prepare the text again");
+  }
+  const width = bytes.readUInt32LE(12);
+  return {
+    width: width === 2 || width === 4 ? width : refuse(`has tokens of ${width} bytes, and only 2 or 4 are possible`),
+    tokens: Number(bytes.readBigUInt64LE(16)),
+    documents: Number(bytes.readBigUInt64LE(24)),
+    firstToken: Number(bytes.readBigUInt64LE(32)),
+    vocabSize: bytes.readUInt32LE(40),
+    number: bytes.readUInt32LE(44),
+    checksum: bytes.toString("hex", 48, 80),
+    tokenizerDigest: bytes.toString("hex", 80, 112),
+  };
+}
+
+export function encodeIndex(index: ShardIndex): string {
+  const fields = { format: INDEX_FORMAT, version: FORMAT_VERSION, ...index };
+  const checksum = sha256(JSON.stringify(fields)).toString("hex");
+  return `${JSON.stringify({ ...fields, checksum }, null, 2)}\n`;
+}
+
+/** Reads an index.json; throws "data" naming the file when it is none, of another version, or changed. */
+export function decodeIndex(text: string, path: string): ShardIndex {
+  const refuse = (problem: string): never => {
+    throw new LonghandError("data", `shards: ${path} ${problem}`);
+  };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    refuse(`is damaged: ${messageOf(error)}`);
+  }
+  const fields = (typeof parsed === "object" && parsed !== null ? parsed : {}) as Record<string, unknown>;
+  if (fields.format !== INDEX_FORMAT) refuse("is not the index of a folder of token shards");
+  if (fields.version !== FORMAT_VERSION) {
+    refuse(`has format version ${fields.version}, and this version of Longhand reads ${FORMAT_VERSION}`);
+  }
+  const { checksum, ...rest } = fields;
+  if (sha256(JSON.stringify(rest)).toString("hex") !== checksum) {
+    refuse("is damaged: it does not match its checksum; prepare the text again");
+  }
+  const { format: _, version: __, ...index } = rest;
+  return isIndex(index) ? index : refuse("is the index of no folder of token shards: a field is missing or no count");
+}
+
+function isIndex(value: unknown): value is ShardIndex {
+  const index = value as ShardIndex;
+  const counts = [index.vocabSize, index.tokens, index.documents, index.bytes, index.characters, index.words];
+  return (
+    counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
+    typeof index.tokenizerDigest === "string" &&
+    Array.isArray(index.shards) &&
+    index.shards.every((shard) => typeof shard === "object" && shard !== null)
+  );
+}
+
+export function sha256(bytes: string | Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+/** The bytes of a typed array as they stand in a file, and back: the same memory, swapped on a big-endian machine. */
+export function littleEndian(array: Uint16Array | Uint32Array | BigUint64Array): Buffer {
+  const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+  if (endianness() === "LE") return bytes;
+  const width = array.BYTES_PER_ELEMENT;
+  return width === 2 ? bytes.swap16() : width === 4 ? bytes.swap32() : bytes.swap64();
+}

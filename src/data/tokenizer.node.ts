@@ -1,0 +1,110 @@
+/**
+ * The tokenizer: byte-level BPE trained, loaded and run by the native `tokenizers` package. Encoding goes piece by piece
+ * (the package slows down on long strings) through a copy without added tokens, so that no text can produce a special id;
+ * decoding needs no native code.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Tokenizer } from "tokenizers";
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { requireWellFormed, splitText } from "./pieces.ts";
+import type { SpecialTokens, TextTokenizer } from "./tokenizer.ts";
+import { readTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
+import { type TrainingRequest, trainTokenizerJson } from "./tokenizer-training.node.ts";
+
+export { StreamingDecoder, type TextTokenizer } from "./tokenizer.ts";
+
+/** Pieces given to the native encoder at once: enough to keep its threads busy, a few megabytes of its memory. */
+const PIECES_AT_ONCE = 32;
+
+/**
+ * Trains byte-level BPE on (a seeded sample of) the source. Special tokens are ids 0, 1, 2; bytes 3 … 258; merges follow.
+ * A text too small for `vocabSize` gives a smaller vocabulary: read `vocabSize` of the result. Deterministic.
+ * Throws "usage" for a vocabulary outside 260 … 30000, "data" for a source that cannot be read.
+ */
+export async function trainTokenizer(request: TrainingRequest): Promise<TextTokenizer> {
+  return tokenizerFromJson(await trainTokenizerJson(request), "the trained tokenizer");
+}
+
+/** Loads a tokenizer.json; throws "data" when it is missing or is not a byte-level BPE with all bytes and special tokens. */
+export async function loadTokenizer(path: string): Promise<TextTokenizer> {
+  let json: string;
+  try {
+    json = await readFile(path, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const problem = missing ? `${path} does not exist` : `cannot read ${path}: ${messageOf(error)}`;
+    throw new LonghandError(missing ? "data" : "io", `tokenizer: ${problem}`, { cause: error });
+  }
+  return tokenizerFromJson(json, path);
+}
+
+/** The tokenizer of a tokenizer.json text; `where` names it in messages. */
+export function tokenizerFromJson(json: string, where = "tokenizer.json"): TextTokenizer {
+  return new NativeTokenizer(json, where);
+}
+
+class NativeTokenizer implements TextTokenizer {
+  readonly json: string;
+  readonly digest: string;
+  readonly vocabSize: number;
+  readonly special: SpecialTokens;
+  readonly #bytes: TokenizerFile["bytes"];
+  readonly #native: Tokenizer;
+
+  constructor(json: string, where: string) {
+    const file = readTokenizerFile(json, where);
+    this.json = json;
+    this.digest = createHash("sha256").update(json).digest("hex");
+    this.vocabSize = file.vocabSize;
+    this.special = file.special;
+    this.#bytes = file.bytes;
+    try {
+      this.#native = Tokenizer.fromString(file.encoderJson);
+    } catch (error) {
+      throw new LonghandError("data", `tokenizer: ${where} cannot be used: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async encode(text: string): Promise<Int32Array> {
+    const [ids] = await this.encodeBatch([text]);
+    return ids;
+  }
+
+  async encodeBatch(texts: readonly string[]): Promise<Int32Array[]> {
+    const pieces: string[] = [];
+    const ends = texts.map((text) => {
+      requireWellFormed(text, "text to encode");
+      return pieces.push(...splitText(text));
+    });
+    const encoded: number[][] = [];
+    for (let i = 0; i < pieces.length; i += PIECES_AT_ONCE) {
+      const batch = await this.#native.encodeBatch(pieces.slice(i, i + PIECES_AT_ONCE), { addSpecialTokens: false });
+      for (const encoding of batch) encoded.push(encoding.getIds());
+    }
+    return ends.map((end, i) => joinIds(encoded.slice(i === 0 ? 0 : ends[i - 1], end)));
+  }
+
+  async decode(ids: ArrayLike<number>): Promise<string> {
+    const parts = Array.from(ids, (id) => this.bytesOf(id));
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat(parts));
+  }
+
+  bytesOf(id: number): Uint8Array {
+    const bytes = this.#bytes[id];
+    if (bytes === undefined) {
+      throw new LonghandError("usage", `token: expected an id from 0 to ${this.vocabSize - 1}, got ${id}`);
+    }
+    return bytes;
+  }
+}
+
+function joinIds(parts: readonly number[][]): Int32Array {
+  const ids = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    ids.set(part, offset);
+    offset += part.length;
+  }
+  return ids;
+}
