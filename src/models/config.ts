@@ -39,19 +39,27 @@ export function parseModelConfig(value: unknown): ModelConfig {
 }
 
 /** A zod error as one sentence: each field, what was wrong, what was given. */
-export function describeIssues(error: z.ZodError, value: unknown): string {
+export function describeIssues(
+  error: z.ZodError,
+  value: unknown,
+  nameOf: (field: string) => string = (field) => field,
+): string {
   return error.issues
     .map((issue) => {
       const given = issue.path.reduce<unknown>(
         (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
         value,
       );
+      const name = issue.path.length === 0 ? "value" : nameOf(issue.path.join("."));
       if (issue.code === "unrecognized_keys") {
-        return `unknown field${issue.keys.length > 1 ? "s" : ""} ${issue.keys.join(", ")} in ${issue.path.join(".") || "it"}`;
+        const keys = issue.keys.map((key) => nameOf([...issue.path, key].join(".")));
+        return `unknown field${keys.length > 1 ? "s" : ""} ${keys.join(", ")}`;
       }
+      const wanted = issue.message.replace(/^Invalid (option|input): /, "");
+      if (given === undefined) return `${name} is missing (${wanted.replace(/, received undefined$/, "")})`;
       const choices = issue.code === "invalid_value" ? issue.values.map(String) : [];
       const guess = typeof given === "string" ? nearest(given, choices) : undefined;
-      return `${issue.path.join(".") || "value"}: ${issue.message}, got ${JSON.stringify(given)}${guess ? ` (did you mean ${guess}?)` : ""}`;
+      return `${name} ${JSON.stringify(given)}: ${wanted}${guess ? ` (did you mean ${guess}?)` : ""}`;
     })
     .join("; ");
 }

@@ -54,22 +54,25 @@ function sumOfSquares(x: Float32Array): number {
 export interface AdamWStep {
   readonly parameters: Readonly<Record<string, HostTensor>>;
   readonly gradients: FloatArrays;
+  /** What the gradients are to be multiplied with first: 1 / batches where several were added up. Default 1. */
+  readonly scale?: number;
   readonly state: OptimizerState;
   /** 1 for the first update. */
   readonly step: number;
   readonly learningRate: number;
-  /** The gradients' global norm, from globalNorm. */
+  /** The scaled gradients' global norm. */
   readonly gradientNorm: number;
   readonly config: AdamWConfig;
 }
 
 /** Updates parameters and state in place. */
-export function adamw({ parameters, gradients, state, step, learningRate, gradientNorm, config }: AdamWStep): void {
+export function adamw(update: AdamWStep): void {
+  const { parameters, gradients, state, step, learningRate, gradientNorm, config } = update;
   const { beta1, beta2, epsilon, weightDecay, clip } = config;
-  const scale = clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1;
+  const scale = (update.scale ?? 1) * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
   for (const path in parameters) {
     const { data, shape } = parameters[path];
-    update(data as Float32Array, gradients[path], state.m[path], state.v[path], {
+    updateOne(data as Float32Array, gradients[path], state.m[path], state.v[path], {
       scale,
       beta1,
       beta2,
@@ -90,7 +93,7 @@ interface UpdateFactors {
   readonly keep: number;
 }
 
-function update(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, factors: UpdateFactors): void {
+function updateOne(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, factors: UpdateFactors): void {
   const { scale, beta1, beta2, rate, epsilon, keep } = factors;
   const fresh1 = (1 - beta1) * scale;
   const fresh2 = (1 - beta2) * scale * scale;

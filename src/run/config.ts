@@ -1,0 +1,164 @@
+/**
+ * The configuration of a run: complete, so that the run can be repeated from it, and saved as config.json. Everything
+ * that had a default or followed from something else is written out.
+ */
+import { availableParallelism } from "node:os";
+import { basename, extname, join, resolve } from "node:path";
+import { z } from "zod";
+import { LonghandError } from "../base/errors.ts";
+import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
+import { presetByName } from "../models/presets.ts";
+import { scheduleSchema } from "../train/schedule.ts";
+import type { TrainSettings } from "./settings.ts";
+
+const count = () => z.number().int().positive();
+
+export const runConfigSchema = z.strictObject({
+  longhand: z.string().describe("Version that wrote the file."),
+  data: z.strictObject({
+    path: z.string(),
+    evalPath: z.string().optional(),
+    evalFraction: z.number().gt(0).lt(1),
+    evalTokens: count(),
+    vocab: count(),
+    tokenizer: z.string().optional(),
+    tokenizerDigest: z.string(),
+  }),
+  model: modelConfigSchema,
+  training: z.strictObject({
+    context: count(),
+    batch: count(),
+    accumulate: count(),
+    steps: count(),
+    schedule: scheduleSchema,
+    optimizer: z.strictObject({
+      beta1: z.number().min(0).lt(1),
+      beta2: z.number().min(0).lt(1),
+      epsilon: z.number().positive(),
+      weightDecay: z.number().min(0),
+      clip: z.number().min(0),
+    }),
+    seed: z.number().int().min(0),
+    evalEvery: count(),
+    saveEvery: count(),
+    keep: count(),
+    maxSkips: count(),
+  }),
+  engine: z.strictObject({ device: z.enum(["cpu", "webgpu", "cuda"]), threads: count() }),
+});
+
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+export function parseRunConfig(value: unknown): RunConfig {
+  const parsed = runConfigSchema.safeParse(value);
+  if (!parsed.success) throw new LonghandError("config", describeIssues(parsed.error, value));
+  checkTogether(parsed.data);
+  return parsed.data;
+}
+
+/** Contradictions between fields, rejected in one place. */
+function checkTogether({ model, training }: RunConfig): void {
+  parseModelConfig(model);
+  if (model.architecture === "flash" && model.chunk > training.context) {
+    throw new LonghandError(
+      "usage",
+      `chunk ${model.chunk} does not fit a context of ${training.context}: choose a chunk of at most the context`,
+    );
+  }
+  if (model.architecture === "flash-quad" && training.context > model.maxLength) {
+    throw new LonghandError("usage", `context ${training.context} exceeds the model's maxLength of ${model.maxLength}`);
+  }
+  if (training.schedule.warmup > training.steps) {
+    throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
+  }
+}
+
+export interface ResolvedTokenizer {
+  readonly vocabSize: number;
+  readonly digest: string;
+}
+
+/** Settings and `--set` fields made into a complete configuration. `version` is the package's. */
+export function resolveConfig(
+  settings: TrainSettings,
+  overrides: Readonly<Record<string, unknown>>,
+  { vocabSize, digest }: ResolvedTokenizer,
+  version: string,
+): RunConfig {
+  const { width, layers, shared, chunk } = presetByName(settings.preset);
+  const { context, steps } = settings;
+  const draft = {
+    longhand: version,
+    data: {
+      path: resolve(settings.data),
+      ...(settings.evalData === undefined ? {} : { evalPath: resolve(settings.evalData) }),
+      evalFraction: settings.evalFraction,
+      evalTokens: settings.evalTokens,
+      vocab: settings.vocab,
+      ...(settings.tokenizer === undefined ? {} : { tokenizer: resolve(settings.tokenizer) }),
+      tokenizerDigest: digest,
+    },
+    model: {
+      architecture: settings.model,
+      vocabSize,
+      width,
+      layers,
+      expansion: 2,
+      shared,
+      // The preset's chunk shrinks with a short context; a chunk that was asked for does not.
+      chunk: settings.chunk ?? Math.min(chunk, context),
+      maxLength: context,
+      norm: "scale",
+      causal: true,
+    },
+    training: {
+      context,
+      batch: settings.batch,
+      accumulate: settings.accumulate,
+      steps,
+      schedule: {
+        peak: settings.lr,
+        warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
+        decay: settings.schedule,
+        floor: 0,
+      },
+      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: settings.weightDecay, clip: settings.clip },
+      seed: settings.seed,
+      evalEvery: settings.evalEvery,
+      saveEvery: settings.saveEvery,
+      keep: settings.keep,
+      maxSkips: 5,
+    },
+    engine: {
+      device: settings.device === "auto" ? "cpu" : settings.device,
+      threads: settings.threads ?? availableParallelism(),
+    },
+  };
+  for (const [key, value] of Object.entries(overrides)) setField(draft, key, value);
+  return parseRunConfig(draft);
+}
+
+/** Fields that follow from the data and may not be contradicted. */
+const FIXED = ["longhand", "data.path", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
+
+/** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
+function setField(draft: object, key: string, value: unknown): void {
+  const known = fieldNames(runConfigSchema).filter((name) => !FIXED.includes(name));
+  if (!known.includes(key)) throw new LonghandError("usage", `--set ${key}: expected one of ${known.join(", ")}`);
+  const path = key.split(".");
+  let at = draft as Record<string, unknown>;
+  for (const name of path.slice(0, -1)) at = at[name] as Record<string, unknown>;
+  at[path[path.length - 1]] = value;
+}
+
+function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
+  return Object.entries(schema.shape).flatMap(([name, field]) =>
+    field instanceof z.ZodObject ? fieldNames(field, `${prefix}${name}.`) : [prefix + name],
+  );
+}
+
+/** runs/<name of the data without its ending> */
+export function defaultRunFolder(data: string): string {
+  const name = basename(resolve(data));
+  return join("runs", basename(name, extname(name)) || "text");
+}

@@ -1,0 +1,133 @@
+/**
+ * Perplexity of a text under a model: per token, per word, bits per byte, and by position in the context. Every token of
+ * the text is predicted, the first one of each file from the end-of-text token before it.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LonghandError } from "../base/errors.ts";
+import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
+import { openTextSource } from "../data/sources/text.ts";
+import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
+import { languageModel } from "../models/language-model.ts";
+import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
+import { isShardFolder } from "./data.ts";
+import type { LoadedModel } from "./model.ts";
+
+export interface EvaluateOptions {
+  /** A text, a folder of texts, or token shards made with the model's tokenizer. */
+  readonly data: string;
+  /** Tokens a window; default: the training context. Every window starts anew. */
+  readonly context?: number | undefined;
+  readonly onProgress?: (done: number) => void;
+}
+
+export interface PositionLoss {
+  /** Positions from … to (exclusive) in the window. */
+  readonly from: number;
+  readonly to: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+export interface EvaluateResult {
+  /** Mean nats a token. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+  /** exp(total nats / white-space-separated words), as PG-19 asks to be reported. */
+  readonly wordPerplexity: number;
+  readonly bitsPerByte: number;
+  readonly tokens: number;
+  readonly words: number;
+  readonly bytes: number;
+  readonly context: number;
+  readonly byPosition: readonly PositionLoss[];
+}
+
+export async function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
+  const { config, tokenizer } = model;
+  const context = options.context ?? config.training.context;
+  if (!Number.isInteger(context) || context < 1)
+    throw new LonghandError("usage", `--context ${context}: expected a whole number of at least 1`);
+  if (config.model.architecture === "flash-quad" && context > config.model.maxLength) {
+    throw new LonghandError(
+      "usage",
+      `--context ${context}: this flash-quad model is made for at most ${config.model.maxLength} tokens`,
+    );
+  }
+  if (isShardFolder(options.data)) {
+    const shards = await openShards(options.data, { tokenizerDigest: tokenizer.digest });
+    return evaluateShards(model, shards, context, options.onProgress).finally(() => shards.close());
+  }
+  const source = await openTextSource(options.data);
+  const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
+  try {
+    await writeShards({ source, tokenizer, out: folder });
+    const shards = await openShards(folder);
+    return await evaluateShards(model, shards, context, options.onProgress).finally(() => shards.close());
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function evaluateShards(
+  { config, tokenizer, parameters, engine }: LoadedModel,
+  shards: TokenShards,
+  context: number,
+  onProgress?: (done: number) => void,
+): Promise<EvaluateResult> {
+  const sequence = precededBy(tokenizer.special.endOfText, shards);
+  const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
+  const evaluator = await createEvaluator(engine, (scope, tokens) => languageModel(scope, tokens, config.model), shape);
+  try {
+    const result = await evaluator.run(parameters, sequence, (done) => {
+      onProgress?.(done);
+      return true;
+    });
+    return {
+      loss: result.loss,
+      perplexity: Math.exp(result.loss),
+      wordPerplexity: Math.exp(result.totalLoss / Math.max(1, shards.words)),
+      bitsPerByte: result.totalLoss / Math.LN2 / shards.bytes,
+      tokens: result.tokens,
+      words: shards.words,
+      bytes: shards.bytes,
+      context,
+      byPosition: byPosition(result),
+    };
+  } finally {
+    await evaluator.release();
+  }
+}
+
+/** A sequence with one token before it. */
+function precededBy(token: number, sequence: TokenSequence): TokenSequence {
+  return {
+    tokens: sequence.tokens + 1,
+    read(offset, length, out) {
+      requireRange(this, offset, length, out);
+      if (length === 0) return;
+      if (offset > 0) return sequence.read(offset - 1, length, out);
+      sequence.read(0, length - 1, out.subarray(1));
+      out[0] = token;
+    },
+  };
+}
+
+/** Positions in ranges that double: 0, 1, 2-3, 4-7, … */
+export function byPosition({ lossByPosition, tokensByPosition }: Evaluation): PositionLoss[] {
+  const ranges: PositionLoss[] = [];
+  for (let from = 0; from < lossByPosition.length; from = Math.max(1, from * 2)) {
+    const to = Math.min(lossByPosition.length, Math.max(1, from * 2));
+    let loss = 0;
+    let tokens = 0;
+    for (let i = from; i < to; i++) {
+      loss += lossByPosition[i];
+      tokens += tokensByPosition[i];
+    }
+    if (tokens > 0) ranges.push({ from, to, loss: loss / tokens, perplexity: Math.exp(loss / tokens), tokens });
+  }
+  return ranges;
+}

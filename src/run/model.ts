@@ -1,0 +1,52 @@
+/** A trained model of a run folder, ready for use: configuration, tokenizer, parameters and an engine. */
+import { join } from "node:path";
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import { loadLatestCheckpoint } from "../checkpoint/checkpoints.node.ts";
+import { readConfig } from "../checkpoint/run-folder.node.ts";
+import { loadTokenizer, type TextTokenizer } from "../data/tokenizer.node.ts";
+import { parametersOf } from "../models/language-model.ts";
+import { initialise } from "../nn/scope.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { parseRunConfig, type RunConfig } from "./config.ts";
+import { requireTensors } from "./state.ts";
+
+export interface LoadModelOptions {
+  /** Default: those that the run was trained with. */
+  readonly threads?: number | undefined;
+  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+  /** Told about each damaged checkpoint that was passed over. */
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface LoadedModel {
+  readonly run: string;
+  readonly config: RunConfig;
+  readonly tokenizer: TextTokenizer;
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly engine: Engine;
+  /** Step of the checkpoint that was loaded. */
+  readonly step: number;
+  close(): Promise<void>;
+}
+
+/** Loads the newest whole checkpoint of a run. Throws `checkpoint` or `config` for a folder that cannot be used. */
+export async function loadModel(run: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
+  const config = await readConfig(run, parseRunConfig);
+  const tokenizerFile = join(run, "tokenizer.json");
+  const tokenizer = await loadTokenizer(tokenizerFile);
+  if (tokenizer.digest !== config.data.tokenizerDigest) {
+    throw new LonghandError("checkpoint", `${tokenizerFile}: it is not the tokenizer that the run was trained with`);
+  }
+  const { model, step, path } = await loadLatestCheckpoint(run, {
+    parts: "model",
+    ...(options.onWarning ? { onWarning: options.onWarning } : {}),
+  });
+  requireTensors(model, initialise(parametersOf(config.model), 0), path);
+  const engine = ortNodeEngine({
+    device: options.device ?? config.engine.device,
+    threads: options.threads ?? config.engine.threads,
+  });
+  return { run, config, tokenizer, parameters: model, engine, step, close: () => engine.close() };
+}

@@ -1,0 +1,78 @@
+/**
+ * What a user can set for a training run: one schema gives the command line its flags, the library its types, and both
+ * their defaults and messages. Settings are resolved into a RunConfig (config.ts), which is complete and saved.
+ */
+import { z } from "zod";
+import { LonghandError } from "../base/errors.ts";
+import { architectureNames, describeIssues } from "../models/config.ts";
+import { presetNames } from "../models/presets.ts";
+
+const whole = (least: number) => z.number().int().min(least);
+
+/** Each description is one sentence for --help; `meta.value` names the value there. */
+export const trainSettingsSchema = z.strictObject({
+  data: z
+    .string()
+    .min(1)
+    .describe("Text to learn: a UTF-8 file, a folder of them, or a folder of token shards.")
+    .meta({ value: "path" }),
+  out: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Run folder to write; default runs/<name of the data>.")
+    .meta({ value: "folder" }),
+  evalData: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Text to evaluate on; default: the end of the data.")
+    .meta({ value: "path" }),
+  evalFraction: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.05)
+    .describe("Share of the data held out when no --eval-data is given."),
+  evalTokens: whole(1).default(131072).describe("At most so many held-out tokens are evaluated at each interval."),
+  model: z.enum(architectureNames).default("flash").describe("Architecture."),
+  preset: z
+    .enum(presetNames as [string, ...string[]])
+    .default("nano")
+    .describe("Size of the model."),
+  chunk: whole(1).optional().describe("Tokens a chunk of mixed chunk attention; default: the preset's."),
+  context: whole(1).default(1024).describe("Tokens a training example."),
+  batch: whole(1).default(4).describe("Examples computed at a time."),
+  accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
+  steps: whole(1).default(500).describe("Optimiser steps."),
+  lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
+  warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
+  schedule: z.enum(["linear", "cosine", "constant"]).default("linear").describe("Learning rate after the warm-up."),
+  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
+  clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
+  seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
+  vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
+  tokenizer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Existing tokenizer.json to use instead of training one.")
+    .meta({ value: "file" }),
+  evalEvery: whole(1).default(100).describe("Steps between evaluations."),
+  saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
+  keep: whole(1).default(3).describe("Newest checkpoints to keep."),
+  device: z.enum(["auto", "cpu", "webgpu", "cuda"]).default("auto").describe("Where to compute."),
+  threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
+  overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
+});
+
+export type TrainSettings = z.infer<typeof trainSettingsSchema>;
+/** What a caller must give: everything with a default may be left out. */
+export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
+
+/** Checks settings; `nameOf` turns a field into what the user wrote (--eval-every on the command line). */
+export function parseSettings(value: unknown, nameOf: (field: string) => string = (field) => field): TrainSettings {
+  const parsed = trainSettingsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
+}

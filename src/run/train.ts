@@ -1,0 +1,211 @@
+/**
+ * Training as a user means it: from settings to a run folder, or on from one. Composes text, model, engine, loop,
+ * checkpoints and metrics; everything it tells goes through `onEvent`.
+ */
+import { join } from "node:path";
+import { LonghandError } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
+import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
+import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
+import { createRunFolder, readConfig, removeEmptyRunFolder, writeConfig } from "../checkpoint/run-folder.node.ts";
+import { acquireRunLock } from "../checkpoint/run-lock.node.ts";
+import { loadTokenizer } from "../data/tokenizer.node.ts";
+import { languageModel, parametersOf } from "../models/language-model.ts";
+import { initialise } from "../nn/scope.ts";
+import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { createEvaluator, evaluationShape } from "../train/evaluate.ts";
+import { type TrainEvent, type TrainingState, trainLoop } from "../train/loop.ts";
+import type { Model } from "../train/objective.ts";
+import { initialOptimizerState } from "../train/optimizer.ts";
+import { createTrainStep } from "../train/step.ts";
+import { defaultRunFolder, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
+import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
+import { openMetrics } from "./metrics.ts";
+import { parseSettings, type TrainSettingsInput } from "./settings.ts";
+import { restoreState, storedState } from "./state.ts";
+import { version } from "./version.ts";
+
+export type RunEvent =
+  | ({ readonly type: "prepare" } & PrepareProgress)
+  | {
+      readonly type: "start";
+      readonly run: string;
+      readonly config: RunConfig;
+      readonly parameters: number;
+      readonly trainTokens: number;
+      readonly heldOutTokens: number;
+      /** Step that is already done: 0 for a new run. */
+      readonly step: number;
+    }
+  | Exclude<TrainEvent, { type: "save" | "end" }>
+  | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
+  | { readonly type: "warning"; readonly message: string };
+
+export interface TrainOptions {
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Ends training after the step at hand, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
+  readonly overrides?: Readonly<Record<string, unknown>>;
+}
+
+export interface TrainResult {
+  readonly run: string;
+  readonly step: number;
+  /** False when training was stopped before its last step. */
+  readonly finished: boolean;
+  /** The last held-out evaluation, if there was one. */
+  readonly loss: number | undefined;
+  readonly perplexity: number | undefined;
+}
+
+/** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text of no use. */
+export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
+  const settings = parseSettings(input);
+  const run = settings.out ?? defaultRunFolder(settings.data);
+  const { overrides = {}, onEvent = () => {} } = options;
+  // What can be wrong with the configuration is found before anything is written or tokenized.
+  const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
+  await createRunFolder(run, { overwrite: settings.overwrite });
+  const lock = await acquireRunLock(run);
+  try {
+    let config = draft;
+    let data: RunData;
+    try {
+      data = await prepareRunData(
+        run,
+        dataRequest(draft),
+        (progress) => onEvent({ type: "prepare", ...progress }),
+        async (tokenizer) => {
+          config = resolveConfig(settings, overrides, tokenizer, version);
+          await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
+          await writeConfig(run, config);
+        },
+      );
+    } catch (error) {
+      lock.release();
+      await removeEmptyRunFolder(run);
+      throw error;
+    }
+    const parameters = initialise(parametersOf(config.model), config.training.seed);
+    const state: TrainingState = {
+      parameters,
+      optimizer: initialOptimizerState(parameters),
+      step: 0,
+      updates: 0,
+      skippedInRow: 0,
+      seconds: 0,
+    };
+    return await runLoop(run, config, data, state, options);
+  } finally {
+    lock.release();
+  }
+}
+
+export interface ResumeOptions extends TrainOptions {
+  /** A new last step, to train longer than was planned; the schedule then ends there. */
+  readonly steps?: number;
+}
+
+/** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
+export async function resume(run: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  const { onEvent = () => {} } = options;
+  let config = await readConfig(run, parseRunConfig);
+  if (options.steps !== undefined) {
+    config = parseRunConfig({ ...config, training: { ...config.training, steps: options.steps } });
+  }
+  const lock = await acquireRunLock(run);
+  try {
+    const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
+    if (tokenizer.digest !== config.data.tokenizerDigest) {
+      throw new LonghandError(
+        "checkpoint",
+        `${join(run, "tokenizer.json")}: it is not the tokenizer that the run was trained with`,
+      );
+    }
+    // A run that was killed before its first checkpoint begins again, which is the same training.
+    const started = (await listCheckpoints(run)).length > 0;
+    const initial = initialise(parametersOf(config.model), config.training.seed);
+    const warn = (message: string) => onEvent({ type: "warning", message });
+    const state = started
+      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
+      : {
+          parameters: initial,
+          optimizer: initialOptimizerState(initial),
+          step: 0,
+          updates: 0,
+          skippedInRow: 0,
+          seconds: 0,
+        };
+    if (state.step > config.training.steps) {
+      throw new LonghandError(
+        "usage",
+        `--steps ${config.training.steps}: ${run} is already at step ${state.step}; give a larger number`,
+      );
+    }
+    const data = await openRunData(run, dataRequest(config), tokenizer);
+    if (options.steps !== undefined) await writeConfig(run, config);
+    return await runLoop(run, config, data, state, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function runLoop(
+  run: string,
+  config: RunConfig,
+  data: RunData,
+  state: TrainingState,
+  { onEvent = () => {}, signal }: TrainOptions,
+): Promise<TrainResult> {
+  const { training } = config;
+  const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
+  const metrics = await openMetrics(run, { resumeStep: state.step });
+  try {
+    const model: Model = (scope, tokens) => languageModel(scope, tokens, config.model);
+    const shape = { batch: training.batch, context: training.context };
+    const step = await createTrainStep(engine, model, shape);
+    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context));
+    const onWarning = (message: string) => onEvent({ type: "warning", message });
+    const save = async () => {
+      const path = await saveCheckpoint(run, { ...storedState(state), keep: training.keep, onWarning });
+      metrics.record({ type: "checkpoint", step: state.step, path });
+      onEvent({ type: "checkpoint", step: state.step, path });
+    };
+    onEvent({
+      type: "start",
+      run,
+      config,
+      parameters: Object.values(state.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+      trainTokens: data.train.tokens,
+      heldOutTokens: data.heldOut.tokens,
+      step: state.step,
+    });
+    if (state.step === 0) await save();
+    const { train, heldOut } = data;
+    const stopRequested = () => signal?.aborted === true;
+    let finished = state.step >= training.steps;
+    let loss: number | undefined;
+    for await (const event of trainLoop({ state, step, evaluator, train, heldOut, options: training, stopRequested })) {
+      if (event.type === "save") await save();
+      else if (event.type === "end") finished = event.finished;
+      else {
+        if (event.type === "eval") loss = event.loss;
+        metrics.record(event);
+        onEvent(event);
+      }
+    }
+    if (finished) metrics.record({ type: "finished", step: state.step });
+    return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
+  } finally {
+    metrics.close();
+    data.close();
+    await engine.close();
+  }
+}
+
+function dataRequest({ data, training }: RunConfig): DataRequest {
+  const { path, evalPath, evalFraction, evalTokens, vocab, tokenizer } = data;
+  const { seed, context } = training;
+  return { data: path, evalData: evalPath, evalFraction, evalTokens, vocab, tokenizer, seed, context };
+}

@@ -1,0 +1,146 @@
+/**
+ * The training loop: batches by number, steps, evaluation and saving at intervals, told as typed events. It knows no
+ * files and no terminal; whoever runs it saves and prints. A step whose loss or gradient is not finite is skipped and
+ * told; after a few in a row the loop stops with an error, and the last checkpoint stands.
+ */
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import { trainingBatch } from "../data/batches.ts";
+import type { TokenSequence } from "../data/token-sequence.ts";
+import type { Evaluator } from "./evaluate.ts";
+import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
+import { learningRate, type Schedule } from "./schedule.ts";
+import type { TrainStep } from "./step.ts";
+
+/** Everything that changes during training; what a checkpoint holds. */
+export interface TrainingState {
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly optimizer: OptimizerState;
+  /** Steps taken, skipped ones included: the place in the schedule and in the data. */
+  step: number;
+  /** Updates applied: the t of Adam's bias correction. */
+  updates: number;
+  /** Steps skipped without an update between them. */
+  skippedInRow: number;
+  /** Seconds of training so far, over all processes. */
+  seconds: number;
+}
+
+export interface LoopOptions {
+  readonly batch: number;
+  readonly context: number;
+  /** Batches whose mean gradient makes one step. */
+  readonly accumulate: number;
+  /** Step at which training ends. */
+  readonly steps: number;
+  readonly schedule: Schedule;
+  readonly optimizer: AdamWConfig;
+  readonly seed: number;
+  readonly evalEvery: number;
+  readonly saveEvery: number;
+  /** Skipped steps in a row after which training gives up. */
+  readonly maxSkips: number;
+}
+
+export interface LoopInputs {
+  readonly state: TrainingState;
+  readonly step: TrainStep;
+  readonly evaluator: Evaluator;
+  readonly train: TokenSequence;
+  readonly heldOut: TokenSequence;
+  readonly options: LoopOptions;
+  /** Asked between steps; true ends the loop after saving. */
+  readonly stopRequested: () => boolean;
+}
+
+export type TrainEvent =
+  | {
+      readonly type: "train";
+      readonly step: number;
+      readonly tokens: number;
+      readonly loss: number;
+      readonly perplexity: number;
+      readonly gradientNorm: number;
+      readonly learningRate: number;
+      readonly tokensPerSecond: number;
+      readonly seconds: number;
+    }
+  | {
+      readonly type: "eval";
+      readonly step: number;
+      readonly loss: number;
+      readonly perplexity: number;
+      readonly tokens: number;
+    }
+  | { readonly type: "skip"; readonly step: number; readonly reason: string }
+  /** The state is to be saved now, before the loop goes on. */
+  | { readonly type: "save"; readonly step: number }
+  /** The last event: all steps are done, or a stop was asked for. */
+  | { readonly type: "end"; readonly step: number; readonly finished: boolean };
+
+/**
+ * Trains from `state.step` to `options.steps`, changing `state` in place. Throws "diverged" after too many skipped steps
+ * in a row.
+ */
+export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent> {
+  const { state, step, evaluator, train, heldOut, options, stopRequested } = inputs;
+  const { batch, context, accumulate, steps, seed } = options;
+  let stopping = false;
+  while (state.step < steps && !stopping) {
+    const number = state.step + 1;
+    const started = performance.now();
+    const rate = learningRate(options.schedule, number, steps);
+    const batches = Array.from({ length: accumulate }, (_, i) =>
+      trainingBatch({ sequence: train, context, batch, seed, index: state.step * accumulate + i }),
+    );
+    const { loss, gradientNorm, applied } = await step.run({
+      parameters: state.parameters,
+      state: state.optimizer,
+      batches,
+      learningRate: rate,
+      update: state.updates + 1,
+      config: options.optimizer,
+    });
+    const seconds = (performance.now() - started) / 1000;
+    state.step = number;
+    state.seconds += seconds;
+    if (applied) {
+      state.updates += 1;
+      state.skippedInRow = 0;
+      const tokens = number * accumulate * batch * context;
+      yield {
+        type: "train",
+        step: number,
+        tokens,
+        loss,
+        perplexity: Math.exp(loss),
+        gradientNorm,
+        learningRate: rate,
+        tokensPerSecond: (accumulate * batch * context) / seconds,
+        seconds: state.seconds,
+      };
+    } else {
+      state.skippedInRow += 1;
+      const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`;
+      yield { type: "skip", step: number, reason };
+      if (state.skippedInRow >= options.maxSkips) {
+        throw new LonghandError(
+          "diverged",
+          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); lower --lr or --clip and resume from the last checkpoint`,
+        );
+      }
+    }
+    stopping = stopRequested();
+    const last = number === steps;
+    if (!stopping && (last || number % options.evalEvery === 0)) {
+      const { loss, tokens } = await evaluator.run(state.parameters, heldOut, () => !stopRequested());
+      stopping = stopRequested();
+      if (!stopping) yield { type: "eval", step: number, loss, perplexity: Math.exp(loss), tokens };
+    }
+    // A state that has just met a non-finite step is not the one to go back to.
+    if (stopping || last || (number % options.saveEvery === 0 && state.skippedInRow === 0)) {
+      yield { type: "save", step: number };
+    }
+  }
+  yield { type: "end", step: state.step, finished: state.step >= steps };
+}
