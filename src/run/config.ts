@@ -135,7 +135,12 @@ export function resolveConfig(
     },
   };
   for (const [key, value] of Object.entries(overrides)) setField(draft, key, value);
-  return parseRunConfig(draft);
+  try {
+    return parseRunConfig(draft);
+  } catch (error) {
+    // What is wrong here was asked for just now: wrong usage, not a damaged file.
+    throw error instanceof LonghandError ? new LonghandError("usage", error.message, { cause: error }) : error;
+  }
 }
 
 /** Fields that follow from the data and may not be contradicted. */

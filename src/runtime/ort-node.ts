@@ -2,7 +2,7 @@
  * The engine on ONNX Runtime's native build for Node. Only this file names onnxruntime-node. Input tensors wrap the
  * caller's arrays without a copy; output buffers are allocated once per function and written by every run.
  */
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } from "onnxruntime-node";
 import { type HostArray, hostArray } from "../base/dtype.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { showShape, sizeOf } from "../base/shape.ts";
@@ -19,6 +19,14 @@ export interface OrtNodeOptions {
   readonly dumpOptimizedTo?: string;
   /** Prefix of a Chrome-trace profile that the runtime writes for each function. */
   readonly profileTo?: string;
+}
+
+/** The runtime's version. */
+export const ortVersion: string = env.versions.node ?? env.versions.common;
+
+/** Names of the providers that this build of the runtime has. */
+export function ortProviders(): string[] {
+  return listSupportedBackends().map(({ name }) => name);
 }
 
 export function ortNodeEngine(options: OrtNodeOptions = {}): Engine {

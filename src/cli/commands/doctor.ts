@@ -1,0 +1,22 @@
+/** longhand doctor */
+import type { Command } from "commander";
+import { diagnose } from "../../run/doctor.ts";
+import { printJson, type Streams } from "../output.ts";
+
+export function addDoctor(program: Command, streams: Streams): void {
+  program
+    .command("doctor")
+    .summary("check this machine")
+    .description("Checks Node, processors, memory, huge pages and providers, and says what to do about each problem.")
+    .option("--json", "One JSON line a finding on stdout.")
+    .addHelpText("after", "\nExample:\n  longhand doctor")
+    .action(async (options: { json?: boolean }) => {
+      for (const finding of await diagnose()) {
+        if (options.json) printJson(streams, finding);
+        else {
+          streams.out.write(`${finding.advice ? "!" : "✓"} ${finding.name.padEnd(12)}${finding.value}\n`);
+          if (finding.advice) streams.out.write(`  → ${finding.advice}\n`);
+        }
+      }
+    });
+}

@@ -1,0 +1,152 @@
+/** longhand train */
+import { type Command, Option } from "commander";
+import { LonghandError } from "../../base/errors.ts";
+import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
+import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
+import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
+import { printJson, type Streams } from "../output.ts";
+import { duration, openProgress } from "../progress.ts";
+import { stopSignal } from "../signals.ts";
+
+export function addTrain(program: Command, streams: Streams): void {
+  const command = program
+    .command("train")
+    .summary("train a language model on a text")
+    .description("Trains a language model on a text and writes a run folder.")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --resume runs/book",
+    );
+  addFlags(command, trainSettingsSchema);
+  command
+    .addOption(new Option("--resume <folder>", "Go on with a run exactly where it stopped (with --steps: further)."))
+    .addOption(new Option("--config <file>", "JSON file with any of these flags; flags given here win."))
+    .addOption(
+      new Option("--set <key=value>", "Set any field of the configuration; may be repeated.").argParser(
+        collectAssignment,
+      ),
+    )
+    .option("--json", "Events as JSON lines on stdout.")
+    .action((options: Record<string, unknown>) => runTrain(options, streams));
+}
+
+async function runTrain(options: Record<string, unknown>, streams: Streams): Promise<void> {
+  const { resume: run, config, set, json, ...flags } = options;
+  const overrides = (set ?? {}) as Record<string, unknown>;
+  const show = json === true ? (event: RunEvent) => printJson(streams, event) : undefined;
+  const stop = stopSignal("stopping after this step and saving; once more to stop at once");
+  const bar = reporter();
+  const onEvent = (event: RunEvent) => {
+    show?.(event);
+    bar.show(event);
+  };
+  try {
+    const result =
+      run === undefined
+        ? await startNew(flags, config, overrides, onEvent, stop.signal)
+        : await goOn(
+            String(run),
+            { ...flags, ...(config === undefined ? {} : { config }), ...(set === undefined ? {} : { set }) },
+            onEvent,
+            stop.signal,
+          );
+    bar.end(result);
+    if (json === true) printJson(streams, { type: "end", ...result });
+  } finally {
+    bar.close();
+    stop.release();
+  }
+}
+
+function startNew(
+  flags: Record<string, unknown>,
+  config: unknown,
+  overrides: Record<string, unknown>,
+  onEvent: (event: RunEvent) => void,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  const file = config === undefined ? {} : readSettingsFile(String(config), Object.keys(trainSettingsSchema.shape));
+  const given = { ...file, ...flags };
+  if (given.data === undefined)
+    throw new LonghandError("usage", "--data is missing: give a text to learn, or --resume a run");
+  return train(parseSettings(given, flagOf), { onEvent, signal, overrides });
+}
+
+function goOn(
+  run: string,
+  flags: Record<string, unknown>,
+  onEvent: (event: RunEvent) => void,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  const { steps, ...others } = flags;
+  const [other] = Object.keys(others);
+  if (other !== undefined) {
+    throw new LonghandError(
+      "usage",
+      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only --steps can change)`,
+    );
+  }
+  const last = steps === undefined ? undefined : numberOrText(String(steps));
+  if (last !== undefined && !(Number.isInteger(last) && Number(last) >= 1)) {
+    throw new LonghandError("usage", `--steps ${last}: expected a whole number of at least 1`);
+  }
+  return resume(run, { onEvent, signal, ...(last === undefined ? {} : { steps: Number(last) }) });
+}
+
+/** Tells events to a person, on stderr. */
+function reporter() {
+  const progress = openProgress("train");
+  let steps = 0;
+  let speed = 0;
+  let stage = "";
+  return {
+    show(event: RunEvent) {
+      switch (event.type) {
+        case "prepare":
+          if (event.stage !== stage)
+            progress.note(event.stage === "tokenizer" ? "training the tokenizer" : "turning text into tokens");
+          stage = event.stage;
+          break;
+        case "start": {
+          const { config } = event;
+          steps = config.training.steps;
+          const size = `${(event.parameters / 1e6).toFixed(1)} M parameters`;
+          const data = `${event.trainTokens} tokens to learn, ${event.heldOutTokens} held out`;
+          progress.note(
+            `${event.run}: ${config.model.architecture}, ${size}, ${data}${event.step > 0 ? `, from step ${event.step}` : ""}`,
+          );
+          break;
+        }
+        case "train": {
+          speed = speed === 0 ? event.tokensPerSecond : 0.9 * speed + 0.1 * event.tokensPerSecond;
+          const left = (event.tokens / event.step / speed) * (steps - event.step);
+          const loss = `loss ${event.loss.toFixed(3)} ppl ${event.perplexity.toFixed(1)}`;
+          progress.update(event.step, steps, `${loss} ${Math.round(speed)} tokens/s ${duration(left)} left`);
+          break;
+        }
+        case "eval":
+          progress.note(
+            `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)} (${event.tokens} tokens)`,
+          );
+          break;
+        case "skip":
+          progress.note(`step ${event.step} skipped: ${event.reason}`);
+          break;
+        case "warning":
+          progress.note(`warning: ${event.message}`);
+          break;
+        case "checkpoint":
+          break;
+      }
+    },
+    end({ run, step, finished }: TrainResult) {
+      progress.end();
+      if (finished)
+        progress.note(
+          `finished at step ${step}: try  longhand generate ${run} "…"  or  longhand eval ${run} --data FILE`,
+        );
+      else progress.note(`stopped at step ${step}, saved: go on with  longhand train --resume ${run}`);
+    },
+    close: () => progress.end(),
+  };
+}

@@ -1,0 +1,39 @@
+/** The command line: arguments to one call each, errors to one sentence and an exit status (0, 1 failed, 2 wrong usage). */
+import { Command, CommanderError } from "commander";
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { version } from "../run/version.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addEval } from "./commands/eval.ts";
+//import { addGenerate } from "./commands/generate.ts";
+import { addTrain } from "./commands/train.ts";
+import type { Streams } from "./output.ts";
+import { withHugePages } from "./reexec.ts";
+
+export async function main(argv: readonly string[]): Promise<void> {
+  await withHugePages();
+  const streams: Streams = { out: process.stdout, err: process.stderr };
+  // A reader that went away (| head) ends the command quietly.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  const program = new Command("longhand")
+    .description("Long-context language models of your own text, trained and run on the machine you have.")
+    .version(version)
+    .showSuggestionAfterError()
+    .exitOverride();
+  // Added before the subcommands, which inherit the settings above.
+  for (const add of [addTrain, addEval, addDoctor]) add(program, streams);
+  try {
+    await program.parseAsync(argv as string[]);
+  } catch (error) {
+    process.exitCode = report(error, streams);
+  }
+}
+
+function report(error: unknown, { err }: Streams): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed its message
+  if (error instanceof LonghandError) {
+    err.write(`longhand: ${error.message}\n`);
+    return error.code === "usage" ? 2 : 1;
+  }
+  err.write(`longhand: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`);
+  return 1;
+}

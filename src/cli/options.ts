@@ -1,0 +1,93 @@
+/** Command-line flags made from a settings schema, so that help, defaults and checks cannot fall behind it. */
+import { readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { z } from "zod";
+import { LonghandError, messageOf, nearest } from "../base/errors.ts";
+
+/** evalEvery -> --eval-every */
+export function flagOf(field: string): string {
+  return `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+interface FieldFacts {
+  readonly description: string;
+  readonly type: "number" | "string" | "boolean" | "choice";
+  readonly choices: readonly string[];
+  readonly fallback: unknown;
+  readonly value: string | undefined;
+}
+
+function factsOf(field: z.ZodType): FieldFacts {
+  let inner: z.ZodType = field;
+  let fallback: unknown;
+  const { description = "", value } = z.globalRegistry.get(field) ?? {};
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) {
+    if (inner instanceof z.ZodDefault) fallback = inner.def.defaultValue;
+    inner = inner.unwrap() as z.ZodType;
+  }
+  const type =
+    inner instanceof z.ZodNumber
+      ? "number"
+      : inner instanceof z.ZodBoolean
+        ? "boolean"
+        : inner instanceof z.ZodEnum
+          ? "choice"
+          : "string";
+  const choices = inner instanceof z.ZodEnum ? inner.options.map(String) : [];
+  return { description, type, choices, fallback, value: typeof value === "string" ? value : undefined };
+}
+
+/** Adds one flag for every field of the schema. Values are checked later, by the schema, all together. */
+export function addFlags(command: Command, schema: z.ZodObject): void {
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const { description, type, choices, fallback, value } = factsOf(field as z.ZodType);
+    const shown = value ?? { number: "n", string: "text", boolean: "", choice: choices.join("|") }[type];
+    const flag = type === "boolean" ? flagOf(name) : `${flagOf(name)} <${shown}>`;
+    const text = fallback === undefined || fallback === false ? description : `${description} (default: ${fallback})`;
+    const option = new Option(flag, text);
+    if (type === "number") option.argParser(numberOrText);
+    command.addOption(option);
+  }
+}
+
+/** A number where the text is one; other text stays, for the schema to name in its message. */
+export function numberOrText(text: string): number | string {
+  const number = Number(text);
+  return text.trim() !== "" && Number.isFinite(number) ? number : text;
+}
+
+/** Reads --config: a JSON object whose names are flags (eval-every or evalEvery). */
+export function readSettingsFile(path: string, fields: readonly string[]): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new LonghandError("usage", `--config ${path}: ${messageOf(error)}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new LonghandError("usage", `--config ${path}: expected a JSON object of flags`);
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, setting]) => {
+      const field = key.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+      if (fields.includes(field)) return [field, setting];
+      const guess = nearest(field, fields);
+      throw new LonghandError(
+        "usage",
+        `--config ${path}: unknown flag ${key}${guess ? ` (did you mean ${guess}?)` : ""}`,
+      );
+    }),
+  );
+}
+
+/** Collects --set key=value; a value that is JSON is taken as such, everything else as text. */
+export function collectAssignment(text: string, previous: Record<string, unknown> = {}): Record<string, unknown> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new LonghandError("usage", `--set ${text}: expected key=value, for example model.expansion=3`);
+  const [key, value] = [text.slice(0, at), text.slice(at + 1)];
+  try {
+    return { ...previous, [key]: JSON.parse(value) };
+  } catch {
+    return { ...previous, [key]: value };
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Starts this command again with huge pages on, once. Where Node can replace the process it does; before Node 22.15 a
+ * child runs in its place: signals are passed on, the exit status comes back, and the child dies with its parent, even
+ * when the parent is killed with -9, so that there is never a second training behind the first.
+ */
+import { spawn } from "node:child_process";
+import { Worker } from "node:worker_threads";
+import { HUGE_PAGES_TUNABLE, hugePages } from "../runtime/huge-pages.node.ts";
+
+const CHILD_MARK = "LONGHAND_PARENT_PIPE";
+const PIPE_FD = 3;
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
+/** Resolves only when this process is the one to go on. */
+export async function withHugePages(): Promise<void> {
+  if (process.env[CHILD_MARK] === String(process.ppid)) watchParent();
+  if (!hugePages().wouldHelp) return;
+  const args = [...process.execArgv, ...process.argv.slice(1)];
+  const env = { ...process.env, GLIBC_TUNABLES: HUGE_PAGES_TUNABLE };
+  const { execve } = process as { execve?: (file: string, args: string[], env: NodeJS.ProcessEnv) => void };
+  if (execve) execve.call(process, process.execPath, [process.execPath, ...args], env);
+  const child = spawn(process.execPath, args, {
+    env: { ...env, [CHILD_MARK]: String(process.pid) },
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+    detached: true, // a Ctrl-C of the terminal reaches the parent alone, which passes it on once
+  });
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
+  await new Promise<never>(() => {
+    child.on("error", (error) => {
+      process.stderr.write(`longhand: cannot start again with ${HUGE_PAGES_TUNABLE}: ${error.message}\n`);
+      process.exit(1);
+    });
+    child.on("exit", (code, signal) => {
+      if (signal === null) process.exit(code ?? 1);
+      for (const name of FORWARDED) process.removeAllListeners(name);
+      process.kill(process.pid, signal);
+    });
+  });
+}
+
+/**
+ * A thread that waits for the end of the pipe from the parent: it answers at once, even while the engine blocks the main
+ * thread. The socket does not block: a thread stuck in a read could not be ended at exit.
+ */
+function watchParent(): void {
+  const source = `
+    const { Socket } = require("node:net");
+    const { workerData } = require("node:worker_threads");
+    const end = () => process.kill(process.pid, "SIGKILL");
+    new Socket({ fd: workerData, readable: true, writable: false }).on("close", end).on("error", end).resume();`;
+  new Worker(source, { eval: true, workerData: PIPE_FD }).unref();
+}
