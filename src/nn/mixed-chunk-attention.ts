@@ -26,16 +26,58 @@ export function flashLayer(scope: Scope, x: Tensor, config: FlashConfig, table: 
 }
 
 /**
+ * The causal layer continued after finished chunks: x [1, G C, d] starts at a chunk border, `done` [s, e] is the sum of
+ * lkᵀ v over all chunks before it. Returns y [1, G C, d] and the sum that includes these chunks.
+ */
+export function continuedFlashLayer(
+  scope: Scope,
+  x: Tensor,
+  config: FlashConfig,
+  table: AngleTable,
+  done: Tensor,
+): { y: Tensor; done: Tensor } {
+  const { u, v, z } = gatedProjection(scope, x, config);
+  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, [1 / config.chunk, 1, 1 / config.chunk, 1]);
+  const { lq, kv, local } = chunkAttention(scope.at("bias"), heads, v, config);
+  const memory = kv.shape[1] === 1 ? done : kv.cumsum(1, { exclusive: true }).add(done);
+  const mixed = local.add(lq.matmul(memory)).reshape(v.shape);
+  const y = x.add(linear(scope.at("out"), u.mul(mixed), x.shape[2]));
+  return { y, done: done.add(kv.sum([0, 1]).reshape(done.shape)) };
+}
+
+/**
  * heads: quadratic query and key, linear query and key, [B, T, s] each, the queries scaled; v [B, T, e] -> [B, T, e].
  */
 export function mixedChunkAttention(
   biasScope: Scope,
   heads: readonly Tensor[],
   v: Tensor,
-  { chunk: C, causal, shared: s }: FlashConfig,
+  config: FlashConfig,
   mask?: Tensor,
 ): Tensor {
+  const { causal } = config;
   const [B, T, e] = v.shape;
+  const { lq, kv, local } = chunkAttention(biasScope, heads, v, config, mask);
+  const [, G, C] = local.shape;
+  // With one chunk the causal model has nothing distant.
+  if (causal && G === 1) return local.reshape([B, G * C, e]).slice(1, 0, T);
+  const memory = causal ? kv.cumsum(1, { exclusive: true }) : kv.sum([1]); // [B, G or 1, s, e]
+  const distant = lq.matmul(memory); // [B, G, C, e]
+  return local
+    .add(distant)
+    .reshape([B, G * C, e])
+    .slice(1, 0, T);
+}
+
+/** Inside the chunks: the linear queries lq [B, G, C, s], each chunk's sum kv [B, G, s, e], attention local [B, G, C, e]. */
+function chunkAttention(
+  biasScope: Scope,
+  heads: readonly Tensor[],
+  v: Tensor,
+  { chunk: C, causal, shared: s }: FlashConfig,
+  mask?: Tensor,
+): { lq: Tensor; kv: Tensor; local: Tensor } {
+  const [B, T] = v.shape;
   const G = Math.ceil(T / C);
   const inChunks = (t: Tensor) => t.pad(1, 0, G * C - T).reshape([B, G, C, t.shape[2]]);
   const [qq, qk, lq, lk] = heads.map((head, i) => inChunks(mask && i === 3 ? head.mul(mask.reshape([B, T, 1])) : head));
@@ -46,14 +88,5 @@ export function mixedChunkAttention(
   const a = squaredRelu(scores);
   const real = mask?.pad(1, 0, G * C - T).reshape([B, G, 1, C]);
   const local = (real ? a.mul(real) : a).matmul(vc); // [B, G, C, e]
-
-  // With one chunk the causal model has nothing distant.
-  if (causal && G === 1) return local.reshape([B, G * C, e]).slice(1, 0, T);
-  const kv = lk.swapLast().matmul(vc); // [B, G, s, e]
-  const memory = causal ? kv.cumsum(1, { exclusive: true }) : kv.sum([1]); // [B, G or 1, s, e]
-  const distant = lq.matmul(memory); // [B, G, C, e]
-  return local
-    .add(distant)
-    .reshape([B, G * C, e])
-    .slice(1, 0, T);
+  return { lq, kv: lk.swapLast().matmul(vc), local };
 }

@@ -60,6 +60,8 @@ async function compile(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
+     
+      ...(process.env.NOARENA ? { enableCpuMemArena: false } : {}),
       graphOptimizationLevel: "all",
       logSeverityLevel: 3,
       ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${program.name}.onnx` } : {}),

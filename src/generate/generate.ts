@@ -1,0 +1,139 @@
+/**
+ * Writes text: reads the prompt at once, then chooses, passes on and reads one token at a time. Memory does not grow with
+ * the text beyond the text itself. The same seed, options and model give the same text.
+ */
+import { LonghandError } from "../base/errors.ts";
+import { randomKey, randomUniform } from "../base/random.ts";
+import type { Decoder } from "./decoder.ts";
+import { checkSampling, type SamplingOptions, sample } from "./sampling.ts";
+import { StopStrings } from "./stop-strings.ts";
+
+/** What generation needs of a tokenizer. */
+export interface GenerationTokenizer {
+  readonly vocabSize: number;
+  readonly special: { readonly endOfText: number; readonly padding: number; readonly mask: number };
+  encode(text: string): Promise<Int32Array>;
+  /** The UTF-8 bytes of a token: it may end inside a character. */
+  bytesOf(id: number): Uint8Array;
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Its state is the context: what it has read stands before the prompt. Call `reset()` for a new text. */
+  readonly decoder: Decoder;
+  readonly tokenizer: GenerationTokenizer;
+  /** May be empty: the text then starts after an end-of-text token. */
+  readonly prompt: string;
+  /** The most tokens to write. */
+  readonly tokens: number;
+  /** A whole number; default 0. */
+  readonly seed?: number | undefined;
+  /** The text ends before the first of these strings. */
+  readonly stop?: readonly string[] | undefined;
+  /** Stops between two tokens. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** length: all tokens written; stop: a stop string came; end: the model ended the text; aborted: by the signal. */
+export type StopReason = "length" | "stop" | "end" | "aborted";
+
+export interface Generated {
+  readonly type: "end";
+  /** All text that was passed on, without the prompt. */
+  readonly text: string;
+  /** Tokens that were chosen for it, the end of the text not counted. */
+  readonly tokens: number;
+  /** Steps a second, without the prompt and the time that the receiver took; of a single token, with the prompt. */
+  readonly tokensPerSecond: number;
+  readonly stopReason: StopReason;
+}
+
+/** A piece of text, whole characters only; at last the record of all of it. */
+export type GeneratedPiece = { readonly type: "text"; readonly text: string } | Generated;
+
+/** Tokens of a prompt between two looks at the signal. */
+const PROMPT_PART = 8192;
+
+/**
+ * Streams the continuation of a prompt. Padding and mask tokens are never chosen. The last token chosen is not read into
+ * the decoder. Throws "usage" for a wrong option at once, and when a prompt and its continuation exceed the decoder's
+ * length; "checkpoint" for a tokenizer of another model.
+ */
+export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, undefined> {
+  const { decoder, tokenizer, tokens, seed = 0, stop = [] } = options;
+  checkSampling(options);
+  if (!(Number.isSafeInteger(tokens) && tokens >= 1))
+    throw new LonghandError("usage", `--tokens: expected a whole number of 1 or more, got ${tokens}`);
+  if (!(Number.isSafeInteger(seed) && seed >= 0))
+    throw new LonghandError("usage", `--seed: expected a whole number of 0 or more, got ${seed}`);
+  if (tokenizer.vocabSize > decoder.vocabSize) {
+    const sizes = `expected at most the model's ${decoder.vocabSize} tokens, got ${tokenizer.vocabSize}`;
+    throw new LonghandError("checkpoint", `tokenizer: ${sizes}: it belongs to another model`);
+  }
+  return write(options, seed, new StopStrings(stop));
+}
+
+async function* write(
+  { decoder, tokenizer, prompt, tokens, signal, temperature, topK, topP }: GenerateOptions,
+  seed: number,
+  stops: StopStrings,
+): AsyncGenerator<GeneratedPiece, void, undefined> {
+  const { special } = tokenizer;
+  const begin = performance.now();
+  const context = prompt === "" ? Int32Array.of(special.endOfText) : await tokenizer.encode(prompt);
+  requireRoom(decoder, context.length, tokens);
+  let logits: Float32Array | undefined;
+  for (let at = 0; at < context.length && !signal?.aborted; at += PROMPT_PART) {
+    logits = await decoder.absorb(context.subarray(at, at + PROMPT_PART));
+  }
+
+  const characters = new TextDecoder("utf-8", { ignoreBOM: true });
+  const allowed = new Float32Array(decoder.vocabSize);
+  const key = randomKey(seed, "sample");
+  const promptTime = performance.now() - begin;
+  let time = 0;
+  let text = "";
+  let count = 0;
+  let stopReason: StopReason = "length";
+  for (;;) {
+    if (signal?.aborted || !logits) {
+      stopReason = "aborted";
+      break;
+    }
+    const start = performance.now();
+    allowed.set(logits);
+    for (const id of [special.padding, special.mask]) allowed[id] = Number.NEGATIVE_INFINITY;
+    allowed.fill(Number.NEGATIVE_INFINITY, tokenizer.vocabSize);
+    const token = sample(allowed, { temperature, topK, topP, uniform: randomUniform(key, count) });
+    if (token === special.endOfText) {
+      stopReason = "end";
+      break;
+    }
+    count++;
+    const piece = stops.push(characters.decode(tokenizer.bytesOf(token), { stream: true }));
+    time += performance.now() - start;
+    text += piece;
+    if (piece !== "") yield { type: "text", text: piece };
+    if (stops.found || count === tokens) break;
+    const before = performance.now();
+    logits = await decoder.step(token);
+    time += performance.now() - before;
+  }
+  // An unfinished character becomes U+FFFD, as in decoding all tokens at once.
+  const rest = stops.push(characters.decode()) + stops.flush();
+  text += rest;
+  if (rest !== "") yield { type: "text", text: rest };
+  if (stops.found) stopReason = "stop";
+  const tokensPerSecond = 1000 * (count > 1 ? (count - 1) / time : count / (promptTime + time));
+  yield { type: "end", text, tokens: count, tokensPerSecond, stopReason };
+}
+
+function requireRoom({ position, maxLength }: Decoder, prompt: number, tokens: number): void {
+  const room = maxLength - position - prompt + 1; // the last token is not read
+  if (tokens <= room) return;
+  const advice = room < 1 ? "use a shorter prompt" : `ask for at most ${room}`;
+  throw new LonghandError(
+    "usage",
+    `--tokens: ${tokens} after ${position + prompt} tokens of prompt exceed the ${maxLength} that this model was made for ` +
+      `(model.maxLength): ${advice}, or train flash, which has no such limit`,
+  );
+}

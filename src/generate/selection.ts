@@ -1,0 +1,83 @@
+/**
+ * The first of many by rank without sorting them all: quickselect (Hoare 1961) by count or by weight, in time linear in
+ * their number. Sorting a vocabulary for every token would cost as much as a small model's step.
+ */
+
+/** Ids below this fit beside 32 bits of value into the 53 exact bits of a float64. */
+const ID_SPAN = 2 ** 21;
+
+/**
+ * One number for each value, holding its index too: the smallest key belongs to the largest value, the lower index comes
+ * first among equals. Keys are distinct and compare without a function.
+ */
+export function rankedKeys(values: Float32Array): Float64Array {
+  const bits = new Uint32Array(Float32Array.from(values).buffer);
+  const keys = new Float64Array(values.length);
+  for (let id = 0; id < bits.length; id++) {
+    const negative = values[id] < 0; // -0 is not, and gets the rank of 0
+    const descending = negative ? bits[id] : 0x7fffffff - (bits[id] & 0x7fffffff);
+    keys[id] = descending * ID_SPAN + id;
+  }
+  return keys;
+}
+
+/** The indices that keys hold. */
+export function idsOf(keys: Float64Array): Int32Array {
+  const ids = new Int32Array(keys.length);
+  for (let i = 0; i < keys.length; i++) ids[i] = keys[i] - Math.floor(keys[i] / ID_SPAN) * ID_SPAN; // % is slower
+  return ids;
+}
+
+/** The sum of `weights` over the indices of keys from … to - 1. */
+export function totalWeight(keys: Float64Array, weights: Float64Array, from = 0, to = keys.length): number {
+  let total = 0;
+  for (let i = from; i < to; i++) total += weights[keys[i] - Math.floor(keys[i] / ID_SPAN) * ID_SPAN];
+  return total;
+}
+
+/** The `count` smallest keys, in no order; reorders `keys`, of which it is a view. */
+export function firstByCount(keys: Float64Array, count: number): Float64Array {
+  if (count >= keys.length) return keys;
+  let from = 0;
+  let to = keys.length - 1;
+  while (from < to) {
+    const end = partition(keys, from, to);
+    if (count <= end + 1) to = end;
+    else from = end + 1;
+  }
+  return keys.subarray(0, count);
+}
+
+/** The fewest smallest keys whose weights reach `mass`, in no order; reorders `keys`, of which it is a view. */
+export function firstByWeight(keys: Float64Array, weights: Float64Array, mass: number): Float64Array {
+  let from = 0;
+  let to = keys.length - 1;
+  let before = 0; // weight of the keys ahead of `from`
+  while (from < to) {
+    const end = partition(keys, from, to);
+    const part = totalWeight(keys, weights, from, end + 1);
+    if (before + part >= mass) to = end;
+    else {
+      before += part;
+      from = end + 1;
+    }
+  }
+  return keys.subarray(0, from + 1);
+}
+
+/** Splits from … to into two parts that are not empty, the smaller keys first; returns where the first ends. */
+function partition(keys: Float64Array, from: number, to: number): number {
+  const pivot = keys[(from + to) >> 1];
+  let i = from - 1;
+  let j = to + 1;
+  for (;;) {
+    do i++;
+    while (keys[i] < pivot);
+    do j--;
+    while (keys[j] > pivot);
+    if (i >= j) return j;
+    const swapped = keys[i];
+    keys[i] = keys[j];
+    keys[j] = swapped;
+  }
+}

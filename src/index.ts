@@ -1,0 +1,23 @@
+/** The library: everything that the command line does, typed, for Node. Re-exports only. */
+export { type ErrorCode, LonghandError } from "./base/errors.ts";
+export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
+export { openShards, writeShards } from "./data/shards.node.ts";
+export { openTextSource } from "./data/sources/text.ts";
+export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokenizer.node.ts";
+export { createDecoder, type Decoder } from "./generate/decoder.ts";
+export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
+export { type SamplingOptions, sample } from "./generate/sampling.ts";
+export { type ArchitectureName, architectureNames, type ModelConfig } from "./models/config.ts";
+export { decodingArchitecture } from "./models/decoding.ts";
+export { parameterCount } from "./models/language-model.ts";
+export { type PresetName, presetNames, presets } from "./models/presets.ts";
+export type { RunConfig } from "./run/config.ts";
+export { diagnose, type Finding } from "./run/doctor.ts";
+export { type EvaluateOptions, type EvaluateResult, evaluate, type PositionLoss } from "./run/evaluate.ts";
+export { type GenerateTextOptions, generate } from "./run/generate.ts";
+export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/model.ts";
+export type { TrainSettings, TrainSettingsInput } from "./run/settings.ts";
+export { type ResumeOptions, type RunEvent, resume, type TrainOptions, type TrainResult, train } from "./run/train.ts";
+export { version } from "./run/version.ts";
+export type { Device, Engine } from "./runtime/engine.ts";
+export { ortNodeEngine } from "./runtime/ort-node.ts";

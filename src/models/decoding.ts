@@ -1,0 +1,136 @@
+/**
+ * The programs by which FLASH and FLASH-Quad are decoded. A tile takes a few tokens into the open span (one token: a step
+ * of generation); a block takes whole chunks at once, as in training; fold closes a chunk. Positions come in as rows of
+ * sines and cosines, so that one program serves every position and nothing depends on the training context.
+ */
+import { LonghandError } from "../base/errors.ts";
+import { type Program, program } from "../graph/program.ts";
+import { constant, input, type Tensor } from "../graph/tensor.ts";
+import { crossEntropy } from "../nn/cross-entropy.ts";
+import type { DecodingArchitecture, Readout } from "../nn/decoding.ts";
+import { gatedUnitStep, timesTransposed, withChunk } from "../nn/gated-unit-decoding.ts";
+import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
+import { norm } from "../nn/norm.ts";
+import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
+import { Scope } from "../nn/scope.ts";
+import type { ModelConfig } from "./config.ts";
+import { type DecodingPrograms, type DecodingShape, GatedUnitState } from "./decoding-state.ts";
+import { parametersOf, tiedEmbedding, unitConfig } from "./language-model.ts";
+
+/** The decoding of a causal model; throws "config" for a bidirectional one. */
+export function decodingArchitecture(config: ModelConfig): DecodingArchitecture {
+  if (!config.causal) {
+    throw new LonghandError(
+      "config",
+      "model.causal: expected true to write text token by token, got false (a bidirectional model can only fill in blanks)",
+    );
+  }
+  const { vocabSize, maxLength } = config;
+  return {
+    vocabSize,
+    maxLength: shapeOf(config).distant ? Number.POSITIVE_INFINITY : maxLength,
+    parameters: parametersOf(config),
+    begin: (compile, parameters) => new GatedUnitState(shapeOf(config), programsOf(config), compile, parameters),
+  };
+}
+
+function shapeOf(config: ModelConfig): DecodingShape {
+  const { architecture, layers, chunk, maxLength, shared, width, vocabSize } = config;
+  const distant = architecture === "flash";
+  const { expanded } = unitConfig(config);
+  return { layers, span: distant ? chunk : maxLength, shared, expanded, width, vocabSize, distant };
+}
+
+function programsOf(config: ModelConfig): DecodingPrograms {
+  return {
+    tile: (tokens, readout) => tileProgram(config, tokens, readout),
+    block: (chunks, readout) => blockProgram(config, chunks, readout),
+    fold: () => foldProgram(config),
+  };
+}
+
+/**
+ * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [H P, s]; written [n]; bias
+ * [L, P + n - 1] and own_bias [L, 2 P - 1]; for each layer keys.i [n, s] and memory.i [n (+ s), e].
+ * Outputs: the readout; rows [L P, .], layer by layer, to be stored by the host.
+ */
+function tileProgram(config: ModelConfig, P: number, readout: Readout): Program {
+  const { layers, span: n, shared: s, expanded: e, distant } = shapeOf(config);
+  const heads = distant ? 4 : 2;
+  const scope = new Scope();
+  const rotation = { cos: input("rotation.cos", [heads * P, s]), sin: input("rotation.sin", [heads * P, s]) };
+  const written = input("written", [n]);
+  const rowsOf = (name: string, width: number) =>
+    input(name, [layers, width])
+      .split(0, new Array<number>(layers).fill(1))
+      .map((row) => row.reshape([width]));
+  const bias = rowsOf("bias", P + n - 1);
+  const ownBias = rowsOf("own_bias", 2 * P - 1);
+  const stored: Tensor[] = [];
+  let x = embed(scope, config, P);
+  for (let i = 0; i < layers; i++) {
+    const { y, rows } = gatedUnitStep(scope.at("layers").at(i), x, unitConfig(config), rotation, {
+      keys: input(`keys.${i}`, [n, s]),
+      memory: input(`memory.${i}`, [distant ? n + s : n, e]),
+      written,
+      bias: bias[i],
+      ownBias: ownBias[i],
+    });
+    x = y;
+    stored.push(rows);
+  }
+  const [first, ...rest] = stored;
+  return program(`decode_tile_${P}`, { ...readOut(scope, config, x, readout), rows: first.concat(rest, 0) });
+}
+
+/**
+ * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [P, s / 2]; done.i [s, e].
+ * Outputs: the readout; done.i, with these chunks.
+ */
+function blockProgram(config: ModelConfig, chunks: number, readout: Readout): Program {
+  const { layers, span: C, shared: s, expanded: e, width: d } = shapeOf(config);
+  const P = chunks * C;
+  const scope = new Scope();
+  const rotations: AngleTable = { cos: input("rotation.cos", [P, s / 2]), sin: input("rotation.sin", [P, s / 2]) };
+  const sums: Record<string, Tensor> = {};
+  let x = embed(scope, config, P).reshape([1, P, d]);
+  for (let i = 0; i < layers; i++) {
+    const layer = { ...unitConfig(config), chunk: C };
+    const { y, done } = continuedFlashLayer(scope.at("layers").at(i), x, layer, rotations, input(`done.${i}`, [s, e]));
+    x = y;
+    sums[`done.${i}`] = done;
+  }
+  return program(`decode_block_${P}`, { ...readOut(scope, config, x.reshape([P, d]), readout), ...renamed(sums) });
+}
+
+/** Inputs done [s, e], linear_keys [C, s], values [C, e]; output sum [s, e]. */
+function foldProgram(config: ModelConfig): Program {
+  const { span: C, shared: s, expanded: e } = shapeOf(config);
+  const sum = withChunk(input("done", [s, e]), input("linear_keys", [C, s]), input("values", [C, e]));
+  return program("decode_fold", { sum });
+}
+
+/** ONNX names inputs and outputs in one space: outputs get the prefix "new.". */
+function renamed(outputs: Record<string, Tensor>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [`new.${name}`, tensor]));
+}
+
+/** Inputs tokens [P] int32, position.cos and position.sin [P, d / 2] -> x [P, d]. */
+function embed(scope: Scope, config: ModelConfig, P: number): Tensor {
+  const half = config.width / 2;
+  const angles = { cos: input("position.cos", [P, half]), sin: input("position.sin", [P, half]) };
+  const { table } = tiedEmbedding(scope, config);
+  return table.gather(input("tokens", [P], "int32")).add(scaledSinusoid(scope.at("position"), angles));
+}
+
+/** last: input row [1] int32, the token whose logits are wanted, output result [1, V]; the others: see Readout. */
+function readOut(scope: Scope, config: ModelConfig, x: Tensor, readout: Readout): { result: Tensor } {
+  const [P] = x.shape;
+  const { table, bias } = tiedEmbedding(scope, config);
+  const last = readout === "last" && P > 1 ? x.gather(input("row", [1], "int32")) : x;
+  const hidden = norm(scope.at("final.norm"), last, "scale");
+  if (readout !== "losses") return { result: timesTransposed(hidden, table).add(bias) };
+  const weights = constant(new Float32Array(P), [P]); // of the weighted sum, which is not asked for
+  const targets = input("targets", [P], "int32");
+  return { result: crossEntropy({ x: hidden, table, bias, targets, weights }).perToken };
+}

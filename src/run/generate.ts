@@ -1,0 +1,43 @@
+/** Text from a loaded model: a fresh decoder, the prompt, then a stream of text. */
+import { createDecoder } from "../generate/decoder.ts";
+import { type GeneratedPiece, generate as generateWith } from "../generate/generate.ts";
+import { decodingArchitecture } from "../models/decoding.ts";
+import type { LoadedModel } from "./model.ts";
+
+export interface GenerateTextOptions {
+  /** What the text begins with; may be empty. */
+  readonly prompt: string;
+  /** The most tokens to write; default 200. */
+  readonly tokens?: number | undefined;
+  /** 0 always takes the likeliest token; default 0.8. */
+  readonly temperature?: number | undefined;
+  /** Only the k likeliest tokens; default 0: all. */
+  readonly topK?: number | undefined;
+  /** Only the likeliest tokens that together reach this probability; default 0.95. */
+  readonly topP?: number | undefined;
+  readonly seed?: number | undefined;
+  /** The text ends before the first of these strings. */
+  readonly stop?: readonly string[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const generateDefaults = { tokens: 200, temperature: 0.8, topP: 0.95, seed: 1 } as const;
+
+/**
+ * Streams the continuation of a prompt: pieces of text, at last a record of all of it. Memory does not grow with the
+ * length, and nothing that was read or written is ever computed again. Throws "usage" for a wrong option.
+ */
+export async function* generate(
+  model: LoadedModel,
+  options: GenerateTextOptions,
+): AsyncGenerator<GeneratedPiece, void, undefined> {
+  const { config, engine, tokenizer } = model;
+  const parameters = Object.fromEntries(Object.entries(model.parameters).map(([path, { data }]) => [path, data]));
+  const decoder = await createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  try {
+    yield* generateWith({ ...generateDefaults, ...given, prompt: options.prompt, decoder, tokenizer });
+  } finally {
+    await decoder.release();
+  }
+}
