@@ -60,7 +60,7 @@ async function compile(
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
-     
+      ...(process.env.PAT ? {} : { enableMemPattern: false }),
       ...(process.env.NOARENA ? { enableCpuMemArena: false } : {}),
       graphOptimizationLevel: "all",
       logSeverityLevel: 3,

@@ -1,0 +1,42 @@
+/**
+ * Decoding as a measured process: `decode-worker.ts FILE THREADS`. At the start one text is read, and a decoder kept at
+ * each of the positions; "decode" { position } lets a copy of that decoder read one chunk, token by token. A chunk, so
+ * that each measurement has every place in the chunk and one border in it.
+ */
+import type { HostArray } from "../src/base/dtype.ts";
+import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
+import { decodingArchitecture } from "../src/models/decoding.ts";
+import { ortNodeEngine } from "../src/runtime/ort-node.ts";
+import { type Command, peakBytes, serveCommands } from "./serve-commands.ts";
+import { readSetup } from "./setup.ts";
+
+const [file, threads, ...places] = process.argv.slice(2);
+const engine = ortNodeEngine({ threads: Number(threads) });
+const { setup, parameters, batches } = readSetup(file);
+const text = batches[0].tokens;
+const arrays: Record<string, HostArray> = {};
+for (const path in parameters) arrays[path] = parameters[path].data;
+
+const reader = await createDecoder({ engine, architecture: decodingArchitecture(setup.model), parameters: arrays });
+const decoders = new Map<number, Decoder>();
+for (const position of places.map(Number)) {
+  while (reader.position < position) {
+    const from = reader.position % text.length;
+    await reader.absorb(text.subarray(from, Math.min(text.length, from + position - reader.position)));
+  }
+  decoders.set(position, await reader.fork());
+}
+
+async function decode(command: Command): Promise<object> {
+  const { position } = command as Command & { position: number };
+  const decoder = await decoders.get(position)?.fork();
+  if (decoder === undefined) throw new Error(`position ${position}: expected one of ${places.join(", ")}`);
+  const tokens = text.subarray(0, setup.model.chunk);
+  const started = performance.now();
+  for (const token of tokens) await decoder.step(token);
+  return { milliseconds: performance.now() - started, tokens: tokens.length };
+}
+
+await serveCommands({ stateBytes: reader.stateBytes }, { decode, memory: async () => ({ peakBytes: peakBytes() }) });
+await reader.release();
+await engine.close();

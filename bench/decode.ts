@@ -1,0 +1,66 @@
+/**
+ * Decoding without a length limit: tokens a second at an early and at a late position of one text, in turn. Sampling is
+ * not in it: the time is that of reading a token and having the logits of the next one.
+ */
+import { nodeWorker, threads } from "./longhand.ts";
+import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
+import { ratios, type Spread, spread } from "./statistics.ts";
+import { settle, withWorkers } from "./worker-process.ts";
+
+export interface DecodeReport {
+  readonly model: Setup["model"];
+  /** Of one measurement. */
+  readonly tokens: number;
+  /** Bytes of the decoder's state, the same at every position. */
+  readonly stateBytes: number;
+  readonly peakBytes: number;
+  readonly positions: readonly {
+    /** Of the first token read. */
+    readonly position: number;
+    readonly tokensPerSecond: Spread;
+    /** Speed against the first position. */
+    readonly ratio: Spread;
+  }[];
+}
+
+/** Chunk borders near 1,000 and 100,000: multiples of 256. */
+const POSITIONS = [1024, 100_096];
+
+export interface DecodeOptions {
+  readonly rounds: number;
+  readonly note: (text: string) => void;
+}
+
+export async function benchDecode({ rounds, note }: DecodeOptions): Promise<DecodeReport> {
+  const setup = trainingSetup();
+  const file = writeSetup(setup);
+  try {
+    const args = [file.path, String(threads()), ...POSITIONS.map(String)];
+    return await withWorkers([nodeWorker("decode", "decode-worker.ts", args)], async ([worker]) => {
+      note(`decode: reading ${POSITIONS.at(-1)} tokens`);
+      const { stateBytes } = await worker.ready<{ stateBytes: number }>();
+      const rates = POSITIONS.map(() => [] as number[]);
+      let tokens = 0;
+      for (let round = 0; round <= rounds; round++) {
+        for (let i = 0; i < POSITIONS.length; i++) {
+          const turn = (round + i) % POSITIONS.length;
+          await settle();
+          const command = { position: POSITIONS[turn] };
+          const reply = await worker.ask<{ milliseconds: number; tokens: number }>("decode", command);
+          tokens = reply.tokens;
+          if (round > 0) rates[turn].push((1000 * reply.tokens) / reply.milliseconds); // round 0 is warm-up
+        }
+        if (round > 0) note(`decode: round ${round} of ${rounds}`);
+      }
+      const { peakBytes } = await worker.ask<{ peakBytes: number }>("memory");
+      const positions = POSITIONS.map((position, i) => ({
+        position,
+        tokensPerSecond: spread(rates[i]),
+        ratio: spread(ratios(rates[i], rates[0])),
+      }));
+      return { model: setup.model, tokens, stateBytes, peakBytes, positions };
+    });
+  } finally {
+    file.remove();
+  }
+}

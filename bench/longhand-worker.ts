@@ -1,0 +1,56 @@
+/**
+ * Longhand as a measured process: `longhand-worker.ts FILE THREADS`, JSON lines as in worker-process.ts. Commands:
+ * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
+ * "memory" (peak so far), "exit".
+ */
+import type { Tensor } from "../src/graph/tensor.ts";
+import { languageModel } from "../src/models/language-model.ts";
+import type { Scope } from "../src/nn/scope.ts";
+import { ortNodeEngine } from "../src/runtime/ort-node.ts";
+import { initialOptimizerState } from "../src/train/optimizer.ts";
+import { createTrainStep } from "../src/train/step.ts";
+import { modelFlops } from "./flops.ts";
+import { createProductBench, type ProductBench } from "./matmuls.ts";
+import { peakBytes, serveCommands } from "./serve-commands.ts";
+import { readSetup } from "./setup.ts";
+import type { StepReply } from "./worker-process.ts";
+
+const [file, threads] = process.argv.slice(2);
+const engine = ortNodeEngine({ threads: Number(threads) });
+const { setup, parameters, batches } = readSetup(file);
+const model = (scope: Scope, tokens: Tensor) => languageModel(scope, tokens, setup.model);
+const trainStep = await createTrainStep(engine, model, setup);
+const state = initialOptimizerState(parameters);
+let steps = 0;
+let products: ProductBench | undefined;
+
+async function longhandStep(): Promise<StepReply> {
+  const started = performance.now();
+  const result = await trainStep.run({
+    parameters,
+    state,
+    batches: [batches[steps % batches.length]],
+    learningRate: setup.learningRate,
+    update: steps + 1,
+    config: setup.optimizer,
+  });
+  steps += 1;
+  return {
+    milliseconds: performance.now() - started,
+    phases: { graph: result.graphMs, optimizer: result.optimizerMs },
+    loss: result.loss,
+  };
+}
+
+await serveCommands(
+  { threads: engine.threads },
+  {
+    step: longhandStep,
+    memory: async () => ({ peakBytes: peakBytes() }),
+    products: async () => {
+      products ??= await createProductBench(engine, modelFlops(setup).products);
+      return { timings: await products.measure() };
+    },
+  },
+);
+await engine.close();

@@ -1,0 +1,125 @@
+/**
+ * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
+ * growing positions. Progress goes to stderr, the report to stdout.
+ */
+import { parseArgs } from "node:util";
+import { messageOf } from "../src/base/errors.ts";
+import { benchContext } from "./context.ts";
+import { benchDecode } from "./decode.ts";
+import { describeMachine, versions } from "./machine.ts";
+import { machineText, type Sections, sectionsText } from "./report.ts";
+import { benchTraining } from "./training.ts";
+
+const HELP = `npm run bench -- [options]
+
+  --json           one JSON object on stdout
+  --rounds N       rounds that are counted (default 9); medians come with quartiles
+  --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
+  --only SECTION   training, context or decode
+  --no-pytorch     leave out the comparison with PyTorch
+  --help
+
+Example: npm run bench -- --only training --rounds 15
+`;
+
+const sectionNames = ["training", "context", "decode"] as const;
+
+interface Options {
+  readonly json: boolean;
+  readonly rounds: number;
+  readonly warmup: number;
+  readonly pytorch: boolean;
+  readonly sections: readonly (typeof sectionNames)[number][];
+}
+
+class UsageError extends Error {}
+
+/** Undefined when help was asked for. */
+function parseOptions(args: readonly string[]): Options | undefined {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    throw new UsageError(messageOf(error));
+  }
+  if (values.help) return undefined;
+  const sections = sectionNames.filter((name) => values.only === undefined || values.only === name);
+  if (sections.length === 0) {
+    throw new UsageError(`--only ${values.only}: expected one of ${sectionNames.join(", ")}`);
+  }
+  return {
+    json: values.json,
+    rounds: count("--rounds", values.rounds),
+    warmup: count("--warmup", values.warmup),
+    pytorch: !values["no-pytorch"],
+    sections,
+  };
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      json: { type: "boolean", default: false },
+      rounds: { type: "string", default: "9" },
+      warmup: { type: "string", default: "4" },
+      only: { type: "string" },
+      "no-pytorch": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  }).values;
+}
+
+function count(name: string, value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1) throw new UsageError(`${name} ${value}: expected a positive integer`);
+  return number;
+}
+
+async function main({ json, sections, ...options }: Options): Promise<void> {
+  const machine = describeMachine();
+  const installed = versions();
+  if (!json) process.stdout.write(`${machineText(machine, installed)}\n\n`);
+  const note = (text: string) => process.stderr.write(`${text}\n`);
+  const wanted = (name: (typeof sectionNames)[number]) => sections.includes(name);
+  const results: Sections = {
+    training: wanted("training") ? await benchTraining({ ...options, note }) : null,
+    context: wanted("context") ? await benchContext({ ...options, note }) : null,
+    decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
+  };
+  if (json)
+    process.stdout.write(`${JSON.stringify({ ...headline(results), machine, versions: installed, ...results })}\n`);
+  else process.stdout.write(`${sectionsText(results)}\n`);
+}
+
+/** The fields that scripts rely on; null where they were not measured. */
+function headline({ training }: Sections) {
+  return {
+    tokensPerSecond: training?.tokensPerSecond.median ?? null,
+    modelGflops: training?.modelGflops.median ?? null,
+    matmulGflops: training?.products.best.gflops ?? null,
+    matmulShare: training?.matmulShare ?? null,
+    optimizerShare: training?.optimizerShare.median ?? null,
+    peakBytes: training?.peakBytes ?? null,
+    pytorchRatio: training?.pytorch?.asUserRunsIt.ratio.median ?? null,
+    pytorchHugePagesRatio: training?.pytorch?.hugePages.ratio.median ?? null,
+    pytorchPeakRatio: training?.pytorch?.asUserRunsIt.memoryRatio ?? null,
+    pytorchReason: training ? training.pytorchReason : "the training section was not run",
+    spread: training && {
+      tokensPerSecond: training.tokensPerSecond,
+      modelGflops: training.modelGflops,
+      optimizerShare: training.optimizerShare,
+      pytorchRatio: training.pytorch?.asUserRunsIt.ratio ?? null,
+      pytorchHugePagesRatio: training.pytorch?.hugePages.ratio ?? null,
+    },
+  };
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) process.stdout.write(HELP);
+  else await main(options);
+} catch (error) {
+  process.stderr.write(`bench: ${messageOf(error)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

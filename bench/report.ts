@@ -1,0 +1,124 @@
+/** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
+import type { ContextReport, ContextSide } from "./context.ts";
+import type { DecodeReport } from "./decode.ts";
+import type { Machine, Versions } from "./machine.ts";
+import type { Spread } from "./statistics.ts";
+import type { PytorchSide, TrainingReport } from "./training.ts";
+
+export interface Sections {
+  readonly training: TrainingReport | null;
+  readonly context: ContextReport | null;
+  readonly decode: DecodeReport | null;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
+const shape = (sizes: readonly number[]) => `[${sizes.join(", ")}]`;
+
+/** Median, then the quartiles in parentheses. */
+function show(value: Spread, digits: number, scale = 1): string {
+  const [median, low, high] = [value.median, value.low, value.high].map((n) => (n * scale).toFixed(digits));
+  return `${median} (${low} to ${high})`;
+}
+
+const line = (label: string, text: string) => `  ${label.padEnd(26)}${text}`;
+
+export function machineText(machine: Machine, versions: Versions): string {
+  const tunables = machine.glibcTunables ? `, GLIBC_TUNABLES=${machine.glibcTunables}` : "";
+  return [
+    "machine",
+    line("processor", `${machine.cpu}, ${machine.cores} cores, load ${machine.loadAverage}`),
+    line("memory", mebibytes(machine.memoryBytes)),
+    line("huge pages", `${machine.hugePages ? "on" : "off"} (${machine.transparentHugePages}${tunables})`),
+    line("system", machine.kernel),
+    line(
+      "versions",
+      `Longhand ${versions.longhand}${versions.commit ? ` at ${versions.commit}` : ""}, Node ${versions.node}, onnxruntime-node ${versions.onnxruntime}`,
+    ),
+  ].join("\n");
+}
+
+export function sectionsText({ training, context, decode }: Sections): string {
+  const parts: string[] = [];
+  if (training) parts.push(trainingText(training));
+  if (context) parts.push(contextText(context));
+  if (decode) parts.push(decodeText(decode));
+  return parts.join("\n\n");
+}
+
+function trainingText(report: TrainingReport): string {
+  const { model, products, flops } = report;
+  const lines = [
+    `training: FLASH, d ${model.width}, ${model.layers} layers, s ${model.shared}, vocabulary ${model.vocabSize}, context ${report.context}, batch ${report.batch}, chunk ${model.chunk}, ${report.threads} threads; medians of ${report.stepMilliseconds.rounds} rounds (quartiles)`,
+    line("step", `${show(report.stepMilliseconds, 0)} ms`),
+    line("speed", `${show(report.tokensPerSecond, 0)} tokens/s`),
+    line("model arithmetic", `${show(report.modelGflops, 1)} GFLOP/s of the whole step`),
+    line("", `${show(report.passGflops, 1)} GFLOP/s of forward and backward`),
+    line(
+      "",
+      `${(flops.step / 1e9).toFixed(1)} GFLOP counted a step (3 x forward), ${(flops.executed / 1e9).toFixed(1)} executed in products`,
+    ),
+    line(
+      "best plain product",
+      `${products.best.gflops.toFixed(1)} GFLOP/s at ${shape(products.best.a)} x ${shape(products.best.b)}; share reached ${percent(report.matmulShare)}`,
+    ),
+    line(
+      "all products of a step",
+      `${products.weightedGflops.toFixed(1)} GFLOP/s; share reached ${percent(report.matmulShareWeighted)}; alone ${percent(products.shareOfStep)} of a step`,
+    ),
+    line("optimiser and clipping", `${show(report.optimizerShare, 1, 100)} % of a step`),
+    line("peak memory", mebibytes(report.peakBytes)),
+  ];
+  const { pytorch, pytorchReason } = report;
+  if (pytorch === null) lines.push(line("PyTorch", `not compared: ${pytorchReason}`));
+  else {
+    lines.push(
+      line(
+        "PyTorch",
+        `${pytorch.torch}, ${pytorch.threads} threads, ${pytorch.blas ?? "BLAS unknown"}; first losses agree to ${pytorch.lossDifference.toExponential(1)}`,
+      ),
+      ...pytorchText("  as a user runs it", pytorch.asUserRunsIt),
+      ...pytorchText("  with huge pages", pytorch.hugePages),
+    );
+  }
+  return [...lines, ...idleText(report.idleShare)].join("\n");
+}
+
+function pytorchText(label: string, side: PytorchSide): string[] {
+  return [
+    line(label, `${show(side.tokensPerSecond, 0)} tokens/s, ${mebibytes(side.peakBytes)}`),
+    line("", `Longhand is ${show(side.ratio, 2)} times as fast, with ${side.memoryRatio.toFixed(2)} times the memory`),
+  ];
+}
+
+function contextText({ comparisons, tokensPerStep, preset }: ContextReport): string {
+  const side = (label: string, { context, batch, microsecondsPerToken, peakBytes }: ContextSide) =>
+    line(
+      label,
+      `context ${context}, batch ${batch}: ${show(microsecondsPerToken, 1)} µs/token, ${mebibytes(peakBytes)}`,
+    );
+  return [
+    `context: training of preset ${preset}, ${tokensPerStep} tokens a step`,
+    ...comparisons.flatMap(({ reference, compared, timeRatio, memoryRatio, idleShare }) => [
+      side(`${compared.context} against ${reference.context}`, reference),
+      side("", compared),
+      line("", `time ratio ${show(timeRatio, 3)}, memory ratio ${memoryRatio.toFixed(3)}`),
+      ...idleText(idleShare),
+    ]),
+  ].join("\n");
+}
+
+function decodeText({ model, positions, tokens, stateBytes, peakBytes }: DecodeReport): string {
+  const [first] = positions;
+  return [
+    `decode: the model of width ${model.width} and ${model.layers} layers, ${tokens} tokens a measurement; ratios against position ${first.position}`,
+    ...positions.map((p) =>
+      line(`  from position ${p.position}`, `${show(p.tokensPerSecond, 1)} tokens/s, ratio ${show(p.ratio, 3)}`),
+    ),
+    line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
+  ].join("\n");
+}
+
+function idleText(idleShare: number | null): string[] {
+  return idleShare === null ? [] : [line("waiting processes", `at most ${percent(idleShare)} of one core`)];
+}

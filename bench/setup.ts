@@ -1,0 +1,86 @@
+/**
+ * What is trained in a benchmark: a model, a batch shape and an optimiser, written with initial parameters and batches
+ * to one safetensors file, so that every process, of whatever framework, starts from the same numbers.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { HostTensor } from "../src/base/dtype.ts";
+import { randomKey, randomUniform } from "../src/base/random.ts";
+import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { type ModelConfig, parseModelConfig } from "../src/models/config.ts";
+import { parametersOf } from "../src/models/language-model.ts";
+import { presets } from "../src/models/presets.ts";
+import { initialise } from "../src/nn/scope.ts";
+import type { AdamWConfig } from "../src/train/optimizer.ts";
+import type { Batch } from "../src/train/step.ts";
+
+export interface Setup {
+  readonly model: ModelConfig;
+  readonly batch: number;
+  readonly context: number;
+  /** Distinct batches, used in turn. */
+  readonly batches: number;
+  readonly learningRate: number;
+  readonly optimizer: AdamWConfig;
+}
+
+const VOCABULARY = 8192;
+
+const training = {
+  batches: 4,
+  learningRate: 7e-4,
+  optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 },
+} as const;
+
+/** The one model that speed is told for: 17 million parameters, 4,096 tokens a step. */
+export function trainingSetup(): Setup {
+  const model = { width: 512, layers: 8, shared: 128, chunk: 256, vocabSize: VOCABULARY, maxLength: 1024 };
+  return { ...training, model: parseModelConfig({ architecture: "flash", ...model }), batch: 4, context: 1024 };
+}
+
+/** The tiny preset at some context, always with the same number of tokens a step. */
+export function contextSetup(context: number, tokensPerStep: number): Setup {
+  const model = { architecture: "flash", ...presets.tiny, vocabSize: VOCABULARY, maxLength: context };
+  return { ...training, batches: 2, model: parseModelConfig(model), batch: tokensPerStep / context, context };
+}
+
+/** Writes the file and returns its path; `remove` deletes it. */
+export function writeSetup(setup: Setup): { path: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), "longhand-bench-"));
+  const path = join(folder, "setup.safetensors");
+  const tensors: Record<string, HostTensor> = initialise(parametersOf(setup.model), 1);
+  const shape = [setup.batch, setup.context];
+  for (let i = 0; i < setup.batches; i++) {
+    const text = tokenSequence(setup, i); // one more than the tokens: targets are the next ones
+    tensors[`tokens.${i}`] = { dtype: "int32", shape, data: text.slice(0, -1) };
+    tensors[`targets.${i}`] = { dtype: "int32", shape, data: text.slice(1) };
+  }
+  writeFileSync(path, Buffer.concat(encodeSafetensors(tensors, { setup: JSON.stringify(setup) })));
+  return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export interface LoadedSetup {
+  readonly setup: Setup;
+  readonly parameters: Readonly<Record<string, HostTensor>>;
+  readonly batches: readonly Batch[];
+}
+
+export function readSetup(path: string): LoadedSetup {
+  const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
+  const setup = JSON.parse(metadata.setup) as Setup;
+  const parameters = Object.fromEntries(parametersOf(setup.model).map(({ path }) => [path, tensors[path]]));
+  const batches = Array.from({ length: setup.batches }, (_, i) => ({
+    tokens: tensors[`tokens.${i}`].data as Int32Array,
+    targets: tensors[`targets.${i}`].data as Int32Array,
+  }));
+  return { setup, parameters, batches };
+}
+
+/** Seeded tokens with the frequencies of text: rank r about as often as 1 / r. */
+function tokenSequence({ batch, context, model }: Setup, index: number): Int32Array {
+  const key = randomKey(2, "benchmark tokens", index);
+  return Int32Array.from({ length: batch * context + 1 }, (_, i) =>
+    Math.min(model.vocabSize - 1, Math.floor(model.vocabSize ** randomUniform(key, i)) - 1),
+  );
+}

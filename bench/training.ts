@@ -1,0 +1,229 @@
+/**
+ * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
+ * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
+ */
+import { type ModelFlops, modelFlops } from "./flops.ts";
+import { longhandWorker, threads } from "./longhand.ts";
+import type { ProductTiming } from "./matmuls.ts";
+import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
+import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
+import { median, ratios, type Spread, spread } from "./statistics.ts";
+import {
+  type Interleaved,
+  interleave,
+  type StepReply,
+  settle,
+  type WorkerProcess,
+  withWorkers,
+} from "./worker-process.ts";
+
+export interface ProductRate {
+  /** Shapes of the operands. */
+  readonly a: readonly number[];
+  readonly b: readonly number[];
+  readonly perStep: number;
+  readonly gflops: number;
+}
+
+export interface TrainingReport {
+  readonly model: Setup["model"];
+  readonly batch: number;
+  readonly context: number;
+  readonly threads: number;
+  readonly stepMilliseconds: Spread;
+  readonly tokensPerSecond: Spread;
+  /** Arithmetic of the model over the time of a whole step. */
+  readonly modelGflops: Spread;
+  /** The same over forward and backward alone. */
+  readonly passGflops: Spread;
+  readonly optimizerShare: Spread;
+  readonly flops: { readonly forward: number; readonly step: number; readonly executed: number };
+  readonly products: {
+    readonly best: ProductRate;
+    /** Rate over all products of a step, each as often as the step has it. */
+    readonly weightedGflops: number;
+    /** Time of those products alone over the time of a step. */
+    readonly shareOfStep: number;
+    readonly shapes: readonly ProductRate[];
+  };
+  /** modelGflops over the best shape's rate; `weighted` over the rate of all shapes. */
+  readonly matmulShare: number;
+  readonly matmulShareWeighted: number;
+  /** After warm-up, before the plain products are timed. */
+  readonly peakBytes: number;
+  readonly pytorch: PytorchReport | null;
+  /** Why `pytorch` is null. */
+  readonly pytorchReason: string | null;
+  /** Largest share of one core that the waiting processes used during a step. */
+  readonly idleShare: number | null;
+}
+
+export interface PytorchReport extends PytorchReady {
+  readonly asUserRunsIt: PytorchSide;
+  readonly hugePages: PytorchSide;
+  /** Largest relative difference of the first losses from Longhand's. */
+  readonly lossDifference: number;
+}
+
+export interface PytorchSide {
+  readonly tokensPerSecond: Spread;
+  readonly optimizerShare: Spread;
+  readonly peakBytes: number;
+  /** Longhand's speed over this one's. */
+  readonly ratio: Spread;
+  /** Longhand's peak memory over this one's. */
+  readonly memoryRatio: number;
+}
+
+export interface TrainingOptions {
+  readonly rounds: number;
+  readonly warmup: number;
+  readonly pytorch: boolean;
+  readonly note: (text: string) => void;
+}
+
+const LOSS_TOLERANCE = 1e-4;
+
+export async function benchTraining(options: TrainingOptions): Promise<TrainingReport> {
+  const setup = trainingSetup();
+  const flops = modelFlops(setup);
+  const file = writeSetup(setup);
+  try {
+    const missing = options.pytorch ? await pytorchMissing() : "--no-pytorch was given";
+    const others = missing ? [] : [false, true].map((hugePages) => pytorchWorker(file.path, { hugePages }));
+    return await withWorkers([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
+      await longhand.ready();
+      const ready = await Promise.all(opponents.map((worker) => worker.ready<PytorchReady>()));
+      const handicap = ready.length > 0 ? pytorchHandicap(ready[0]) : undefined;
+      const measured = handicap ? [longhand] : [longhand, ...opponents];
+      const reason = missing ?? handicap ?? null;
+      return await measure(measured, { setup, flops, ready: reason ? undefined : ready[0], reason, options });
+    });
+  } finally {
+    file.remove();
+  }
+}
+
+interface Context {
+  readonly setup: Setup;
+  readonly flops: ModelFlops;
+  readonly ready: PytorchReady | undefined;
+  readonly reason: string | null;
+  readonly options: TrainingOptions;
+}
+
+async function measure(workers: readonly WorkerProcess[], context: Context): Promise<TrainingReport> {
+  const { options } = context;
+  const [longhand] = workers;
+  options.note(`training: ${workers.map((w) => w.name).join(", ")}; ${options.warmup} steps of warm-up`);
+  const first = await interleave(workers, options.warmup);
+  const lossDifference = checkLosses(first.replies);
+  const peaks: number[] = [];
+  for (const worker of workers) peaks.push((await worker.ask<{ peakBytes: number }>("memory")).peakBytes);
+
+  const timings: ProductTiming[][] = [];
+  const timeProducts = async () => {
+    await settle();
+    timings.push((await longhand.ask<{ timings: ProductTiming[] }>("products")).timings);
+  };
+  await timeProducts();
+  timings.length = 0; // that was its warm-up
+  const run = await interleave(workers, options.rounds, async (round) => {
+    await timeProducts();
+    options.note(`training: round ${round + 1} of ${options.rounds}`);
+  });
+  return report({ context, run, timings, peaks, lossDifference });
+}
+
+/** The opponents must compute what Longhand computes: same parameters and batches, same losses over the first steps. */
+function checkLosses([own, ...others]: readonly (readonly StepReply[])[]): number {
+  const differences = others.flatMap((replies) =>
+    replies.map(({ loss }, step) => Math.abs(loss - own[step].loss) / Math.abs(own[step].loss)),
+  );
+  const largest = Math.max(0, ...differences);
+  if (!(largest <= LOSS_TOLERANCE)) {
+    const shown = [own, ...others].map((replies) => replies.map(({ loss }) => loss.toFixed(6)).join(" "));
+    throw new Error(
+      `training: the first losses of Longhand and PyTorch differ by ${largest}, allowed is ${LOSS_TOLERANCE} (${shown.join("; ")})`,
+    );
+  }
+  return largest;
+}
+
+interface Measured {
+  readonly context: Context;
+  readonly run: Interleaved;
+  readonly timings: readonly (readonly ProductTiming[])[];
+  readonly peaks: readonly number[];
+  readonly lossDifference: number;
+}
+
+function report({ context, run, timings, peaks, lossDifference }: Measured): TrainingReport {
+  const { setup, flops, ready, reason } = context;
+  const [own, ...others] = run.replies;
+  const tokens = setup.batch * setup.context;
+  const times = own.map((reply) => reply.milliseconds);
+  const modelGflops = spread(times.map((ms) => flops.step / ms / 1e6));
+  const products = productRates(timings, median(times));
+  const side = (replies: readonly StepReply[], peakBytes: number): PytorchSide => ({
+    tokensPerSecond: speed(replies, tokens),
+    optimizerShare: optimizerShare(replies),
+    peakBytes,
+    ratio: spread(
+      ratios(
+        replies.map((reply) => reply.milliseconds),
+        times,
+      ),
+    ),
+    memoryRatio: peaks[0] / peakBytes,
+  });
+  const { forward, step, executed } = flops;
+  return {
+    model: setup.model,
+    batch: setup.batch,
+    context: setup.context,
+    threads: threads(),
+    stepMilliseconds: spread(times),
+    tokensPerSecond: speed(own, tokens),
+    modelGflops,
+    passGflops: spread(own.map(({ phases }) => flops.step / phases.graph / 1e6)),
+    optimizerShare: optimizerShare(own),
+    flops: { forward, step, executed },
+    products,
+    matmulShare: modelGflops.median / products.best.gflops,
+    matmulShareWeighted: modelGflops.median / products.weightedGflops,
+    peakBytes: peaks[0],
+    pytorch: ready
+      ? { ...ready, asUserRunsIt: side(others[0], peaks[1]), hugePages: side(others[1], peaks[2]), lossDifference }
+      : null,
+    pytorchReason: reason,
+    idleShare: run.idleShare,
+  };
+}
+
+const speed = (replies: readonly StepReply[], tokens: number) =>
+  spread(replies.map(({ milliseconds }) => (1000 * tokens) / milliseconds));
+
+const optimizerShare = (replies: readonly StepReply[]) =>
+  spread(replies.map(({ phases, milliseconds }) => phases.optimizer / milliseconds));
+
+function productRates(
+  rounds: readonly (readonly ProductTiming[])[],
+  stepMilliseconds: number,
+): TrainingReport["products"] {
+  const times = rounds[0].map((_, i) => median(rounds.map((timings) => timings[i].milliseconds)));
+  const shapes = rounds[0].map(({ a, b, count, flops }, i) => ({
+    a,
+    b,
+    perStep: count,
+    gflops: flops / times[i] / 1e6,
+  }));
+  const flops = rounds[0].reduce((sum, product) => sum + product.flops * product.count, 0);
+  const together = rounds[0].reduce((sum, { count }, i) => sum + times[i] * count, 0);
+  return {
+    best: shapes.reduce((best, shape) => (shape.gflops > best.gflops ? shape : best)),
+    weightedGflops: flops / together / 1e6,
+    shareOfStep: together / stepMilliseconds,
+    shapes,
+  };
+}
