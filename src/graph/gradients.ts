@@ -6,7 +6,7 @@ import { LonghandError } from "../base/errors.ts";
 import { broadcastAxes, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { showType } from "./operator.ts";
 import { operators } from "./ops/index.ts";
-import { type Node, type OperatorNode, sources, type Tensor } from "./tensor.ts";
+import { type CustomGradient, type Node, type OperatorNode, sources, type Tensor } from "./tensor.ts";
 
 /**
  * d(sum of y * cotangent) / d(each of `wrt`), one tensor of each one's shape. `y` may have any shape when a
@@ -34,25 +34,33 @@ export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor)
   };
   accumulate(y, cotangent ?? y.constant(1).expand(y.shape));
 
+  const waiting = countMembers(order);
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i];
     if (node.kind !== "operator" || !relevant.has(node)) continue;
-    const arriving = node.outputs.map((output) => (leaves.has(output) ? undefined : sums.get(output)));
+    const custom = node.customGradient;
+    if (custom !== undefined) {
+      // A told gradient of several outputs waits until the gradients of all of them are complete.
+      const left = (waiting.get(custom) ?? 1) - 1;
+      waiting.set(custom, left);
+      if (left > 0) continue;
+    }
+    const outputs = custom?.outputs ?? node.outputs;
+    const arriving = outputs.map((output) => (leaves.has(output) ? undefined : sums.get(output)));
     if (arriving.every((g) => g === undefined)) continue;
-    const filled = node.outputs.map((output, k) => arriving[k] ?? output.zeros(output.shape));
-    const inputs = dependencies(node);
+    const filled = outputs.map((output, k) => arriving[k] ?? output.zeros(output.shape));
     const flowing = backward(node, filled);
-    for (const [k, target] of inputs.entries()) {
+    for (const [k, target] of dependencies(node).entries()) {
       const gradient = flowing[k];
       if (gradient !== undefined && (leaves.has(target) || relevant.has(target.node))) accumulate(target, gradient);
     }
-    for (const output of node.outputs) if (!leaves.has(output)) sums.delete(output); // frees the walk's own memory
+    for (const output of outputs) if (!leaves.has(output)) sums.delete(output); // frees the walk's own memory
   }
   return wrt.map((tensor) => sums.get(tensor) ?? tensor.zeros(tensor.shape));
 }
 
 function backward(node: OperatorNode, gradientsOfOutputs: readonly Tensor[]): readonly (Tensor | undefined)[] {
-  if (node.customGradient) return node.customGradient.rule(gradientsOfOutputs[0]);
+  if (node.customGradient) return node.customGradient.rule(gradientsOfOutputs);
   const rule = operators[node.name].gradient;
   if (typeof rule !== "function") {
     const shown = node.inputs.map(showType).join(", ");
@@ -64,6 +72,16 @@ function backward(node: OperatorNode, gradientsOfOutputs: readonly Tensor[]): re
     attributes: node.attributes,
     gradients: gradientsOfOutputs,
   });
+}
+
+/** How many nodes of the walk each told gradient speaks for. */
+function countMembers(order: readonly Node[]): Map<CustomGradient, number> {
+  const members = new Map<CustomGradient, number>();
+  for (const node of order) {
+    const custom = node.kind === "operator" ? node.customGradient : undefined;
+    if (custom !== undefined) members.set(custom, (members.get(custom) ?? 0) + 1);
+  }
+  return members;
 }
 
 /** What a node's gradient flows to: the told inputs of a custom gradient, else the operator's own. */

@@ -8,10 +8,11 @@ import { normalizeAxis, type Shape, sameShape, showShape, sizeOf } from "../base
 import { type Attributes, fail, showType } from "./operator.ts";
 import { type AttributesOf, type OperatorName, operators } from "./ops/index.ts";
 
-/** A gradient written by hand for a piece of graph: how `output` depends on `inputs`, told instead of derived. */
+/** A gradient written by hand for a piece of graph: how `outputs` depend on `inputs`, told instead of derived. */
 export interface CustomGradient {
+  readonly outputs: readonly Tensor[];
   readonly inputs: readonly Tensor[];
-  rule(gradient: Tensor): readonly (Tensor | undefined)[];
+  rule(gradients: readonly Tensor[]): readonly (Tensor | undefined)[];
 }
 
 export interface OperatorNode {
@@ -268,17 +269,33 @@ export function scalar(value: number, dtype: DType = "float32"): Tensor {
 }
 
 /**
- * Tells the gradient of `output` with respect to `inputs` instead of letting it be derived: for formulas whose derived
- * gradient is right but wasteful (SiLU, squared ReLU, cross-entropy). `rule` gets the gradient of `output` and returns
- * one gradient of exactly each input's shape, or undefined for none.
+ * Tells the gradient of `outputs` with respect to `inputs` instead of letting it be derived: for formulas whose derived
+ * gradient is right but wasteful (SiLU, squared ReLU, cross-entropy). `rule` gets the gradient of every output and
+ * returns one gradient of exactly each input's shape, or undefined for none.
  */
-export function withGradient(output: Tensor, inputs: readonly Tensor[], rule: CustomGradient["rule"]): Tensor {
-  const { node } = output;
-  if (node.kind !== "operator" || node.outputs.length !== 1 || inputs.includes(output)) {
-    throw new LonghandError("graph", `withGradient: expected the fresh single output of an operator, got ${output}`);
+export function withGradients(
+  outputs: readonly Tensor[],
+  inputs: readonly Tensor[],
+  rule: CustomGradient["rule"],
+): readonly Tensor[] {
+  const customGradient: CustomGradient = { outputs, inputs, rule };
+  for (const output of outputs) {
+    const { node } = output;
+    if (node.kind !== "operator" || node.outputs.length !== 1 || node.customGradient || inputs.includes(output)) {
+      throw new LonghandError("graph", `withGradient: expected the fresh single output of an operator, got ${output}`);
+    }
+    node.customGradient = customGradient;
   }
-  node.customGradient = { inputs, rule };
-  return output;
+  return outputs;
+}
+
+/** withGradients for one output. */
+export function withGradient(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  rule: (gradient: Tensor) => readonly (Tensor | undefined)[],
+): Tensor {
+  return withGradients([output], inputs, ([gradient]) => rule(gradient))[0];
 }
 
 /** Adds a node to the graph; errors name the operator and all input types. */

@@ -1,11 +1,14 @@
 /** SiLU and squared ReLU with hand-written gradients, which need fewer passes over memory than the derived ones. */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 
-/** SiLU (Elfwing, Uchibe, Doya 2017): y = x sigma(x), dx = g sigma(x) (1 + x - y). */
+/**
+ * SiLU (Elfwing, Uchibe, Doya 2017): y = x sigma(x), dx = g (sigma(x) + y (1 - sigma(x))). In this form the backward pass
+ * needs y and sigma(x), but not x, whose memory is free for the next layer.
+ */
 export function silu(x: Tensor): Tensor {
   const gate = x.sigmoid();
   const y = x.mul(gate);
-  return withGradient(y, [x], (g) => [x.sub(y).add(1).mul(gate).mul(g)]);
+  return withGradient(y, [x], (g) => [y.mul(y.constant(1).sub(gate)).add(gate).mul(g)]);
 }
 
 /** Squared ReLU (So et al. 2021, "Primer"): y = max(x, 0)^2, dx = 2 max(x, 0) g. */

@@ -57,13 +57,13 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
       const minusOne = losses.mul(0).sub(1);
       const dLogits = p.scatterAdd(1, ts[i], minusOne); // [n, V], weights still to be applied
       const factor = ws[i].mul(g); // [n, 1]
-      const tablePart = dLogits.swapLast().matmul(xs[i].mul(factor)); // [V, d]
+      const tablePart = xs[i].mul(factor).swapLast().matmul(dLogits); // [d, V]: the transposed table's
       const biasPart = factor.swapLast().matmul(dLogits); // [1, V]
       dTable = dTable ? dTable.add(tablePart) : tablePart;
       dBias = dBias ? dBias.add(biasPart) : biasPart;
       return dLogits.matmul(table).mul(factor); // [n, d]
     });
-    return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable, dBias?.reshape([V])];
+    return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
   });
   return { sum: sum.reshape([1]), perToken: losses.reshape([N]) };
 }

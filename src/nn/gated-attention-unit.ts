@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
-import { linear, linearParameters } from "./linear.ts";
+import { linear, linearParameters, linearParts } from "./linear.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -47,11 +47,8 @@ export function gatedAttentionUnit(
 export function gatedProjection(scope: Scope, x: Tensor, config: GatedUnitConfig): { u: Tensor; v: Tensor; z: Tensor } {
   const { expanded: e, shared: s } = config;
   const normal = norm(scope.at("norm"), x, config.norm);
-  const { weight, bias } = linearParameters(scope.at("hidden"), x.shape[2], 2 * e + s);
-  // Three products with the columns of one matrix: splitting the weights is cheaper than splitting the activations.
-  const weights = weight.split(1, [e, e, s]);
-  const biases = bias.split(0, [e, e, s]);
-  const [u, v, z] = weights.map((w, i) => silu(normal.matmul(w).add(biases[i])));
+  const hidden = linearParameters(scope.at("hidden"), x.shape[2], 2 * e + s);
+  const [u, v, z] = linearParts(normal, hidden, [e, e, s]).map(silu);
   return { u, v, z };
 }
 

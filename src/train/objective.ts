@@ -40,6 +40,8 @@ interface Built extends BatchShape {
   readonly scope: Scope;
   readonly sum: Tensor;
   readonly perToken: Tensor;
+  /** The parameters of the output map. */
+  readonly head: readonly Tensor[];
 }
 
 function build(model: Model, { batch, context }: BatchShape, weighted: boolean): Built {
@@ -56,7 +58,7 @@ function build(model: Model, { batch, context }: BatchShape, weighted: boolean):
     targets: targets.reshape([count]),
     weights,
   });
-  return { scope, sum: losses.sum, perToken: losses.perToken, batch, context };
+  return { scope, sum: losses.sum, perToken: losses.perToken, head: [table, bias], batch, context };
 }
 
 /**
@@ -69,16 +71,21 @@ export function trainingProgram(
   shape: BatchShape,
   options: { weighted?: boolean } = {},
 ): TrainingProgram {
-  const { scope, sum } = build(model, shape, options.weighted ?? false);
+  const { scope, sum, head } = build(model, shape, options.weighted ?? false);
   const { parameters, rowLookups } = scope;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
+  // The runtime begins with the last output and computes what each needs: loss and head first, then the layers from the
+  // top down, so that what a layer's gradients were computed from can be freed before the next layer's turn.
   const outputs: Record<string, Tensor> = {};
-  for (const [i, { path }] of parameters.entries()) outputs[gradientName(path)] = grads[i];
   const sparse = rowLookups.map(({ path, rows }, i) => {
     outputs[rowGradientName(i)] = grads[parameters.length + i];
     return { path, output: rowGradientName(i), width: rows.shape[rows.rank - 1] };
   });
+  const body = parameters.filter(({ tensor }) => !head.includes(tensor));
+  for (const { path, tensor } of [...body, ...parameters.filter((p) => !body.includes(p))]) {
+    outputs[gradientName(path)] = grads[wrt.indexOf(tensor)];
+  }
   outputs.loss = sum;
   return { program: program("training", outputs), parameters, sparse };
 }
