@@ -7,7 +7,7 @@
 import type { Shape } from "../src/base/shape.ts";
 import type { Program } from "../src/graph/program.ts";
 import type { input } from "../src/graph/tensor.ts";
-import type { ModelConfig } from "../src/models/config.ts";
+import type { GatedModelConfig } from "../src/models/config.ts";
 import { languageModel } from "../src/models/language-model.ts";
 import { evaluationProgram, trainingProgram } from "../src/train/objective.ts";
 import type { Setup } from "./setup.ts";
@@ -61,7 +61,7 @@ export function modelFlops({ model, batch, context }: Setup): ModelFlops {
 }
 
 /** Per token and layer: to u, v, z and back; scores and values in the chunk; sums and their use across chunks. */
-function forwardFlopsByFormula(config: ModelConfig, batch: number, context: number): number {
+function forwardFlopsByFormula(config: GatedModelConfig, batch: number, context: number): number {
   const { width: d, layers, shared: s, chunk: C, vocabSize: V, expansion } = config;
   const e = d * expansion;
   const chunks = Math.ceil(context / C);

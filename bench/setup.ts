@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { HostTensor } from "../src/base/dtype.ts";
 import { randomKey, randomUniform } from "../src/base/random.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { type ModelConfig, parseModelConfig } from "../src/models/config.ts";
+import { type GatedModelConfig, isGated, parseModelConfig } from "../src/models/config.ts";
 import { parametersOf } from "../src/models/language-model.ts";
 import { presets } from "../src/models/presets.ts";
 import { initialise } from "../src/nn/scope.ts";
@@ -16,7 +16,7 @@ import type { AdamWConfig } from "../src/train/optimizer.ts";
 import type { Batch } from "../src/train/step.ts";
 
 export interface Setup {
-  readonly model: ModelConfig;
+  readonly model: GatedModelConfig;
   readonly batch: number;
   readonly context: number;
   /** Distinct batches, used in turn. */
@@ -36,13 +36,19 @@ const training = {
 /** The one model that speed is told for: 17 million parameters, 4,096 tokens a step. */
 export function trainingSetup(): Setup {
   const model = { width: 512, layers: 8, shared: 128, chunk: 256, vocabSize: VOCABULARY, maxLength: 1024 };
-  return { ...training, model: parseModelConfig({ architecture: "flash", ...model }), batch: 4, context: 1024 };
+  return { ...training, model: flashConfig(model), batch: 4, context: 1024 };
 }
 
 /** The tiny preset at some context, always with the same number of tokens a step. */
 export function contextSetup(context: number, tokensPerStep: number): Setup {
-  const model = { architecture: "flash", ...presets.tiny, vocabSize: VOCABULARY, maxLength: context };
-  return { ...training, batches: 2, model: parseModelConfig(model), batch: tokensPerStep / context, context };
+  const model = { ...presets.tiny, vocabSize: VOCABULARY, maxLength: context };
+  return { ...training, batches: 2, model: flashConfig(model), batch: tokensPerStep / context, context };
+}
+
+function flashConfig(fields: object): GatedModelConfig {
+  const config = parseModelConfig({ architecture: "flash", ...fields });
+  if (!isGated(config)) throw new Error(`expected flash, got ${config.architecture}`);
+  return config;
 }
 
 /** Writes the file and returns its path; `remove` deletes it. */

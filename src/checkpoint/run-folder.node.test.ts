@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processIdentity } from "./processes.node.ts";
-import { createRunFolder, isRunFolder, readConfig, removeEmptyRunFolder, writeConfig } from "./run-folder.node.ts";
+import { createRunFolder, isRunFolder, readConfig, writeConfig } from "./run-folder.node.ts";
 import { acquireRunLock } from "./run-lock.node.ts";
 
 let root: string;
@@ -40,8 +40,11 @@ describe("createRunFolder", () => {
       message: expect.stringMatching(/^--out .*book: .* not empty; .*--out, .*--resume .*book, .*--overwrite$/),
     });
     expect(readdirSync(run)).toEqual(["config.json", "metrics.jsonl"]);
-    await createRunFolder(run, { overwrite: true });
-    expect(readdirSync(run)).toEqual([]);
+    const folder = await createRunFolder(run, { overwrite: true });
+    expect(readdirSync(run)).toEqual(["config.json", "metrics.jsonl"]);
+    put(".lock", "{}");
+    await folder.empty();
+    expect(readdirSync(run)).toEqual([".lock", "config.json"]);
   });
 
   it.each([
@@ -60,28 +63,28 @@ describe("createRunFolder", () => {
     expect(readFileSync(join(run, name), "utf8")).toBe(text);
   });
 
-  it("refuses a file, and a run in which a training is running", async () => {
+  it("refuses a file", async () => {
     mkdirSync(join(root, "runs"));
     writeFileSync(run, "");
     for (const path of [run, join(run, "under")]) {
       await expect(createRunFolder(path, { overwrite: true })).rejects.toMatchObject({ code: "usage" });
     }
-    rmSync(run);
-    await createRunFolder(run);
-    await writeConfig(run, {});
-    const lock = await acquireRunLock(run);
-    await expect(createRunFolder(run, { overwrite: true })).rejects.toThrow("is training in this folder");
-    lock.release();
-    await createRunFolder(run, { overwrite: true });
   });
 
-  it("is undone only while the folder is empty", async () => {
-    await createRunFolder(run);
-    await removeEmptyRunFolder(run);
-    expect(existsSync(run)).toBe(false);
-    put("x", "");
-    await removeEmptyRunFolder(run);
+  it("is undone with the parents it made, and only while they are empty", async () => {
+    await (await createRunFolder(run)).undo();
+    expect(readdirSync(root)).toEqual([]);
+    mkdirSync(join(root, "runs"));
+    await (await createRunFolder(run)).undo();
+    expect(readdirSync(root)).toEqual(["runs"]);
+    mkdirSync(run);
+    await (await createRunFolder(run)).undo();
     expect(existsSync(run)).toBe(true);
+    rmSync(run, { recursive: true });
+    const folder = await createRunFolder(run);
+    put("x", "");
+    await folder.undo();
+    expect(readdirSync(run)).toEqual(["x"]);
   });
 });
 

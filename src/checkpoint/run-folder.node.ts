@@ -2,13 +2,13 @@
  * A run folder: made for one training, refused when it would mix with something else, recognised by its `config.json`,
  * which holds the whole configuration and a version.
  */
-import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { isTemporaryName, writeFileAtomic } from "./atomic.node.ts";
 import { systemCode, writeError } from "./io-error.node.ts";
 import { readText } from "./read.node.ts";
-import { LOCK_FILE, refuseHeldLock } from "./run-lock.node.ts";
+import { LOCK_FILE } from "./run-lock.node.ts";
 
 /** The version of `config.json` that is written, and the only one that is read. */
 export const CONFIG_VERSION = 1;
@@ -18,15 +18,26 @@ const FORMAT = "longhand-run";
 
 const CONFIG_FILE = "config.json";
 
+export interface NewRunFolder {
+  /**
+   * Deletes what an overwritten run holds, apart from `config.json`, which marks the folder as ours until `writeConfig`
+   * replaces it. Call it with the lock held and everything about the new run checked. Throws `io`.
+   */
+  empty(): Promise<void>;
+  /** For a run that failed before it wrote anything: removes the folders that were made here and are still empty. */
+  undo(): Promise<void>;
+}
+
 /**
  * Makes the folder of a new run, with its parents. A folder that holds anything is refused, unless `overwrite` is set
- * and it is a run folder in which nobody trains: then everything in it is deleted, `config.json` last. Call it after
- * everything else about the run has been checked. Throws `usage` naming --out, --overwrite and --resume, and `io` when
- * the system refuses.
+ * and it is a run folder; nothing in it is touched before `empty()`. Throws `usage` naming --out, --overwrite and
+ * --resume, and `io` when the system refuses.
  */
-export async function createRunFolder(dir: string, { overwrite = false }: { overwrite?: boolean } = {}): Promise<void> {
-  const names = await contentOf(dir);
-  if (names.length > 0) {
+export async function createRunFolder(
+  dir: string,
+  { overwrite = false }: { overwrite?: boolean } = {},
+): Promise<NewRunFolder> {
+  if ((await contentOf(dir)).length > 0) {
     const ours = await isRunFolder(dir);
     if (!overwrite) {
       const advice = ours
@@ -38,17 +49,64 @@ export async function createRunFolder(dir: string, { overwrite = false }: { over
       const reason = `--overwrite deletes only run folders, and this one has no ${CONFIG_FILE} of Longhand`;
       throw new LonghandError("usage", `--out ${dir}: ${reason}; choose another with --out`);
     }
-    refuseHeldLock(dir);
   }
+  const made = await makeFolders(dir);
+  return {
+    async empty() {
+      try {
+        for (const name of await contentOf(dir)) {
+          if (name !== CONFIG_FILE) await rm(join(dir, name), { recursive: true, force: true });
+        }
+      } catch (error) {
+        throw writeError(error, dir);
+      }
+    },
+    undo: () => removeFolders(made),
+  };
+}
+
+/**
+ * Makes a folder and the parents that it lacks; those that were made, outermost first. One by one: told to make them all,
+ * Node gives another reason for a refusal than the system's (ENOENT where the file system is read-only).
+ */
+async function makeFolders(dir: string): Promise<string[]> {
+  const wanted = [resolve(dir)];
+  while (!(await exists(wanted[0])) && dirname(wanted[0]) !== wanted[0]) wanted.unshift(dirname(wanted[0]));
+  const made: string[] = [];
   try {
-    for (const name of names.filter((name) => name !== CONFIG_FILE)) {
-      await rm(join(dir, name), { recursive: true, force: true });
-    }
-    await rm(join(dir, CONFIG_FILE), { force: true });
-    await mkdir(dir, { recursive: true });
+    for (const path of wanted.slice(1)) if (await makeFolder(path)) made.push(path);
+    return made;
   } catch (error) {
+    await removeFolders(made);
     throw writeError(error, dir);
   }
+}
+
+/** Makes one folder, or returns false when somebody else just has. */
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Removes folders, innermost last in the list, up to the first in which somebody has put something. */
+async function removeFolders(paths: readonly string[]): Promise<void> {
+  try {
+    for (const path of paths.toReversed()) await rmdir(path);
+  } catch {
+    // Not empty: it stays, and so do its parents.
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** What a folder holds besides locks and temporaries of runs that were killed before they wrote anything. */
@@ -63,11 +121,6 @@ async function contentOf(dir: string): Promise<string[]> {
     }
     throw writeError(error, dir);
   }
-}
-
-/** Undoes `createRunFolder` for a run that failed before it wrote anything: removes the folder if it is empty. */
-export async function removeEmptyRunFolder(dir: string): Promise<void> {
-  await rmdir(dir).catch(() => undefined); // anything in it makes this fail, and then it stays
 }
 
 /** Whether `dir` holds a `config.json` that Longhand wrote, of whatever version. */

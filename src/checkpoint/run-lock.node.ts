@@ -57,7 +57,7 @@ export async function acquireRunLock(dir: string): Promise<RunLock> {
 }
 
 /** Throws `usage` when a training that may still run holds the lock of `dir`. */
-export function refuseHeldLock(dir: string): void {
+function refuseHeldLock(dir: string): void {
   const path = join(dir, LOCK_FILE);
   const holder = readLock(path);
   if (holder === undefined || isGone(holder)) return;

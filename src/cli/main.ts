@@ -14,10 +14,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   const streams: Streams = { out: process.stdout, err: process.stderr };
   // A reader that went away (| head) ends the command quietly.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  // Nobody to tell is no reason to end a training.
+  process.stderr.on("error", () => {});
   const program = new Command("longhand")
     .description("Long-context language models of your own text, trained and run on the machine you have.")
     .version(version)
+    .addHelpText("after", "\nExample:\n  longhand train --data book.txt --out runs/book")
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
   // Added before the subcommands, which inherit the settings above.
   for (const add of [addTrain, addEval, addGenerate, addDoctor]) add(program, streams);
@@ -26,6 +30,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.exitCode = report(error, streams);
   }
+}
+
+/** Commander's complaint as one line that names the program. */
+function sentence(text: string): string {
+  return `${text
+    .trim()
+    .replace(/^error: /, "longhand: ")
+    .replace(/\s*\n\(Did/, " (did")}\n`;
 }
 
 function report(error: unknown, { err }: Streams): number {

@@ -4,6 +4,7 @@
  * when the parent is killed with -9, so that there is never a second training behind the first.
  */
 import { spawn } from "node:child_process";
+import { fstatSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { HUGE_PAGES_TUNABLE, hugePages } from "../runtime/huge-pages.node.ts";
 
@@ -13,14 +14,14 @@ const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** Resolves only when this process is the one to go on. */
 export async function withHugePages(): Promise<void> {
-  if (process.env[CHILD_MARK] === String(process.ppid)) watchParent();
+  if (isChild()) watchParent();
   if (!hugePages().wouldHelp) return;
   const args = [...process.execArgv, ...process.argv.slice(1)];
   const env = { ...process.env, GLIBC_TUNABLES: HUGE_PAGES_TUNABLE };
   const { execve } = process as { execve?: (file: string, args: string[], env: NodeJS.ProcessEnv) => void };
   if (execve) execve.call(process, process.execPath, [process.execPath, ...args], env);
   const child = spawn(process.execPath, args, {
-    env: { ...env, [CHILD_MARK]: String(process.pid) },
+    env: { ...env, [CHILD_MARK]: "1" },
     stdio: ["inherit", "inherit", "inherit", "pipe"],
     detached: true, // a Ctrl-C of the terminal reaches the parent alone, which passes it on once
   });
@@ -36,6 +37,22 @@ export async function withHugePages(): Promise<void> {
       process.kill(process.pid, signal);
     });
   });
+}
+
+/**
+ * Whether the parent's pipe is there. The parent itself may be gone already, so its number would tell nothing. The mark
+ * is taken away: what this process starts has no such pipe.
+ */
+function isChild(): boolean {
+  const marked = process.env[CHILD_MARK] !== undefined;
+  delete process.env[CHILD_MARK];
+  if (!marked) return false;
+  try {
+    const pipe = fstatSync(PIPE_FD);
+    return pipe.isSocket() || pipe.isFIFO();
+  } catch {
+    return false;
+  }
 }
 
 /**

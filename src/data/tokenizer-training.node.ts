@@ -124,7 +124,7 @@ function runTrainer(sample: string, result: string): Promise<void> {
     child.on("close", (code, signal) => {
       if (code === 0) resolve();
       else if (signal) fail(`its process was ended by ${signal}`);
-      else fail(complaint.trim().split("\n").at(-1) || `its process exited with status ${code}`);
+      else fail(/^\w*Error: .*$/m.exec(complaint)?.[0] ?? `its process exited with status ${code}`);
     });
   });
 }

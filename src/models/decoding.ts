@@ -13,16 +13,23 @@ import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
 import { norm } from "../nn/norm.ts";
 import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
-import type { ModelConfig } from "./config.ts";
+import { unitConfig } from "./architectures.ts";
+import { type GatedModelConfig, isGated, type ModelConfig } from "./config.ts";
 import { type DecodingPrograms, type DecodingShape, GatedUnitState } from "./decoding-state.ts";
-import { parametersOf, tiedEmbedding, unitConfig } from "./language-model.ts";
+import { parametersOf, tiedEmbedding } from "./language-model.ts";
 
-/** The decoding of a causal model; throws "config" for a bidirectional one. */
+/** The decoding of a causal FLASH or FLASH-Quad; throws "config" for any other model. */
 export function decodingArchitecture(config: ModelConfig): DecodingArchitecture {
   if (!config.causal) {
     throw new LonghandError(
       "config",
       "model.causal: expected true to write text token by token, got false (a bidirectional model can only fill in blanks)",
+    );
+  }
+  if (!isGated(config)) {
+    throw new LonghandError(
+      "config",
+      `model.architecture ${config.architecture}: expected flash or flash-quad to write text (this one can be trained and evaluated)`,
     );
   }
   const { vocabSize, maxLength } = config;
@@ -34,14 +41,14 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
   };
 }
 
-function shapeOf(config: ModelConfig): DecodingShape {
+function shapeOf(config: GatedModelConfig): DecodingShape {
   const { architecture, layers, chunk, maxLength, shared, width, vocabSize } = config;
   const distant = architecture === "flash";
   const { expanded } = unitConfig(config);
   return { layers, span: distant ? chunk : maxLength, shared, expanded, width, vocabSize, distant };
 }
 
-function programsOf(config: ModelConfig): DecodingPrograms {
+function programsOf(config: GatedModelConfig): DecodingPrograms {
   return {
     tile: (tokens, readout) => tileProgram(config, tokens, readout),
     block: (chunks, readout) => blockProgram(config, chunks, readout),
@@ -54,7 +61,7 @@ function programsOf(config: ModelConfig): DecodingPrograms {
  * [L, P + n - 1] and own_bias [L, 2 P - 1]; for each layer keys.i [n, s] and memory.i [n (+ s), e].
  * Outputs: the readout; rows [L P, .], layer by layer, to be stored by the host.
  */
-function tileProgram(config: ModelConfig, P: number, readout: Readout): Program {
+function tileProgram(config: GatedModelConfig, P: number, readout: Readout): Program {
   const { layers, span: n, shared: s, expanded: e, distant } = shapeOf(config);
   const heads = distant ? 4 : 2;
   const scope = new Scope();
@@ -87,7 +94,7 @@ function tileProgram(config: ModelConfig, P: number, readout: Readout): Program 
  * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [P, s / 2]; done.i [s, e].
  * Outputs: the readout; done.i, with these chunks.
  */
-function blockProgram(config: ModelConfig, chunks: number, readout: Readout): Program {
+function blockProgram(config: GatedModelConfig, chunks: number, readout: Readout): Program {
   const { layers, span: C, shared: s, expanded: e, width: d } = shapeOf(config);
   const P = chunks * C;
   const scope = new Scope();
@@ -104,7 +111,7 @@ function blockProgram(config: ModelConfig, chunks: number, readout: Readout): Pr
 }
 
 /** Inputs done [s, e], linear_keys [C, s], values [C, e]; output sum [s, e]. */
-function foldProgram(config: ModelConfig): Program {
+function foldProgram(config: GatedModelConfig): Program {
   const { span: C, shared: s, expanded: e } = shapeOf(config);
   const sum = withChunk(input("done", [s, e]), input("linear_keys", [C, s]), input("values", [C, e]));
   return program("decode_fold", { sum });
@@ -116,7 +123,7 @@ function renamed(outputs: Record<string, Tensor>): Record<string, Tensor> {
 }
 
 /** Inputs tokens [P] int32, position.cos and position.sin [P, d / 2] -> x [P, d]. */
-function embed(scope: Scope, config: ModelConfig, P: number): Tensor {
+function embed(scope: Scope, config: GatedModelConfig, P: number): Tensor {
   const half = config.width / 2;
   const angles = { cos: input("position.cos", [P, half]), sin: input("position.sin", [P, half]) };
   const { table } = tiedEmbedding(scope, config);
@@ -124,7 +131,7 @@ function embed(scope: Scope, config: ModelConfig, P: number): Tensor {
 }
 
 /** last: input row [1] int32, the token whose logits are wanted, output result [1, V]; the others: see Readout. */
-function readOut(scope: Scope, config: ModelConfig, x: Tensor, readout: Readout): { result: Tensor } {
+function readOut(scope: Scope, config: GatedModelConfig, x: Tensor, readout: Readout): { result: Tensor } {
   const [P] = x.shape;
   const { table, bias } = tiedEmbedding(scope, config);
   const last = readout === "last" && P > 1 ? x.gather(input("row", [1], "int32")) : x;

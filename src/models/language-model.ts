@@ -4,12 +4,11 @@
  */
 import { sizeOf } from "../base/shape.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
-import { gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
-import { flashLayer } from "../nn/mixed-chunk-attention.ts";
 import { norm } from "../nn/norm.ts";
-import { type AngleTable, angleTable, scaledSinusoid } from "../nn/positions.ts";
+import { angleTable, scaledSinusoid } from "../nn/positions.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
-import type { ArchitectureName, ModelConfig } from "./config.ts";
+import { applyLayer, layerRotations } from "./architectures.ts";
+import type { ModelConfig } from "./config.ts";
 
 export interface ModelOutput {
   /** [B, T, d], after the final norm. */
@@ -20,36 +19,21 @@ export interface ModelOutput {
   readonly bias: Tensor;
 }
 
-type LayerFunction = (scope: Scope, x: Tensor, config: ModelConfig, table: AngleTable, mask?: Tensor) => Tensor;
-
-/** The layer of each architecture. */
-const layerFunctions: Readonly<Record<ArchitectureName, LayerFunction>> = {
-  flash: (scope, x, config, table, mask) =>
-    flashLayer(scope, x, { ...unitConfig(config), chunk: config.chunk }, table, mask),
-  "flash-quad": (scope, x, config, table, mask) =>
-    gatedAttentionUnit(scope, x, { ...unitConfig(config), maxLength: config.maxLength }, table, mask),
-};
-
-/** The widths and switches that every gated unit of the model shares. */
-export function unitConfig({ width, expansion, shared, norm, causal }: ModelConfig) {
-  return { expanded: width * expansion, shared, norm, causal };
-}
-
 /** tokens [B, T] int32; mask [B, T] is 1 where a token is real. */
 export function languageModel(scope: Scope, tokens: Tensor, config: ModelConfig, mask?: Tensor): ModelOutput {
   const { table, bias } = tiedEmbedding(scope, config);
   const positions = scaledSinusoid(scope.at("position"), angleTable(tokens.shape[1], config.width));
-  const rotations = angleTable(tokens.shape[1], config.shared);
+  const inputs = { rotations: layerRotations(config, tokens.shape[1]), mask };
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
-    x = layerFunctions[config.architecture](scope.at("layers").at(i), x, config, rotations, mask);
+    x = applyLayer(scope.at("layers").at(i), x, config, { ...inputs, layer: i });
   }
   return { hidden: norm(scope.at("final.norm"), x, "scale"), table, bias };
 }
 
 export function tiedEmbedding(scope: Scope, { vocabSize, width }: ModelConfig): { table: Tensor; bias: Tensor } {
   return {
-    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: 0.02 }),
+    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: 1 / Math.sqrt(width) }),
     bias: scope.at("logits").parameter("bias", [vocabSize], { constant: 0 }),
   };
 }
@@ -62,7 +46,7 @@ export function logitsOf({ hidden, table, bias }: ModelOutput): Tensor {
 /** Every parameter of a model of this configuration, in a fixed order. */
 export function parametersOf(config: ModelConfig): readonly Parameter[] {
   const scope = new Scope();
-  languageModel(scope, input("tokens", [1, Math.min(config.chunk, config.maxLength)], "int32"), config);
+  languageModel(scope, input("tokens", [1, 1], "int32"), config);
   return scope.parameters;
 }
 

@@ -1,8 +1,13 @@
-/** Sizes by name. Two gated attention units stand for one attention + feed-forward pair, so base has 24 layers. */
+/**
+ * Sizes by name. Two gated attention units stand for one attention + feed-forward pair, so base has 24 layers and the
+ * Transformers of that size 12; their feed-forward network is as wide as makes the parameters of both the same.
+ */
 import { LonghandError, nearest } from "../base/errors.ts";
+import { type ArchitectureName, hasField } from "./config.ts";
 
 export interface Preset {
   readonly width: number;
+  /** Of gated attention units; Transformers have half as many pairs. */
   readonly layers: number;
   readonly shared: number;
   readonly chunk: number;
@@ -27,4 +32,45 @@ export function presetByName(name: string): Preset {
     "usage",
     `--preset ${name}: expected one of ${presetNames.join(", ")}${guess ? ` (did you mean ${guess}?)` : ""}`,
   );
+}
+
+export interface PresetOptions {
+  /** Tokens of a training example. */
+  readonly context: number;
+  /** Instead of the preset's, which shrinks with a short context. */
+  readonly chunk?: number | undefined;
+}
+
+/**
+ * The fields of a model of this architecture and size, without the vocabulary: what parseModelConfig completes. Throws
+ * "usage" for an unknown preset, or a chunk where there are none.
+ */
+export function presetModel(architecture: ArchitectureName, presetName: string, { context, chunk }: PresetOptions) {
+  const { shared, ...preset } = presetByName(presetName);
+  if (chunk !== undefined && !hasField(architecture, "chunk")) {
+    throw new LonghandError("usage", `chunk ${chunk}: ${architecture} has no chunks`);
+  }
+  const { width, layers } = preset;
+  const chunks = hasField(architecture, "chunk") ? { chunk: chunk ?? Math.min(preset.chunk, context) } : {};
+  if (hasField(architecture, "shared")) {
+    const { chunk } = { chunk: preset.chunk, ...chunks };
+    return { architecture, width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale" } as const;
+  }
+  const heads = width / headWidth(width);
+  const ffn = feedForwardWidth(width, shared, architecture === "transformer" || architecture === "transformer+");
+  const features = hasField(architecture, "features") ? { features: 4 * headWidth(width), featureSeed: 1 } : {};
+  return { architecture, width, layers: layers / 2, heads, ffn, ...chunks, ...features } as const;
+}
+
+/** 64 as in the papers; half of it at the smallest size, which would have two heads only. */
+function headWidth(width: number): number {
+  return width < 256 ? 32 : 64;
+}
+
+/**
+ * Two gated units have 2 (6 d^2 + d s) parameters, attention 4 d^2: the rest, 8 d^2 + 2 d s, goes into the two d x ffn
+ * matrices of a GELU network or the three of a GEGLU. Rounded to a multiple of 8.
+ */
+function feedForwardWidth(d: number, s: number, gelu: boolean): number {
+  return 8 * Math.round((8 * d + 2 * s) / (gelu ? 2 : 3) / 8);
 }

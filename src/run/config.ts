@@ -7,7 +7,7 @@ import { basename, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
-import { presetByName } from "../models/presets.ts";
+import { presetModel } from "../models/presets.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import type { TrainSettings } from "./settings.ts";
 
@@ -59,7 +59,7 @@ export function parseRunConfig(value: unknown): RunConfig {
 /** Contradictions between fields, rejected in one place. */
 function checkTogether({ model, training }: RunConfig): void {
   parseModelConfig(model);
-  if (model.architecture === "flash" && model.chunk > training.context) {
+  if (model.architecture !== "flash-quad" && model.chunk !== undefined && model.chunk > training.context) {
     throw new LonghandError(
       "usage",
       `chunk ${model.chunk} does not fit a context of ${training.context}: choose a chunk of at most the context`,
@@ -85,7 +85,6 @@ export function resolveConfig(
   { vocabSize, digest }: ResolvedTokenizer,
   version: string,
 ): RunConfig {
-  const { width, layers, shared, chunk } = presetByName(settings.preset);
   const { context, steps } = settings;
   const draft = {
     longhand: version,
@@ -99,16 +98,8 @@ export function resolveConfig(
       tokenizerDigest: digest,
     },
     model: {
-      architecture: settings.model,
+      ...presetModel(settings.model, settings.preset, { context, chunk: settings.chunk }),
       vocabSize,
-      width,
-      layers,
-      expansion: 2,
-      shared,
-      // The preset's chunk shrinks with a short context; a chunk that was asked for does not.
-      chunk: settings.chunk ?? Math.min(chunk, context),
-      maxLength: context,
-      norm: "scale",
       causal: true,
     },
     training: {

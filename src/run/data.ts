@@ -4,8 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { LonghandError } from "../base/errors.ts";
 import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
-import { windowsPerEpoch } from "../data/batches.ts";
 import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
 import { openTextSource } from "../data/sources/text.ts";
 import { sliceTokens, splitHeldOut, type TokenSequence } from "../data/token-sequence.ts";
@@ -101,16 +101,29 @@ async function openParts(folder: string, request: DataRequest, tokenizer: TextTo
   try {
     const all = await openShards(own("train", data), { tokenizerDigest: tokenizer.digest });
     open.push(all);
+    requireContext(all.tokens, context, data);
     let [train, heldOut]: TokenSequence[] = [all, all];
     if (evalData === undefined) ({ train, heldOut } = splitHeldOut(all, evalFraction, all.documentStarts));
     else {
       heldOut = await openShards(own("heldout", evalData), { tokenizerDigest: tokenizer.digest });
       open.push(heldOut as TokenShards);
     }
-    windowsPerEpoch(train.tokens, context);
+    requireContext(train.tokens, context, data);
+    if (heldOut.tokens < 2) {
+      throw new LonghandError("data", `data: ${data} leaves 1 token to evaluate on, too few; give more text`);
+    }
     return { tokenizer, train, heldOut: sliceTokens(heldOut, 0, Math.min(heldOut.tokens, evalTokens + 1)), close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+function requireContext(tokens: number, context: number, path: string): void {
+  if (tokens > context) return;
+  const needed = `a context of ${context} needs at least ${context + 1}`;
+  throw new LonghandError(
+    "data",
+    `data: ${path} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller --context`,
+  );
 }

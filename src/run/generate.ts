@@ -11,7 +11,7 @@ export interface GenerateTextOptions {
   readonly tokens?: number | undefined;
   /** 0 always takes the likeliest token; default 0.8. */
   readonly temperature?: number | undefined;
-  /** Only the k likeliest tokens; default 0: all. */
+  /** Only the k likeliest tokens; default: all. */
   readonly topK?: number | undefined;
   /** Only the likeliest tokens that together reach this probability; default 0.95. */
   readonly topP?: number | undefined;

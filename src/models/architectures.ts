@@ -1,0 +1,73 @@
+/** The registry of architectures: which layer each one is a stack of, with what of the configuration. */
+import type { Tensor } from "../graph/tensor.ts";
+import { combinerAttention } from "../nn/combiner-attention.ts";
+import { favorAttention, orthogonalFeatures } from "../nn/favor-attention.ts";
+import { gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
+import { flashLayer } from "../nn/mixed-chunk-attention.ts";
+import { mixedChunkSoftmaxAttention } from "../nn/mixed-chunk-softmax-attention.ts";
+import { type AngleTable, angleTable } from "../nn/positions.ts";
+import type { Scope } from "../nn/scope.ts";
+import { softmaxAttention } from "../nn/softmax-attention.ts";
+import { transformerBlock } from "../nn/transformer-block.ts";
+import { type GatedModelConfig, isGated, type ModelConfig, type TransformerModelConfig } from "./config.ts";
+
+export interface LayerInputs {
+  /** RoPE of the layers' queries and keys. */
+  readonly rotations: AngleTable;
+  /** [B, T]: 1 where a token is real. */
+  readonly mask?: Tensor | undefined;
+  /** Which layer, from 0: performer's random features are of one layer. */
+  readonly layer: number;
+}
+
+/** The angles by which all layers of a model turn queries and keys of T tokens. */
+export function layerRotations(config: ModelConfig, T: number): AngleTable {
+  return angleTable(T, isGated(config) ? config.shared : config.width / config.heads);
+}
+
+/** One layer of the model: x [B, T, d] -> [B, T, d]. */
+export function applyLayer(scope: Scope, x: Tensor, config: ModelConfig, inputs: LayerInputs): Tensor {
+  if (isGated(config)) return gatedLayer(scope, x, config, inputs);
+  const { architecture, ffn } = config;
+  const gated = architecture !== "transformer" && architecture !== "transformer+";
+  return transformerBlock(scope, x, { hidden: ffn, gated }, (own, normal) => attention(own, normal, config, inputs));
+}
+
+function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotations, mask }: LayerInputs): Tensor {
+  const unit = unitConfig(config);
+  switch (config.architecture) {
+    case "flash":
+      return flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask);
+    case "flash-quad":
+      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength }, rotations, mask);
+  }
+}
+
+function attention(
+  scope: Scope,
+  x: Tensor,
+  config: TransformerModelConfig,
+  { rotations, mask, layer }: LayerInputs,
+): Tensor {
+  const inputs = { rotations, mask };
+  switch (config.architecture) {
+    case "transformer":
+      return softmaxAttention(scope, x, config, { mask });
+    case "transformer+":
+    case "transformer++":
+      return softmaxAttention(scope, x, config, inputs);
+    case "mc-tfm++":
+      return mixedChunkSoftmaxAttention(scope, x, config, inputs);
+    case "performer": {
+      const { features, featureSeed, width, heads } = config;
+      return favorAttention(scope, x, orthogonalFeatures(features, width / heads, featureSeed, layer), config, inputs);
+    }
+    case "combiner":
+      return combinerAttention(scope, x, config, inputs);
+  }
+}
+
+/** The widths and switches that every gated unit of the model shares. */
+export function unitConfig({ width, expansion, shared, norm, causal }: GatedModelConfig) {
+  return { expanded: width * expansion, shared, norm, causal };
+}

@@ -1,0 +1,75 @@
+/**
+ * What each architecture of a size costs: parameters, and operations per token at any context. A product [m, k] [k, n]
+ * counts 2 m n k, element-wise work nothing; forward and backward count as three times forward. Counted from the graph.
+ */
+import type { Program } from "../graph/program.ts";
+import { program } from "../graph/program.ts";
+import { input } from "../graph/tensor.ts";
+import { Scope } from "../nn/scope.ts";
+import { type ArchitectureName, architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
+import { languageModel, logitsOf, parameterCount } from "./language-model.ts";
+import { presetModel } from "./presets.ts";
+
+export interface ArchitectureDescription {
+  readonly architecture: ArchitectureName;
+  /** Of the preset, made for contexts up to `context`. */
+  configFor(context: number): ModelConfig;
+  readonly parameters: number;
+  /** Floating-point operations of forward and backward pass per token of a context of so many tokens. */
+  flopsPerToken(context: number): number;
+}
+
+/** The context for which configurations are made that must name one, when parameters are counted. */
+const DEFAULT_CONTEXT = 1024;
+
+/** All architectures at one size; throws "usage" for an unknown preset. */
+export function describeArchitectures(preset: string, vocabSize: number): readonly ArchitectureDescription[] {
+  return architectureNames.map((architecture) => {
+    const configFor = (context: number) =>
+      parseModelConfig({ ...presetModel(architecture, preset, { context }), vocabSize });
+    return {
+      architecture,
+      configFor,
+      parameters: parameterCount(configFor(DEFAULT_CONTEXT)),
+      flopsPerToken: (context) => (3 * forwardFlops(configFor(context), context)) / context,
+    };
+  });
+}
+
+/** Contexts up to this one are counted; above, graphs of quadratic models would hold constants of gigabytes. */
+const LARGEST_COUNTED = 4096;
+
+/**
+ * Operations of the forward pass over one sequence, logits included. Every model here costs a polynomial of degree two or
+ * less in the context, as long as chunks divide it: longer contexts follow from three that are counted.
+ */
+export function forwardFlops(config: ModelConfig, context: number): number {
+  if (context <= LARGEST_COUNTED) return countedFlops(config, context);
+  const points = [LARGEST_COUNTED / 4, LARGEST_COUNTED / 2, LARGEST_COUNTED];
+  const values = points.map((T) => countedFlops(config, T));
+  return points.reduce((sum, own, i) => {
+    const others = points.filter((_, j) => j !== i);
+    return sum + values[i] * others.reduce((product, T) => (product * (context - T)) / (own - T), 1);
+  }, 0);
+}
+
+/** All layers cost the same: one is counted, and none. */
+function countedFlops(config: ModelConfig, context: number): number {
+  const [none, one] = [0, 1].map((layers) => {
+    const tokens = input("tokens", [1, context], "int32");
+    const logits = logitsOf(languageModel(new Scope(), tokens, { ...config, layers }));
+    return matmulFlops(program("cost", { logits }));
+  });
+  return none + config.layers * (one - none);
+}
+
+/** 2 m n k of every matrix product of a program. */
+export function matmulFlops({ nodes }: Program): number {
+  let flops = 0;
+  for (const node of nodes) {
+    if (node.kind !== "operator" || node.name !== "MatMul") continue;
+    const [{ shape }] = node.inputs;
+    flops += 2 * node.outputs[0].size * shape[shape.length - 1];
+  }
+  return flops;
+}

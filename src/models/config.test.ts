@@ -1,0 +1,49 @@
+/** Which fields each architecture has, and what does not go together. */
+import { describe, expect, it } from "vitest";
+import { architectureNames, parseModelConfig } from "./config.ts";
+import { parametersOf } from "./language-model.ts";
+import { presetModel } from "./presets.ts";
+
+const common = { vocabSize: 300, width: 32, layers: 1 };
+const gated = { ...common, architecture: "flash", shared: 8, chunk: 16, maxLength: 64 };
+const transformer = { ...common, architecture: "transformer++", heads: 4, ffn: 80 };
+
+describe("a model configuration", () => {
+  it.each(architectureNames)("of a preset of %s is complete and read back as it was saved", (architecture) => {
+    const config = parseModelConfig({ ...presetModel(architecture, "nano", { context: 512 }), vocabSize: 300 });
+    expect(parseModelConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(parametersOf(config).length).toBeGreaterThan(0);
+  });
+
+  it("has the fields of its architecture and no others", () => {
+    expect(parseModelConfig(gated)).toEqual({ ...gated, expansion: 2, norm: "scale", causal: true });
+    expect(parseModelConfig(transformer)).toEqual({ ...transformer, causal: true });
+    const performer = { ...transformer, architecture: "performer", features: 16 };
+    expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, causal: true });
+  });
+
+  it.each([
+    [{ ...gated, heads: 4 }, "model.heads 4: flash has no such field"],
+    [{ ...transformer, chunk: 8 }, "model.chunk 8: transformer++ has no such field"],
+    [{ ...transformer, architecture: "combiner" }, "model.chunk is missing (combiner needs it)"],
+    [{ ...transformer, ffn: undefined }, "model.ffn is missing (transformer++ needs it)"],
+    [{ ...transformer, heads: 5 }, "model.heads 5: expected a divisor of the width 32"],
+    [{ ...transformer, heads: 32 }, "model.heads 32: expected heads of even width for rotary positions"],
+    [{ ...gated, shared: 7 }, "model.shared 7: expected an even number"],
+    [{ ...transformer, width: 33, heads: 3 }, "model.width 33: expected an even number"],
+    [{ ...transformer, architecture: "transformr++" }, "did you mean transformer++?"],
+    [{ ...transformer, colour: 1 }, "unknown field model.colour"],
+  ])("says what is wrong: %o", (value, message) => {
+    expect(() => parseModelConfig(value)).toThrow(message);
+  });
+
+  it("allows heads of odd width without rotary positions", () => {
+    expect(() => parseModelConfig({ ...transformer, architecture: "transformer", heads: 32 })).not.toThrow();
+  });
+
+  it("takes a chunk only where there are chunks", () => {
+    expect(presetModel("combiner", "tiny", { context: 1024, chunk: 64 })).toMatchObject({ chunk: 64 });
+    expect(presetModel("combiner", "tiny", { context: 32 })).toMatchObject({ chunk: 32 });
+    expect(() => presetModel("performer", "tiny", { context: 1024, chunk: 64 })).toThrow("performer has no chunks");
+  });
+});

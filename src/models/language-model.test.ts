@@ -1,0 +1,96 @@
+/** Every architecture as a whole model: it learns on the engine, at a length that no chunk divides, causal and masked. */
+import { afterAll, describe, expect, it } from "vitest";
+import { interpret } from "../../test/reference/interpreter.ts";
+import { expectClose } from "../../test/support/compare.ts";
+import { program } from "../graph/program.ts";
+import { input } from "../graph/tensor.ts";
+import { initialise, Scope } from "../nn/scope.ts";
+import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { trainingProgram } from "../train/objective.ts";
+import { globalNorm, initialOptimizerState } from "../train/optimizer.ts";
+import { createTrainStep } from "../train/step.ts";
+import { architectureNames, isGated, type ModelConfig, parseModelConfig } from "./config.ts";
+import { languageModel, logitsOf, parametersOf } from "./language-model.ts";
+import { presetModel } from "./presets.ts";
+
+const [batch, context, vocabSize] = [2, 70, 40];
+const engine = ortNodeEngine({ threads: 2 });
+afterAll(() => engine.close());
+
+function configOf(architecture: (typeof architectureNames)[number], causal: boolean): ModelConfig {
+  const { width, ...fields } = presetModel(architecture, "nano", { context });
+  const small = { ...fields, width: 32, ...("chunk" in fields ? { chunk: 16 } : {}) };
+  return parseModelConfig({ ...small, ...("heads" in small ? { ffn: 64 } : {}), vocabSize, causal });
+}
+
+/** Text of period seven: easy to learn. */
+const sequence = Int32Array.from({ length: batch * (context + 1) }, (_, i) => (i * i) % 7);
+const tokens = sequence.slice(0, batch * context);
+const targets = sequence.slice(1, batch * context + 1);
+
+describe.each(architectureNames)("%s", (architecture) => {
+  it("learns", async () => {
+    const config = configOf(architecture, true);
+    const parameters = initialise(parametersOf(config), 1);
+    const step = await createTrainStep(engine, (scope, t) => languageModel(scope, t, config), { batch, context });
+    const state = initialOptimizerState(parameters);
+    const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, clip: 1 };
+    const losses: number[] = [];
+    for (let update = 1; update <= 30; update++) {
+      const batches = [{ tokens, targets }];
+      const inputs = { parameters, state, batches, learningRate: 5e-3, update, config: optimizer };
+      const { loss, applied } = await step.run(inputs);
+      expect(applied).toBe(true);
+      losses.push(loss);
+    }
+    expect(losses[0]).toBeGreaterThan(3);
+    expect(losses[29]).toBeLessThan(0.7 * losses[0]);
+    await step.release();
+  });
+
+  it("gives the same on the engine as by its definition, looking both ways", async () => {
+    const config = configOf(architecture, false);
+    const model = (scope: Scope, t: ReturnType<typeof input>) => languageModel(scope, t, config);
+    const training = trainingProgram(model, { batch, context });
+    const parameters = initialise(parametersOf(config), 2);
+    const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
+    const compiled = await engine.compile(training.program);
+    const actual = await compiled.run({ ...values, tokens, targets });
+    const exact = interpret(training.program, { ...values, tokens, targets });
+    const norm = globalNorm(
+      Object.fromEntries(Object.entries(exact).map(([name, { data }]) => [name, Float32Array.from(data)])),
+    );
+    for (const [name, { data, shape }] of Object.entries(exact)) {
+      // Small gradients beside large ones are held to what float32 can keep of the large ones.
+      const own = Math.hypot(...Array.from(data));
+      expectClose(actual[name], data, { name, tolerance: Math.max(2e-4, (1e-6 * norm) / own), shape });
+    }
+    await compiled.release();
+  });
+
+  it("does not look at padding", () => {
+    const config = configOf(architecture, false);
+    const mask = input("mask", [batch, context]);
+    const logits = logitsOf(languageModel(new Scope(), input("tokens", [batch, context], "int32"), config, mask));
+    const graph = program("masked", { logits });
+    const parameters = initialise(parametersOf(config), 3);
+    const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
+    const real = [context, 37];
+    const isReal = Float32Array.from(tokens, (_, at) => (at % context < real[Math.floor(at / context)] ? 1 : 0));
+    const other = tokens.map((token, at) => (isReal[at] ? token : vocabSize - 1));
+    const [one, two] = [tokens, other].map((t) => interpret(graph, { ...values, tokens: t, mask: isReal }).logits.data);
+    const rows = (all: Float64Array) => all.filter((_, at) => isReal[Math.floor(at / vocabSize)] === 1);
+    expectClose(rows(two), rows(one), { name: "logits of real tokens", tolerance: 1e-12 });
+  });
+});
+
+it("the parameters do not depend on the length they are asked at", () => {
+  for (const architecture of architectureNames) {
+    const config = configOf(architecture, true);
+    const scope = new Scope();
+    languageModel(scope, input("tokens", [1, context], "int32"), config);
+    const shapes = (parameters: Scope["parameters"]) => parameters.map(({ path, shape }) => [path, shape]);
+    expect(shapes(scope.parameters)).toEqual(shapes(parametersOf(config)));
+    expect(isGated(config)).toBe(architecture.startsWith("flash"));
+  }
+});

@@ -1,0 +1,132 @@
+/**
+ * FAVOR+, the attention of Performer (Choromanski et al. 2021, "Rethinking Attention with Performers", section 2):
+ * softmax attention estimated by positive random features, at a cost linear in T.
+ *
+ *     phi(t) = exp(omega t' - |t'|^2 / 2) / sqrt(m)       t' = t / w^(1/4), omega [m, w] a fixed random projection
+ *     y_i    = sum_j (phi(q_i) . phi(k_j)) v_j / sum_j phi(q_i) . phi(k_j)
+ *
+ * A factor common to all features of one query, or to all keys of a head, cancels in y: 1 / sqrt(m) and |q'|^2 / 2 are
+ * left out, and the largest exponent is subtracted so that nothing overflows. m features, w head width.
+ */
+import { randomKey, randomNormals } from "../base/random.ts";
+import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
+import { type AttentionInputs, attentionOut, headChunks, headProjections, type MultiHeadConfig } from "./multi-head.ts";
+import { causalBias } from "./positions.ts";
+import type { Scope } from "./scope.ts";
+
+export interface FavorConfig extends MultiHeadConfig {
+  /** Tokens a chunk of the running sums: a matter of speed alone. */
+  readonly sumChunk?: number;
+}
+
+/** Balances products inside a chunk, that cost C (m + w) a token, and those across, 2 m w, at w = 64 and m = 256. */
+const SUM_CHUNK = 128;
+/** Keeps a query that all its keys have left without weight (by underflow) from dividing zero by zero. */
+const SMALLEST = 1e-30;
+
+/** x [B, T, d] -> [B, T, d]; features [m, w], not trained. */
+export function favorAttention(
+  scope: Scope,
+  x: Tensor,
+  features: Tensor,
+  { heads, causal, sumChunk = SUM_CHUNK }: FavorConfig,
+  { rotations, mask }: AttentionInputs = {},
+): Tensor {
+  const [B, T, d] = x.shape;
+  const w = d / heads;
+  const { q, k, v } = headProjections(scope, x, heads, { rotations }); // [B, H, T, w] each
+  const omega = features.mul(w ** -0.25); // [m, w]
+  const ones = v.constant(1).expand([B, heads, T, 1]);
+  const values = v.concat([ones], -1); // [B, H, T, w + 1]: the sum of weights comes out as one more column
+  const phiQ = queryFeatures(q.matmul(omega.swapLast())); // [B, H, T, m]
+  const phiK = keyFeatures(omega, k.swapLast(), w); // [B, H, m, T]
+  const realK = mask ? phiK.mul(mask.reshape([B, 1, 1, T])) : phiK;
+  const sums = causal ? causalSums(phiQ, realK, values, sumChunk) : phiQ.matmul(realK.matmul(values));
+  const [weighted, total] = sums.split(-1, [w, 1]); // [B, H, T, w], [B, H, T, 1]
+  return attentionOut(scope, weighted.mul(total.max(SMALLEST).reciprocal()));
+}
+
+/** exp(s - max s) over the features of each query. */
+function queryFeatures(s: Tensor): Tensor {
+  return s.sub(withoutGradient(s.maximum([-1]))).exp();
+}
+
+/** phi of the keys k [B, H, w, T], transposed as they are used twice: [B, H, m, T]. */
+function keyFeatures(omega: Tensor, k: Tensor, w: number): Tensor {
+  const halfSquare = k
+    .mul(k)
+    .sum([-2])
+    .mul(0.5 / Math.sqrt(w)); // [B, H, 1, T]
+  const exponents = omega.matmul(k).sub(halfSquare); // [B, H, m, T]
+  return exponents.sub(withoutGradient(exponents.maximum([-2, -1]))).exp();
+}
+
+/** The result does not depend on what is subtracted, so its gradient is zero. */
+function withoutGradient(t: Tensor): Tensor {
+  return withGradient(t, [], () => []);
+}
+
+/**
+ * sum over j <= i of (phiQ_i . phiK_j) values_j, in chunks of C tokens: exact inside a chunk, and through the running sum
+ * of phiK values of the earlier chunks. phiQ [B, H, T, m], phiK [B, H, m, T], values [B, H, T, n] -> [B, H, T, n].
+ */
+function causalSums(phiQ: Tensor, phiK: Tensor, values: Tensor, sumChunk: number): Tensor {
+  const [B, H, T, m] = phiQ.shape;
+  const n = values.shape[3];
+  const C = Math.min(sumChunk, T);
+  const G = Math.ceil(T / C);
+  const qc = headChunks(phiQ, C); // [B, H, G, C, m]
+  const vc = headChunks(values, C); // [B, H, G, C, n]
+  const kc = phiK
+    .pad(3, 0, G * C - T)
+    .reshape([B, H, m, G, C])
+    .transpose([0, 1, 3, 2, 4]); // [B, H, G, m, C]
+  const weights = qc.matmul(kc).mul(pastOrPresent(C)); // [B, H, G, C, C]
+  const local = weights.matmul(vc); // [B, H, G, C, n]
+  const before = kc.matmul(vc).cumsum(2, { exclusive: true }); // [B, H, G, m, n]
+  return (G === 1 ? local : local.add(qc.matmul(before))).reshape([B, H, G * C, n]).slice(2, 0, T);
+}
+
+/** 1 on and below the diagonal, 0 above: [n, n]. */
+function pastOrPresent(n: number): Tensor {
+  return causalBias(n).exp();
+}
+
+/**
+ * The random projection omega [m, w] of one layer (section 2.4, "orthogonal random features"): blocks of w rows that are
+ * orthogonal to each other within the block, each of a length that w independent normal numbers have.
+ */
+export function orthogonalFeatures(count: number, width: number, seed: number, layer: number): Tensor {
+  const directions = randomNormals(randomKey(seed, "FAVOR+ directions", layer), count * width);
+  const lengths = randomNormals(randomKey(seed, "FAVOR+ lengths", layer), count * width);
+  const rows = Float64Array.from(directions);
+  for (let i = 0; i < count; i++) {
+    const own = rows.subarray(i * width, (i + 1) * width);
+    // Gram and Schmidt, twice: once leaves what rounding left of the earlier directions.
+    for (let pass = 0; pass < 2; pass++) {
+      for (let j = i - (i % width); j < i; j++) {
+        const other = rows.subarray(j * width, (j + 1) * width);
+        addMultiple(own, other, -dot(own, other));
+      }
+    }
+    const inverse = 1 / Math.sqrt(dot(own, own));
+    for (let a = 0; a < width; a++) own[a] *= inverse;
+  }
+  const omega = new Float32Array(count * width);
+  for (let i = 0; i < count; i++) {
+    const own = lengths.subarray(i * width, (i + 1) * width);
+    const length = Math.sqrt(dot(own, own));
+    for (let a = i * width; a < (i + 1) * width; a++) omega[a] = rows[a] * length;
+  }
+  return constant(omega, [count, width]);
+}
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+function addMultiple(a: Float64Array, b: ArrayLike<number>, factor: number): void {
+  for (let i = 0; i < a.length; i++) a[i] += factor * b[i];
+}

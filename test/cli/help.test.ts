@@ -1,0 +1,62 @@
+/** Help, version and the look at the machine. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { trainSettingsSchema } from "../../src/run/settings.ts";
+import { jsonLines, longhand, root, succeed } from "./command.ts";
+
+describe("longhand --help", { timeout: 60_000 }, () => {
+  it.each([
+    ["", "train --data book.txt"],
+    ["train", "train --resume runs/book"],
+    ["eval", "eval runs/book --data other.txt"],
+    ["generate", 'generate runs/book "It was"'],
+    ["doctor", "doctor"],
+  ])("%s has an example", async (name, example) => {
+    const { stdout, stderr } = await succeed([...name.split(" ").filter(Boolean), "--help"]);
+    expect(stderr).toBe("");
+    expect(stdout).toMatch(/\nExamples?:\n/);
+    expect(stdout).toContain(`  longhand ${example}`);
+    if (name !== "") expect(stdout).toContain("--json");
+  });
+
+  it("shows every setting of a training with its default", async () => {
+    const { stdout } = await succeed(["train", "--help"]);
+    for (const field of Object.keys(trainSettingsSchema.shape)) {
+      expect(stdout).toContain(` --${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} `);
+    }
+    expect(stdout.replace(/\s+/g, " ")).toContain("--steps <n> Optimiser steps. (default: 500)");
+  });
+
+  it("is what the command alone prints, to stderr, as wrong usage", async () => {
+    const { status, stdout, stderr } = await longhand([]);
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^Usage: longhand/);
+  });
+});
+
+describe("longhand --version", () => {
+  it("is that of the package", async () => {
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    expect((await succeed(["--version"], { startsAgain: true })).stdout).toBe(`${version}\n`);
+  });
+});
+
+describe("longhand doctor", { timeout: 60_000 }, () => {
+  const names = ["node", "processors", "memory", "huge pages", "engine", "providers", "longhand"];
+
+  it("says how each thing stands, and what to do where it is not well", async () => {
+    const { stdout } = await succeed(["doctor"]);
+    for (const name of names) expect(stdout).toMatch(new RegExp(`^[✓!] ${name} `, "m"));
+    for (const [i, line] of stdout.split("\n").entries()) {
+      if (line.startsWith("!")) expect(stdout.split("\n")[i + 1]).toMatch(/^ {2}→ /);
+    }
+  });
+
+  it("prints a JSON line a finding", async () => {
+    const { stdout } = await succeed(["doctor", "--json"], { startsAgain: true });
+    const findings = jsonLines(stdout);
+    expect(findings.map(({ name }) => name)).toEqual(names);
+    expect(findings[4]).toEqual({ name: "engine", value: expect.stringMatching(/^onnxruntime-node \d/) });
+  });
+});

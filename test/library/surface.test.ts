@@ -1,0 +1,76 @@
+/** Every name that the library exports. A name that comes or goes is a change for users: it belongs in CHANGELOG.md. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { root } from "../cli/command.ts";
+
+const values = [
+  "LonghandError",
+  "architectureNames",
+  "createDecoder",
+  "decodingArchitecture",
+  "diagnose",
+  "evaluate",
+  "generate",
+  "loadModel",
+  "loadTokenizer",
+  "ngramPerplexity",
+  "openShards",
+  "openTextSource",
+  "ortNodeEngine",
+  "parameterCount",
+  "presetNames",
+  "presets",
+  "resume",
+  "sample",
+  "train",
+  "trainTokenizer",
+  "version",
+  "writeShards",
+];
+
+const types = [
+  "ArchitectureName",
+  "Decoder",
+  "Device",
+  "Engine",
+  "ErrorCode",
+  "EvaluateOptions",
+  "EvaluateResult",
+  "Finding",
+  "GenerateTextOptions",
+  "GeneratedPiece",
+  "LoadModelOptions",
+  "LoadedModel",
+  "ModelConfig",
+  "NgramPerplexity",
+  "PositionLoss",
+  "PresetName",
+  "ResumeOptions",
+  "RunConfig",
+  "RunEvent",
+  "SamplingOptions",
+  "StopReason",
+  "TextTokenizer",
+  "TrainOptions",
+  "TrainResult",
+  "TrainSettings",
+  "TrainSettingsInput",
+];
+
+it("exports these values", async () => {
+  expect(Object.keys(await import("longhand")).sort()).toEqual(values);
+});
+
+it("exports these types", () => {
+  const source = readFileSync(join(root, "src", "index.ts"), "utf8");
+  const names = [...source.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, all, list]) =>
+    list
+      .split(",")
+      .map((name) => name.trim())
+      .filter((name) => all !== undefined || name.startsWith("type "))
+      .map((name) => name.replace(/^type /, "")),
+  );
+  expect(names.filter(Boolean).sort()).toEqual(types);
+  expect(source.replace(/\/\*\*.*?\*\/|export (type )?\{[^}]*\} from "[^"]*";/gs, "").trim()).toBe(""); // re-exports only
+});

@@ -1,0 +1,196 @@
+/**
+ * The plain siblings of the multi-head attentions: their definitions as loops over tokens, without chunks of work, blocks
+ * of products or fused anything. Gradients come from the tape.
+ */
+import { type Id, Tape } from "./tape.ts";
+
+export type Kind = "softmax" | "softmax-rope" | "mixed-chunk" | "favor" | "combiner";
+
+export interface PlainOptions {
+  readonly kind: Kind;
+  readonly B: number;
+  readonly T: number;
+  readonly d: number;
+  readonly heads: number;
+  readonly chunk: number;
+  readonly causal: boolean;
+  /** FAVOR+'s features, [m, w]. */
+  readonly omega: Float64Array;
+}
+
+type Values = Readonly<Record<string, Float32Array>>;
+
+/** One head of one sequence: rows of w numbers, and which tokens are real. */
+interface Head {
+  readonly tape: Tape;
+  readonly q: Id[][];
+  readonly k: Id[][];
+  readonly v: Id[][];
+  readonly options: PlainOptions;
+  isReal(token: number): boolean;
+}
+
+/** y and "d <name>" of x and of every parameter. `values` holds them, and the mask where there is one. */
+export function plainAttention(
+  options: PlainOptions,
+  { mask, ...values }: Values,
+  cotangent: Float32Array,
+): Record<string, Float64Array> {
+  const { B, T, d, heads, kind } = options;
+  const w = d / heads;
+  const tape = new Tape();
+  tape.leaf(0); // parent of those that have none
+  const ids = Object.fromEntries(Object.entries(values).map(([name, data]) => [name, tape.leaves(data)]));
+  const linear = (name: string, row: Id[]) =>
+    Array.from({ length: d }, (_, j) =>
+      row.reduce((sum, id, i) => tape.add(sum, tape.mul(id, ids[`${name}.weight`][i * d + j])), ids[`${name}.bias`][j]),
+    );
+  const y: Id[] = [];
+  for (let b = 0; b < B; b++) {
+    const rows = Array.from({ length: T }, (_, t) => ids.x.slice((b * T + t) * d, (b * T + t + 1) * d));
+    const [q, k, v] = ["query", "key", "value"].map((name) => rows.map((row) => linear(name, row)));
+    const found = rows.map((): Id[] => []);
+    for (let h = 0; h < heads; h++) {
+      const own = (side: Id[][]) => side.map((row) => row.slice(h * w, (h + 1) * w));
+      const turned = (side: Id[][]) => (kind === "softmax" ? side : side.map((row, t) => rope(tape, row, t)));
+      const gammaBeta = (side: Id[][], i: number) => {
+        const at = (i * heads + h) * w;
+        return side.map((row) =>
+          row.map((id, a) => tape.add(tape.mul(id, ids["heads.gamma"][at + a]), ids["heads.beta"][at + a])),
+        );
+      };
+      const isReal = (t: number) => mask === undefined || mask[b * T + t] === 1;
+      const head = { tape, v: own(v), options, isReal };
+      const result =
+        kind === "mixed-chunk"
+          ? mixedChunk(
+              { ...head, q: turned(gammaBeta(own(q), 0)), k: turned(gammaBeta(own(k), 1)) },
+              turned(gammaBeta(own(q), 2)),
+              turned(gammaBeta(own(k), 3)),
+            )
+          : { softmax, "softmax-rope": softmax, favor, combiner }[kind]({
+              ...head,
+              q: turned(own(q)),
+              k: turned(own(k)),
+            });
+      for (const [t, row] of result.entries()) found[t].push(...row);
+    }
+    for (const row of found) y.push(...linear("attention_out", row));
+  }
+  const gradients = tape.gradients(y, cotangent);
+  const named = Object.entries(ids).map(([name, list]) => [
+    `d ${name}`,
+    Float64Array.from(list, (id) => gradients[id]),
+  ]);
+  return { y: Float64Array.from(y, (id) => tape.value(id)), ...Object.fromEntries(named) };
+}
+
+function rope(tape: Tape, row: Id[], t: number): Id[] {
+  const half = row.length / 2;
+  return row.map((id, i) => {
+    const angle = t * 10000 ** (-(i % half) / half);
+    const partner = tape.affine(row[(i + half) % row.length], i < half ? -Math.sin(angle) : Math.sin(angle));
+    return tape.add(tape.affine(id, Math.cos(angle)), partner);
+  });
+}
+
+/** The tokens that token t may look at. */
+function visible({ options: { T, causal }, isReal }: Head, t: number): number[] {
+  return Array.from({ length: T }, (_, j) => j).filter((j) => isReal(j) && (!causal || j <= t));
+}
+
+const chunkOf = ({ options }: Head, t: number) => Math.floor(t / options.chunk);
+
+function weighedSum(tape: Tape, weights: Id[], rows: Id[][]): Id[] {
+  return rows[0].map((_, a) =>
+    tape.dot(
+      weights,
+      rows.map((row) => row[a]),
+    ),
+  );
+}
+
+function score(tape: Tape, q: Id[], k: Id[]): Id {
+  return tape.affine(tape.dot(q, k), 1 / Math.sqrt(q.length));
+}
+
+function softmax(head: Head): Id[][] {
+  const { tape, q, k, v } = head;
+  return q.map((row, t) => {
+    const seen = visible(head, t);
+    const weights = tape.softmax(seen.map((j) => score(tape, row, k[j])));
+    return weighedSum(
+      tape,
+      weights,
+      seen.map((j) => v[j]),
+    );
+  });
+}
+
+function mixedChunk(head: Head, lq: Id[][], lk: Id[][]): Id[][] {
+  const { tape, q, k, v, options } = head;
+  return q.map((row, t) => {
+    const own = chunkOf(head, t);
+    const near = visible(head, t).filter((j) => chunkOf(head, j) === own);
+    const far = visible(head, options.causal ? t : options.T).filter((j) => !options.causal || chunkOf(head, j) < own);
+    if (near.length === 0) return row.map(() => tape.leaf(0)); // all padding: no one asks
+    const weights = tape.softmax(near.map((j) => score(tape, row, k[j])));
+    const divisor = options.causal ? options.chunk : options.T;
+    const linear = far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
+    return weighedSum(
+      tape,
+      [...weights, ...linear],
+      [...near, ...far].map((j) => v[j]),
+    );
+  });
+}
+
+function favor(head: Head): Id[][] {
+  const { tape, q, k, v, options } = head;
+  const [w, m] = [v[0].length, options.omega.length / v[0].length];
+  const phi = (row: Id[]) => {
+    const scaled = row.map((id) => tape.affine(id, w ** -0.25));
+    const square = tape.affine(tape.dot(scaled, scaled), -0.5);
+    return Array.from({ length: m }, (_, f) => {
+      const projected = tape.sum(scaled.map((id, a) => tape.affine(id, options.omega[f * w + a])));
+      return tape.affine(tape.exp(tape.add(projected, square)), 1 / Math.sqrt(m));
+    });
+  };
+  const [phiQ, phiK] = [q.map(phi), k.map(phi)];
+  return phiQ.map((row, t) => {
+    const seen = visible(head, t);
+    const weights = seen.map((j) => tape.dot(row, phiK[j]));
+    const sums = weighedSum(
+      tape,
+      weights,
+      seen.map((j) => v[j]),
+    );
+    const total = tape.sum(weights);
+    return sums.map((id) => tape.div(id, total));
+  });
+}
+
+function combiner(head: Head): Id[][] {
+  const { tape, q, k, v, options, isReal } = head;
+  const { T, chunk, causal } = options;
+  const blocks = Array.from({ length: Math.ceil(T / chunk) }, (_, g) => {
+    const own = Array.from({ length: T }, (_, j) => j).filter((j) => chunkOf(head, j) === g && isReal(j));
+    if (own.length === 0) return undefined;
+    const largest = (rows: Id[][]) => rows[0].map((_, a) => tape.largest(own.map((j) => rows[j][a])));
+    const query = largest(q);
+    const weights = tape.softmax(own.map((j) => score(tape, query, k[j])));
+    const value = weighedSum(
+      tape,
+      weights,
+      own.map((j) => v[j]),
+    );
+    return { key: largest(k), value };
+  });
+  return q.map((row, t) => {
+    const g = chunkOf(head, t);
+    const near = visible(head, t).filter((j) => chunkOf(head, j) === g);
+    const far = blocks.flatMap((block, other) => (block && other !== g && (!causal || other < g) ? [block] : []));
+    const scores = [...near.map((j) => k[j]), ...far.map(({ key }) => key)].map((key) => score(tape, row, key));
+    return weighedSum(tape, tape.softmax(scores), [...near.map((j) => v[j]), ...far.map(({ value }) => value)]);
+  });
+}

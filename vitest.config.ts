@@ -1,0 +1,9 @@
+/** How the tests run. The command-line tests need a current `dist`: test/support/build.ts sees to it. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    globalSetup: "test/support/build.ts",
+  },
+});
