@@ -12,7 +12,8 @@ try {
     { data, out, preset: "nano", context: 256, batch: 2, vocab: 512, steps: Number(steps), overwrite: true },
     {
       onEvent(event) {
-        if (event.type === "train" && event.step % 10 === 0) console.log(`step ${event.step}: loss ${event.loss.toFixed(3)}`);
+        if (event.type === "train" && event.step % 10 === 0)
+          console.log(`step ${event.step}: loss ${event.loss.toFixed(3)}`);
       },
     },
   );

@@ -76,7 +76,7 @@ describe("--resume", { timeout: 120_000 }, () => {
       expect(Math.max(...stepsOf(run))).toBeGreaterThanOrEqual(before); // nothing that was saved is lost
       if (Math.max(...stepsOf(run)) === STEPS) break;
     }
-    expect(kills).toBeGreaterThan(2);
+    expect(kills).toBeGreaterThan(1);
     expect(await running.ended).toMatchObject({ status: 0 });
     expect(learnt(run, STEPS)).toEqual(learnt(whole, STEPS));
     expect(readdirSync(run).filter((name) => name.startsWith("."))).toEqual([]);

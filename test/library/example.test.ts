@@ -24,5 +24,8 @@ it("trains, measures and writes without the command line", { timeout: 100_000 },
 
 it("tells an error by its code", { timeout: 100_000 }, async () => {
   const failure = example(join(folder, "missing.txt"), join(folder, "none"), "1");
-  await expect(failure).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^data: .*missing.txt does not exist/) });
+  await expect(failure).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^data: .*missing.txt does not exist/),
+  });
 });
