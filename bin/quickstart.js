@@ -15,23 +15,24 @@ const run = join("runs", "quickstart");
 const texts = { train: join("runs", "moby-dick.txt"), heldOut: join("runs", "moby-dick-last-chapters.txt") };
 const command = fileURLToPath(new URL("longhand.js", import.meta.url));
 
-/** Runs `longhand …` and returns what it prints on stdout; its messages go to the terminal. */
-function longhand(args, { show = true } = {}) {
+/** Runs `longhand …` in the terminal; with `capture` returns what it prints on stdout instead of showing it. */
+function longhand(args, { capture = false } = {}) {
   process.stderr.write(
     `\n$ longhand ${args.map((arg) => (/[\s"']/.test(arg) ? JSON.stringify(arg) : arg)).join(" ")}\n`,
   );
-  const child = spawn(process.execPath, [command, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  // The terminal sends Ctrl-C to both processes; the one that trains saves, this one waits for it.
-  process.on("SIGINT", () => {});
+  const stdio = ["ignore", capture ? "pipe" : "inherit", "inherit"];
+  const child = spawn(process.execPath, [command, ...args], { stdio });
   let printed = "";
-  child.stdout.on("data", (data) => {
+  child.stdout?.on("data", (data) => {
     printed += data;
-    if (show) process.stdout.write(data);
   });
   return new Promise((resolve) => {
     child.on("close", (status) => (status === 0 ? resolve(printed) : process.exit(status ?? 1)));
   });
 }
+
+// The terminal sends Ctrl-C to the command as well: it saves and ends, this script waits for it.
+process.on("SIGINT", () => {});
 
 function writeTexts() {
   const require = createRequire(import.meta.url);
@@ -48,7 +49,7 @@ process.stderr.write(
   `Moby-Dick: chapters 1 to ${HELD_OUT_FROM - 1} to learn, ${HELD_OUT_FROM} to ${CHAPTERS} and the epilogue held out.\n`,
 );
 const settings =
-  "--preset nano --vocab 2048 --context 512 --batch 2 --steps 1800 --lr 4e-3 --clip 0.5 --eval-every 300 --save-every 300";
+  "--preset nano --vocab 2048 --context 512 --batch 2 --steps 2400 --lr 4e-3 --clip 0.5 --eval-every 300 --save-every 300";
 await longhand([
   "train",
   "--data",
@@ -62,10 +63,10 @@ await longhand([
 ]);
 
 // A training that was stopped by Ctrl-C says how to go on; the comparison wants a finished one.
-const finished = readFileSync(join(run, "metrics.jsonl"), "utf8").trimEnd().endsWith('"finished","step":1800}');
+const finished = readFileSync(join(run, "metrics.jsonl"), "utf8").trimEnd().endsWith('"finished","step":2400}');
 if (!finished || !existsSync(join(run, "checkpoints"))) process.exit(0);
 
-const result = JSON.parse(await longhand(["eval", run, "--data", texts.heldOut, "--json"], { show: false }));
+const result = JSON.parse(await longhand(["eval", run, "--data", texts.heldOut, "--json"], { capture: true }));
 const [train, heldOut] = await Promise.all(["train", "heldout"].map((part) => openShards(join(run, "data", part))));
 const ngram = ngramPerplexity({ train, heldOut, vocabSize: train.vocabSize });
 process.stdout.write(`
