@@ -7,39 +7,8 @@ import { LonghandError } from "../base/errors.ts";
 import { openAppendFile } from "../checkpoint/append.node.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { readWhole } from "../checkpoint/read.node.ts";
+import type { EvalRecord, SkipRecord, TrainRecord } from "../train/loop.ts";
 import { openEventFile } from "./tensorboard.ts";
-
-/** After an optimiser step. Losses are in nats a token; numbers that JSON lacks (NaN, infinities) are written as null. */
-export interface TrainRecord {
-  readonly type: "train";
-  readonly step: number;
-  /** Tokens trained on since the run began. */
-  readonly tokens: number;
-  readonly loss: number;
-  readonly perplexity: number;
-  /** Global, before clipping. */
-  readonly gradientNorm: number;
-  readonly learningRate: number;
-  readonly tokensPerSecond: number;
-  /** Since the run began, over all its processes. */
-  readonly seconds: number;
-}
-
-/** Over `tokens` held-out tokens. */
-export interface EvalRecord {
-  readonly type: "eval";
-  readonly step: number;
-  readonly loss: number;
-  readonly perplexity: number;
-  readonly tokens: number;
-}
-
-/** A step that was not taken, and why. */
-export interface SkipRecord {
-  readonly type: "skip";
-  readonly step: number;
-  readonly reason: string;
-}
 
 export interface CheckpointRecord {
   readonly type: "checkpoint";

@@ -53,26 +53,42 @@ export interface LoopInputs {
   readonly stopRequested: () => boolean;
 }
 
+/** After an optimiser step. Losses are in nats a token; numbers that JSON lacks (NaN, infinities) are written as null. */
+export interface TrainRecord {
+  readonly type: "train";
+  readonly step: number;
+  /** Tokens trained on since the run began. */
+  readonly tokens: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Global, before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly tokensPerSecond: number;
+  /** Since the run began, over all its processes. */
+  readonly seconds: number;
+}
+
+/** Over `tokens` held-out tokens. */
+export interface EvalRecord {
+  readonly type: "eval";
+  readonly step: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+/** A step that was not taken, and why. */
+export interface SkipRecord {
+  readonly type: "skip";
+  readonly step: number;
+  readonly reason: string;
+}
+
 export type TrainEvent =
-  | {
-      readonly type: "train";
-      readonly step: number;
-      readonly tokens: number;
-      readonly loss: number;
-      readonly perplexity: number;
-      readonly gradientNorm: number;
-      readonly learningRate: number;
-      readonly tokensPerSecond: number;
-      readonly seconds: number;
-    }
-  | {
-      readonly type: "eval";
-      readonly step: number;
-      readonly loss: number;
-      readonly perplexity: number;
-      readonly tokens: number;
-    }
-  | { readonly type: "skip"; readonly step: number; readonly reason: string }
+  | TrainRecord
+  | EvalRecord
+  | SkipRecord
   /** The state is to be saved now, before the loop goes on. */
   | { readonly type: "save"; readonly step: number }
   /** The last event: all steps are done, or a stop was asked for. */
@@ -126,7 +142,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
       if (state.skippedInRow >= options.maxSkips) {
         throw new LonghandError(
           "diverged",
-          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); lower --lr or --clip and resume from the last checkpoint`,
+          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); start again with a lower --lr; the last checkpoint stands`,
         );
       }
     }
