@@ -7,6 +7,9 @@ import { LonghandError } from "../base/errors.ts";
 import { architectureNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
 
+/** causal: each token predicts the next; masked: blanks are filled from both sides. */
+export const objectiveNames = ["causal", "masked"] as const;
+
 const whole = (least: number) => z.number().int().min(least);
 
 /** Each description is one sentence for --help; `meta.value` names the value there. */
@@ -36,6 +39,10 @@ export const trainSettingsSchema = z.strictObject({
     .describe("Share of the data held out when no --eval-data is given."),
   evalTokens: whole(1).default(131072).describe("At most so many held-out tokens are evaluated at each interval."),
   model: z.enum(architectureNames).default("flash").describe("Architecture."),
+  objective: z
+    .enum(objectiveNames)
+    .default("causal")
+    .describe("What is learnt: causal, to write on from a text; masked, to fill in blanks from both sides."),
   preset: z
     .enum(presetNames as [string, ...string[]])
     .default("nano")
