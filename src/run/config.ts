@@ -77,6 +77,17 @@ function checkTogether({ model, training }: RunConfig): void {
       `chunk ${model.chunk} does not fit a context of ${training.context}: choose a chunk of at most the context`,
     );
   }
+  if (
+    model.architecture === "flash" &&
+    model.attention === "global" &&
+    model.causal &&
+    model.chunk >= training.context
+  ) {
+    throw new LonghandError(
+      "usage",
+      `attention global: with a chunk of ${model.chunk} and a context of ${training.context} there is nothing to see before the chunk; choose a smaller --chunk`,
+    );
+  }
   if (model.architecture === "flash-quad" && training.context > model.maxLength) {
     throw new LonghandError("usage", `context ${training.context} exceeds the model's maxLength of ${model.maxLength}`);
   }
@@ -110,7 +121,11 @@ export function resolveConfig(
       tokenizerDigest: digest,
     },
     model: {
-      ...presetModel(settings.model, settings.preset, { context, chunk: settings.chunk }),
+      ...presetModel(settings.model, settings.preset, {
+        context,
+        chunk: settings.chunk,
+        attention: settings.attention,
+      }),
       vocabSize,
       causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
     },

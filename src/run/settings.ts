@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
-import { architectureNames, describeIssues } from "../models/config.ts";
+import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
@@ -48,6 +48,10 @@ export const trainSettingsSchema = z.strictObject({
     .default("nano")
     .describe("Size of the model."),
   chunk: whole(1).optional().describe("Tokens a chunk of mixed chunk attention; default: the preset's."),
+  attention: z
+    .enum(attentionNames)
+    .optional()
+    .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
   context: whole(1).default(1024).describe("Tokens a training example."),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
