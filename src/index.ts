@@ -13,7 +13,15 @@ export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
 export type { RunConfig } from "./run/config.ts";
 export { diagnose, type Finding } from "./run/doctor.ts";
-export { type EvaluateOptions, type EvaluateResult, evaluate, type PositionLoss } from "./run/evaluate.ts";
+export {
+  type EvaluateOptions,
+  type EvaluateResult,
+  evaluate,
+  evaluateMasked,
+  type MaskedEvaluateResult,
+  type PositionLoss,
+} from "./run/evaluate.ts";
+export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/fill.ts";
 export { type GenerateTextOptions, generate } from "./run/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/model.ts";
 export type { TrainSettings, TrainSettingsInput } from "./run/settings.ts";

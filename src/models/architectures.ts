@@ -2,6 +2,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { combinerAttention } from "../nn/combiner-attention.ts";
 import { favorAttention, orthogonalFeatures } from "../nn/favor-attention.ts";
+import { ablatedFlashLayer } from "../nn/flash-ablations.ts";
 import { gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
 import { flashLayer } from "../nn/mixed-chunk-attention.ts";
 import { mixedChunkSoftmaxAttention } from "../nn/mixed-chunk-softmax-attention.ts";
@@ -37,7 +38,9 @@ function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotatio
   const unit = unitConfig(config);
   switch (config.architecture) {
     case "flash":
-      return flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask);
+      return config.attention === "mixed"
+        ? flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask)
+        : ablatedFlashLayer(scope, x, { ...unit, chunk: config.chunk, attention: config.attention }, rotations, mask);
     case "flash-quad":
       return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength }, rotations, mask);
   }

@@ -16,7 +16,13 @@ describe("a model configuration", () => {
   });
 
   it("has the fields of its architecture and no others", () => {
-    expect(parseModelConfig(gated)).toEqual({ ...gated, expansion: 2, norm: "scale", causal: true });
+    expect(parseModelConfig(gated)).toEqual({
+      ...gated,
+      ...{ expansion: 2, norm: "scale", attention: "mixed" },
+      causal: true,
+    });
+    const quad = { ...gated, architecture: "flash-quad" };
+    expect(parseModelConfig(quad)).toEqual({ ...quad, expansion: 2, norm: "scale", causal: true });
     expect(parseModelConfig(transformer)).toEqual({ ...transformer, causal: true });
     const performer = { ...transformer, architecture: "performer", features: 16 };
     expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, causal: true });
@@ -24,6 +30,11 @@ describe("a model configuration", () => {
 
   it.each([
     [{ ...gated, heads: 4 }, "model.heads 4: flash has no such field"],
+    [{ ...gated, attention: "locl" }, "did you mean local?"],
+    [
+      { ...gated, architecture: "flash-quad", attention: "local" },
+      'model.attention "local": flash-quad has no such field',
+    ],
     [{ ...transformer, chunk: 8 }, "model.chunk 8: transformer++ has no such field"],
     [{ ...transformer, architecture: "combiner" }, "model.chunk is missing (combiner needs it)"],
     [{ ...transformer, ffn: undefined }, "model.ffn is missing (transformer++ needs it)"],

@@ -17,6 +17,10 @@ export const transformerArchitectureNames = [
 export const architectureNames = [...gatedArchitectureNames, ...transformerArchitectureNames] as const;
 export type ArchitectureName = (typeof architectureNames)[number];
 
+/** What FLASH attends with: both halves of mixed chunk attention, or one of them. */
+export const attentionNames = ["mixed", "local", "global"] as const;
+export type AttentionName = (typeof attentionNames)[number];
+
 const positive = () => z.number().int().positive();
 
 const fields = z.strictObject({
@@ -41,6 +45,10 @@ const fields = z.strictObject({
   maxLength: positive()
     .optional()
     .describe("n of flash-quad's scores / n and of its bias: the longest input it is made for."),
+  attention: z
+    .enum(attentionNames)
+    .optional()
+    .describe("Flash: mixed chunk attention, or its part inside chunks (local) or across them (global) alone."),
   norm: z.enum(["scale", "layer"]).optional().describe("ScaleNorm or LayerNorm in a gated unit."),
   causal: z.boolean().default(true).describe("Whether a token sees only what is before it."),
 });
@@ -53,7 +61,7 @@ const TRANSFORMER = ["heads", "ffn"] as const satisfies Optional[];
 
 /** The fields that an architecture has beside the common ones: all of them, and no others. */
 const fieldsOf = {
-  flash: GATED,
+  flash: [...GATED, "attention"],
   "flash-quad": GATED,
   transformer: TRANSFORMER,
   "transformer+": TRANSFORMER,
@@ -63,8 +71,8 @@ const fieldsOf = {
   combiner: [...TRANSFORMER, "chunk"],
 } as const satisfies Record<ArchitectureName, readonly Optional[]>;
 
-const optionalFields = [...GATED, ...TRANSFORMER, "features", "featureSeed"] as const satisfies Optional[];
-const defaults: Partial<Fields> = { expansion: 2, norm: "scale", featureSeed: 1 };
+const optionalFields = [...GATED, "attention", ...TRANSFORMER, "features", "featureSeed"] as const satisfies Optional[];
+const defaults: Partial<Fields> = { expansion: 2, norm: "scale", attention: "mixed", featureSeed: 1 };
 
 type ConfigOf<A extends ArchitectureName> = Omit<Fields, Optional | "architecture"> & { architecture: A } & {
   [K in (typeof fieldsOf)[A][number]]: Exclude<Fields[K], undefined>;

@@ -32,6 +32,12 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
       `model.architecture ${config.architecture}: expected flash or flash-quad to write text (this one can be trained and evaluated)`,
     );
   }
+  if (config.architecture === "flash" && config.attention !== "mixed") {
+    throw new LonghandError(
+      "config",
+      `model.attention ${config.attention}: expected mixed to write text (this one can be trained and evaluated)`,
+    );
+  }
   const { vocabSize, maxLength } = config;
   return {
     vocabSize,

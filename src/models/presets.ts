@@ -3,7 +3,7 @@
  * Transformers of that size 12; their feed-forward network is as wide as makes the parameters of both the same.
  */
 import { LonghandError, nearest } from "../base/errors.ts";
-import { type ArchitectureName, hasField } from "./config.ts";
+import { type ArchitectureName, type AttentionName, hasField } from "./config.ts";
 
 export interface Preset {
   readonly width: number;
@@ -39,22 +39,30 @@ export interface PresetOptions {
   readonly context: number;
   /** Instead of the preset's, which shrinks with a short context. */
   readonly chunk?: number | undefined;
+  /** Of flash; default: mixed. */
+  readonly attention?: AttentionName | undefined;
 }
 
 /**
  * The fields of a model of this architecture and size, without the vocabulary: what parseModelConfig completes. Throws
- * "usage" for an unknown preset, or a chunk where there are none.
+ * "usage" for an unknown preset, or a chunk or a choice of attention where there is none.
  */
-export function presetModel(architecture: ArchitectureName, presetName: string, { context, chunk }: PresetOptions) {
+export function presetModel(architecture: ArchitectureName, presetName: string, options: PresetOptions) {
+  const { context, chunk, attention } = options;
   const { shared, ...preset } = presetByName(presetName);
   if (chunk !== undefined && !hasField(architecture, "chunk")) {
     throw new LonghandError("usage", `chunk ${chunk}: ${architecture} has no chunks`);
+  }
+  if (attention !== undefined && !hasField(architecture, "attention")) {
+    throw new LonghandError("usage", `attention ${attention}: ${architecture} has no such choice, flash has`);
   }
   const { width, layers } = preset;
   const chunks = hasField(architecture, "chunk") ? { chunk: chunk ?? Math.min(preset.chunk, context) } : {};
   if (hasField(architecture, "shared")) {
     const { chunk } = { chunk: preset.chunk, ...chunks };
-    return { architecture, width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale" } as const;
+    const part = attention === undefined ? {} : { attention };
+    const sizes = { width, layers, expansion: 2, shared, chunk, maxLength: context };
+    return { architecture, ...sizes, ...part, norm: "scale" } as const;
   }
   const heads = width / headWidth(width);
   const ffn = feedForwardWidth(width, shared, architecture === "transformer" || architecture === "transformer+");

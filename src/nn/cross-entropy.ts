@@ -26,6 +26,8 @@ export interface CrossEntropy {
   readonly sum: Tensor;
   /** [N]: each token's own loss. */
   readonly perToken: Tensor;
+  /** [N]: 1 where no token has a larger logit than the target, else 0. */
+  readonly correct: Tensor;
 }
 
 export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyInputs): CrossEntropy {
@@ -42,13 +44,14 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     const logits = xs[i].matmul(table.swapLast()).add(bias); // [n, V]
     const p = logits.softmax();
     // log sum exp = max - log(max p): exact, and the largest p cannot underflow.
-    const logSum = logits.maximum([1]).sub(p.maximum([1]).log()); // [n, 1]
-    return { p, losses: logSum.sub(logits.gatherElements(1, ts[i])) };
+    const largest = logits.maximum([1]); // [n, 1]
+    const logSum = largest.sub(p.maximum([1]).log());
+    const chosen = logits.gatherElements(1, ts[i]);
+    return { p, losses: logSum.sub(chosen), correct: chosen.equal(largest).cast("float32") };
   });
-  const losses = slices[0].losses.concat(
-    slices.slice(1).map((slice) => slice.losses),
-    0,
-  ); // [N, 1]
+  const together = ([first, ...rest]: readonly Tensor[]) => first.concat(rest, 0); // [N, 1]
+  const losses = together(slices.map((slice) => slice.losses));
+  const correct = together(slices.map((slice) => slice.correct));
   const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g) => {
     let dTable: Tensor | undefined;
     let dBias: Tensor | undefined;
@@ -65,7 +68,7 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     });
     return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
   });
-  return { sum: sum.reshape([1]), perToken: losses.reshape([N]) };
+  return { sum: sum.reshape([1]), perToken: losses.reshape([N]), correct: correct.reshape([N]) };
 }
 
 /** Mean over all tokens, or over those of weight 1 (masked language modelling): [1]. */

@@ -6,10 +6,11 @@ import { availableParallelism } from "node:os";
 import { basename, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
+import type { MaskingVocabulary } from "../data/masking.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { scheduleSchema } from "../train/schedule.ts";
-import type { TrainSettings } from "./settings.ts";
+import { objectiveNames, type TrainSettings } from "./settings.ts";
 
 const count = () => z.number().int().positive();
 
@@ -26,6 +27,7 @@ export const runConfigSchema = z.strictObject({
   }),
   model: modelConfigSchema,
   training: z.strictObject({
+    objective: z.enum(objectiveNames).default("causal"),
     context: count(),
     batch: count(),
     accumulate: count(),
@@ -59,10 +61,31 @@ export function parseRunConfig(value: unknown): RunConfig {
 /** Contradictions between fields, rejected in one place. */
 function checkTogether({ model, training }: RunConfig): void {
   parseModelConfig(model);
+  const wanted = training.objective === "causal";
+  if (model.causal !== wanted) {
+    const why = wanted
+      ? "a model that sees the next token cannot learn to predict it"
+      : "blanks are filled from both sides";
+    throw new LonghandError(
+      "usage",
+      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by --objective`,
+    );
+  }
   if (model.architecture !== "flash-quad" && model.chunk !== undefined && model.chunk > training.context) {
     throw new LonghandError(
       "usage",
       `chunk ${model.chunk} does not fit a context of ${training.context}: choose a chunk of at most the context`,
+    );
+  }
+  if (
+    model.architecture === "flash" &&
+    model.attention === "global" &&
+    model.causal &&
+    model.chunk >= training.context
+  ) {
+    throw new LonghandError(
+      "usage",
+      `attention global: with a chunk of ${model.chunk} and a context of ${training.context} there is nothing to see before the chunk; choose a smaller --chunk`,
     );
   }
   if (model.architecture === "flash-quad" && training.context > model.maxLength) {
@@ -98,11 +121,16 @@ export function resolveConfig(
       tokenizerDigest: digest,
     },
     model: {
-      ...presetModel(settings.model, settings.preset, { context, chunk: settings.chunk }),
+      ...presetModel(settings.model, settings.preset, {
+        context,
+        chunk: settings.chunk,
+        attention: settings.attention,
+      }),
       vocabSize,
-      causal: true,
+      causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
     },
     training: {
+      objective: settings.objective,
       context,
       batch: settings.batch,
       accumulate: settings.accumulate,
@@ -157,4 +185,10 @@ function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
 export function defaultRunFolder(data: string): string {
   const name = basename(resolve(data));
   return join("runs", basename(name, extname(name)) || "text");
+}
+
+/** What masking needs when the run fills in blanks; undefined for a causal run. */
+export function maskingOf({ training }: RunConfig, tokenizer: MaskingVocabulary): MaskingVocabulary | undefined {
+  const { vocabSize, special } = tokenizer;
+  return training.objective === "masked" ? { vocabSize, special } : undefined;
 }

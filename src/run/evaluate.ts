@@ -1,6 +1,7 @@
 /**
  * Perplexity of a text under a model: per token, per word, bits per byte, and by position in the context. Every token of
- * the text is predicted, the first one of each file from the end-of-text token before it.
+ * the text is predicted, the first one of each file from the end-of-text token before it. Of a model that fills in blanks,
+ * perplexity and accuracy over the tokens that a fixed masking selects.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,6 +12,8 @@ import { openTextSource } from "../data/sources/text.ts";
 import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
+import type { Model } from "../train/objective.ts";
+import { maskingOf, type RunConfig } from "./config.ts";
 import { isShardFolder } from "./data.ts";
 import type { LoadedModel } from "./model.ts";
 
@@ -46,8 +49,64 @@ export interface EvaluateResult {
   readonly byPosition: readonly PositionLoss[];
 }
 
-export async function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
+/** What there is to say of a model that fills in blanks: nothing a word or a byte, of which it does not see all. */
+export interface MaskedEvaluateResult {
+  /** Mean nats a selected token. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+  /** Share of the selected tokens that the model holds for the likeliest. */
+  readonly accuracy: number;
+  /** Tokens selected: 15 % of the text. */
+  readonly tokens: number;
+  readonly context: number;
+  readonly byPosition: readonly PositionLoss[];
+}
+
+/** Throws "usage" for a model trained to fill in blanks (evaluateMasked measures it) and for a wrong context. */
+export function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
+  return measure(model, options, "causal", (result, { words, bytes }, context) => ({
+    loss: result.loss,
+    perplexity: Math.exp(result.loss),
+    wordPerplexity: Math.exp(result.totalLoss / Math.max(1, words)),
+    bitsPerByte: result.totalLoss / Math.LN2 / bytes,
+    tokens: result.tokens,
+    words,
+    bytes,
+    context,
+    byPosition: byPosition(result),
+  }));
+}
+
+/** Measures a model trained to fill in blanks; throws "usage" for another (evaluate measures it) and a wrong context. */
+export function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Promise<MaskedEvaluateResult> {
+  return measure(model, options, "masked", (result, _, context) => ({
+    loss: result.loss,
+    perplexity: Math.exp(result.loss),
+    accuracy: result.accuracy,
+    tokens: result.tokens,
+    context,
+    byPosition: byPosition(result),
+  }));
+}
+
+type Describe<Result> = (evaluation: Evaluation, shards: TokenShards, context: number) => Result;
+
+/** Evaluates a text as tokens in a temporary folder, or token shards where they are. */
+async function measure<Result>(
+  model: LoadedModel,
+  options: EvaluateOptions,
+  objective: RunConfig["training"]["objective"],
+  describe: Describe<Result>,
+): Promise<Result> {
   const { config, tokenizer } = model;
+  if (config.training.objective !== objective) {
+    const other = objective === "causal" ? "evaluateMasked" : "evaluate";
+    throw new LonghandError(
+      "usage",
+      `${model.run}: expected the ${objective} objective, got ${config.training.objective}; measure it with ${other}`,
+    );
+  }
   const context = options.context ?? config.training.context;
   if (!Number.isInteger(context) || context < 1)
     throw new LonghandError("usage", `--context ${context}: expected a whole number of at least 1`);
@@ -59,44 +118,36 @@ export async function evaluate(model: LoadedModel, options: EvaluateOptions): Pr
   }
   if (isShardFolder(options.data)) {
     const shards = await openShards(options.data, { tokenizerDigest: tokenizer.digest });
-    return evaluateShards(model, shards, context, options.onProgress).finally(() => shards.close());
+    return evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   }
   const source = await openTextSource(options.data);
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
     await writeShards({ source, tokenizer, out: folder });
     const shards = await openShards(folder);
-    return await evaluateShards(model, shards, context, options.onProgress).finally(() => shards.close());
+    return await evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function evaluateShards(
+async function evaluateShards<Result>(
   { config, tokenizer, parameters, engine }: LoadedModel,
   shards: TokenShards,
   context: number,
+  describe: Describe<Result>,
   onProgress?: (done: number) => void,
-): Promise<EvaluateResult> {
+): Promise<Result> {
   const sequence = precededBy(tokenizer.special.endOfText, shards);
   const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
-  const evaluator = await createEvaluator(engine, (scope, tokens) => languageModel(scope, tokens, config.model), shape);
+  const network: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
+  const evaluator = await createEvaluator(engine, network, shape, { masking: maskingOf(config, tokenizer) });
   try {
     const result = await evaluator.run(parameters, sequence, (done) => {
       onProgress?.(done);
       return true;
     });
-    return {
-      loss: result.loss,
-      perplexity: Math.exp(result.loss),
-      wordPerplexity: Math.exp(result.totalLoss / Math.max(1, shards.words)),
-      bitsPerByte: result.totalLoss / Math.LN2 / shards.bytes,
-      tokens: result.tokens,
-      words: shards.words,
-      bytes: shards.bytes,
-      context,
-      byPosition: byPosition(result),
-    };
+    return describe(result, shards, context);
   } finally {
     await evaluator.release();
   }

@@ -1,4 +1,5 @@
 /** Text from a loaded model: a fresh decoder, the prompt, then a stream of text. */
+import { LonghandError } from "../base/errors.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { type GeneratedPiece, generate as generateWith } from "../generate/generate.ts";
 import { decodingArchitecture } from "../models/decoding.ts";
@@ -25,13 +26,20 @@ export const generateDefaults = { tokens: 200, temperature: 0.8, topP: 0.95, see
 
 /**
  * Streams the continuation of a prompt: pieces of text, at last a record of all of it. Memory does not grow with the
- * length, and nothing that was read or written is ever computed again. Throws "usage" for a wrong option.
+ * length, and nothing that was read or written is ever computed again. Throws "usage" for a wrong option, and for a model
+ * that fills in blanks.
  */
 export async function* generate(
   model: LoadedModel,
   options: GenerateTextOptions,
 ): AsyncGenerator<GeneratedPiece, void, undefined> {
   const { config, engine, tokenizer } = model;
+  if (config.training.objective !== "causal") {
+    throw new LonghandError(
+      "usage",
+      `${model.run}: it was trained with the ${config.training.objective} objective and fills in blanks: use longhand fill`,
+    );
+  }
   const parameters = Object.fromEntries(Object.entries(model.parameters).map(([path, { data }]) => [path, data]));
   const decoder = await createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

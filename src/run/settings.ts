@@ -4,8 +4,11 @@
  */
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
-import { architectureNames, describeIssues } from "../models/config.ts";
+import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
+
+/** causal: each token predicts the next; masked: blanks are filled from both sides. */
+export const objectiveNames = ["causal", "masked"] as const;
 
 const whole = (least: number) => z.number().int().min(least);
 
@@ -36,11 +39,19 @@ export const trainSettingsSchema = z.strictObject({
     .describe("Share of the data held out when no --eval-data is given."),
   evalTokens: whole(1).default(131072).describe("At most so many held-out tokens are evaluated at each interval."),
   model: z.enum(architectureNames).default("flash").describe("Architecture."),
+  objective: z
+    .enum(objectiveNames)
+    .default("causal")
+    .describe("What is learnt: causal, to write on from a text; masked, to fill in blanks from both sides."),
   preset: z
     .enum(presetNames as [string, ...string[]])
     .default("nano")
     .describe("Size of the model."),
   chunk: whole(1).optional().describe("Tokens a chunk of mixed chunk attention; default: the preset's."),
+  attention: z
+    .enum(attentionNames)
+    .optional()
+    .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
   context: whole(1).default(1024).describe("Tokens a training example."),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),

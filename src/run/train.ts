@@ -20,7 +20,7 @@ import { type TrainEvent, type TrainingState, trainLoop } from "../train/loop.ts
 import type { Model } from "../train/objective.ts";
 import { initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
-import { defaultRunFolder, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
+import { defaultRunFolder, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
 import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
 import { requireDevice } from "./device.ts";
 import { openMetrics } from "./metrics.ts";
@@ -187,10 +187,11 @@ async function runLoop(
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
   const metrics = await openMetrics(run, { resumeStep: state.step });
   try {
-    const model: Model = (scope, tokens) => languageModel(scope, tokens, config.model);
+    const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
+    const masking = maskingOf(config, data.tokenizer);
     const shape = { batch: training.batch, context: training.context };
-    const step = await createTrainStep(engine, model, shape);
-    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context));
+    const step = await createTrainStep(engine, model, shape, { weighted: masking !== undefined });
+    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Parameters that have run away make no checkpoint: the last good one stays the newest.
     const probe = sliceTokens(data.heldOut, 0, Math.min(data.heldOut.tokens, training.context + 1));
@@ -217,7 +218,8 @@ async function runLoop(
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;
-    for await (const event of trainLoop({ state, step, evaluator, train, heldOut, options: training, stopRequested })) {
+    const loop = { state, step, evaluator, train, heldOut, options: training, masking, stopRequested };
+    for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
       else if (event.type === "end") finished = event.finished;
       else {

@@ -1,18 +1,24 @@
-/** Held-out loss: every token of a sequence predicted once, in consecutive windows of the context, without training. */
+/**
+ * Held-out loss without training, in consecutive windows of the context: of every token but the first, predicted once from
+ * those before it; or, of a model that looks both ways, of the tokens that a masking which is always the same selects.
+ */
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
-import { evaluationBatches } from "../data/batches.ts";
+import { type EvaluationRequest, evaluationBatches } from "../data/batches.ts";
+import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
-import type { Engine } from "../runtime/engine.ts";
-import { type BatchShape, evaluationProgram, type Model } from "./objective.ts";
+import type { Engine, HostArraysByName } from "../runtime/engine.ts";
+import { type BatchShape, evaluationProgram, type Model, maskedEvaluationProgram } from "./objective.ts";
 
 export interface Evaluation {
   /** Mean nats a predicted token. */
   readonly loss: number;
   /** Sum of nats over all predicted tokens. */
   readonly totalLoss: number;
-  /** Tokens predicted: all but the first. */
+  /** Tokens predicted: all but the first, or those that were selected. */
   readonly tokens: number;
+  /** Share of the predicted tokens that the model held for the likeliest; with masking only, else NaN. */
+  readonly accuracy: number;
   /** Sums of nats by position in the window, [context], and how many tokens each sums over. */
   readonly lossByPosition: Float64Array;
   readonly tokensByPosition: Float64Array;
@@ -28,33 +34,55 @@ export interface Evaluator {
   release(): Promise<void>;
 }
 
+export interface EvaluatorOptions {
+  /** Evaluates masked language modelling over this vocabulary. */
+  readonly masking?: MaskingVocabulary | undefined;
+}
+
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
 const BATCH_TOKENS = 4096;
+
+/** Seed of the masking by which all models are measured, at any time of their training. */
+const MASKING_SEED = 15;
 
 export function evaluationShape(context: number): BatchShape {
   return { batch: Math.max(1, Math.floor(BATCH_TOKENS / context)), context };
 }
 
-export async function createEvaluator(engine: Engine, model: Model, shape: BatchShape): Promise<Evaluator> {
-  const compiled = await engine.compile(evaluationProgram(model, shape).program);
-  const { batch, context } = shape;
+export async function createEvaluator(
+  engine: Engine,
+  model: Model,
+  shape: BatchShape,
+  { masking }: EvaluatorOptions = {},
+): Promise<Evaluator> {
+  const compiled = await engine.compile((masking ? maskedEvaluationProgram : evaluationProgram)(model, shape).program);
+  const { context } = shape;
   return {
     async run(parameters, sequence, onProgress) {
       const arrays = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
       const lossByPosition = new Float64Array(context);
       const tokensByPosition = new Float64Array(context);
-      let totalLoss = 0;
-      let tokens = 0;
-      for (const { tokens: ids, targets, weights, count } of evaluationBatches({ sequence, context, batch })) {
-        const { losses } = await compiled.run({ ...arrays, tokens: ids, targets, weights });
+      const total = { loss: 0, correct: 0, tokens: 0 };
+      let seen = 0;
+      for (const { inputs, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
+        const { losses, correct } = await compiled.run({ ...arrays, ...inputs, weights });
         for (let i = 0; i < losses.length; i++) {
           if (weights[i] === 0) continue;
-          totalLoss += losses[i];
+          total.loss += losses[i];
+          if (masking !== undefined) total.correct += correct[i];
+          total.tokens += 1;
           lossByPosition[i % context] += losses[i];
           tokensByPosition[i % context] += 1;
         }
-        tokens += count;
-        if (onProgress?.(tokens / (sequence.tokens - 1)) === false) break;
+        seen += count;
+        if (onProgress?.(seen / (sequence.tokens - 1)) === false) break;
+      }
+      const { loss: totalLoss, correct, tokens } = total;
+      if (tokens === 0) {
+        throw new LonghandError(
+          "data",
+          `evaluation: expected ordinary tokens to mask, got ${seen} special ones; give more text`,
+        );
       }
       if (!Number.isFinite(totalLoss)) {
         throw new LonghandError(
@@ -62,8 +90,30 @@ export async function createEvaluator(engine: Engine, model: Model, shape: Batch
           `evaluation: the loss over ${tokens} tokens is ${totalLoss}; the model holds values that are not finite`,
         );
       }
-      return { loss: totalLoss / tokens, totalLoss, tokens, lossByPosition, tokensByPosition };
+      const accuracy = masking === undefined ? Number.NaN : correct / tokens;
+      return { loss: totalLoss / tokens, totalLoss, tokens, accuracy, lossByPosition, tokensByPosition };
     },
     release: () => compiled.release(),
   };
+}
+
+interface InputBatch {
+  readonly inputs: HostArraysByName;
+  /** Not 0 at the tokens to predict. */
+  readonly weights: Float32Array;
+  /** Tokens of the sequence in the batch. */
+  readonly count: number;
+}
+
+/** The batches of an evaluation. Both objectives take the same tokens as targets: all of the sequence but the first. */
+function* inputBatches(request: EvaluationRequest, masking: MaskingVocabulary | undefined): Generator<InputBatch> {
+  let index = 0;
+  for (const { tokens, targets, weights, count } of evaluationBatches(request)) {
+    if (masking === undefined) yield { inputs: { tokens, targets }, weights, count };
+    else {
+      const masked = maskedBatch({ vocabulary: masking, tokens: targets, real: weights, seed: MASKING_SEED, index });
+      yield { inputs: { tokens: masked.tokens, targets, mask: weights }, weights: masked.weights, count };
+    }
+    index++;
+  }
 }

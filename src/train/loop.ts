@@ -6,11 +6,12 @@
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { trainingBatch } from "../data/batches.ts";
+import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { Evaluator } from "./evaluate.ts";
 import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
-import type { TrainStep } from "./step.ts";
+import type { Batch, TrainStep } from "./step.ts";
 
 /** Everything that changes during training; what a checkpoint holds. */
 export interface TrainingState {
@@ -49,6 +50,8 @@ export interface LoopInputs {
   readonly train: TokenSequence;
   readonly heldOut: TokenSequence;
   readonly options: LoopOptions;
+  /** Masked language modelling over this vocabulary, with a weighted step; default: each token predicts the next. */
+  readonly masking?: MaskingVocabulary | undefined;
   /** Asked between steps; true ends the loop after saving. */
   readonly stopRequested: () => boolean;
 }
@@ -99,16 +102,14 @@ export type TrainEvent =
  * in a row.
  */
 export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent> {
-  const { state, step, evaluator, train, heldOut, options, stopRequested } = inputs;
-  const { batch, context, accumulate, steps, seed } = options;
+  const { state, step, evaluator, heldOut, options, stopRequested } = inputs;
+  const { batch, context, accumulate, steps } = options;
   let stopping = false;
   while (state.step < steps && !stopping) {
     const number = state.step + 1;
     const started = performance.now();
     const rate = learningRate(options.schedule, number, steps);
-    const batches = Array.from({ length: accumulate }, (_, i) =>
-      trainingBatch({ sequence: train, context, batch, seed, index: state.step * accumulate + i }),
-    );
+    const batches = Array.from({ length: accumulate }, (_, i) => batchAt(inputs, state.step * accumulate + i));
     const { loss, gradientNorm, applied } = await step.run({
       parameters: state.parameters,
       state: state.optimizer,
@@ -159,4 +160,11 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     }
   }
   yield { type: "end", step: state.step, finished: state.step >= steps };
+}
+
+/** Batch number `index` of the training. */
+function batchAt({ train, masking, options }: LoopInputs, index: number): Batch {
+  const { context, batch, seed } = options;
+  const plain = trainingBatch({ sequence: train, context, batch, seed, index });
+  return masking === undefined ? plain : maskedBatch({ vocabulary: masking, tokens: plain.tokens, seed, index });
 }

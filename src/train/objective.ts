@@ -16,10 +16,14 @@ export interface BatchShape {
   readonly context: number;
 }
 
-/** What train and generate need of a model: a function from tokens to hidden states and the tied output map. */
+/**
+ * What train and generate need of a model: a function from tokens [B, T] to hidden states and the tied output map; mask
+ * [B, T] is 1 where a token is real.
+ */
 export type Model = (
   scope: Scope,
   tokens: Tensor,
+  mask?: Tensor,
 ) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
 
 /** Name of the output that holds the gradient of parameter `path`. */
@@ -40,17 +44,25 @@ interface Built extends BatchShape {
   readonly scope: Scope;
   readonly sum: Tensor;
   readonly perToken: Tensor;
+  readonly correct: Tensor;
   /** The parameters of the output map. */
   readonly head: readonly Tensor[];
 }
 
-function build(model: Model, { batch, context }: BatchShape, weighted: boolean): Built {
+interface BuildOptions {
+  /** Input weights [B * T] instead of 1 / (B T) for each token. */
+  readonly weighted: boolean;
+  /** Input mask [B, T]: 1 where a token is real. */
+  readonly padded?: boolean;
+}
+
+function build(model: Model, { batch, context }: BatchShape, { weighted, padded = false }: BuildOptions): Built {
   const scope = new Scope();
   const tokens = input("tokens", [batch, context], "int32");
   const targets = input("targets", [batch, context], "int32");
   const count = batch * context;
   const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
-  const { hidden, table, bias } = model(scope, tokens);
+  const { hidden, table, bias } = model(scope, tokens, padded ? input("mask", [batch, context]) : undefined);
   const losses = crossEntropy({
     x: hidden.reshape([count, hidden.shape[2]]),
     table,
@@ -58,7 +70,7 @@ function build(model: Model, { batch, context }: BatchShape, weighted: boolean):
     targets: targets.reshape([count]),
     weights,
   });
-  return { scope, sum: losses.sum, perToken: losses.perToken, head: [table, bias], batch, context };
+  return { scope, ...losses, head: [table, bias], batch, context };
 }
 
 /**
@@ -71,7 +83,7 @@ export function trainingProgram(
   shape: BatchShape,
   options: { weighted?: boolean } = {},
 ): TrainingProgram {
-  const { scope, sum, head } = build(model, shape, options.weighted ?? false);
+  const { scope, sum, head } = build(model, shape, { weighted: options.weighted ?? false });
   const { parameters, rowLookups } = scope;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
@@ -95,8 +107,18 @@ export function trainingProgram(
  * nats, and losses [B * T], each token's own.
  */
 export function evaluationProgram(model: Model, shape: BatchShape): LossProgram {
-  const { scope, sum, perToken } = build(model, shape, true);
+  const { scope, sum, perToken } = build(model, shape, { weighted: true });
   return { program: program("evaluation", { loss: sum, losses: perToken }), parameters: scope.parameters };
+}
+
+/**
+ * The same of a model that looks both ways, which must not see padding: one more input, mask [B, T], and one more output,
+ * correct [B * T], 1 where the target is the likeliest token.
+ */
+export function maskedEvaluationProgram(model: Model, shape: BatchShape): LossProgram {
+  const { scope, sum, perToken, correct } = build(model, shape, { weighted: true, padded: true });
+  const outputs = { loss: sum, losses: perToken, correct };
+  return { program: program("masked_evaluation", outputs), parameters: scope.parameters };
 }
 
 /** Adds row gradients [tokens, width] to the gradient of their table, in the order of the tokens. */

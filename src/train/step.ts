@@ -19,6 +19,8 @@ export interface Batch {
   readonly tokens: Int32Array;
   /** [B, T] */
   readonly targets: Int32Array;
+  /** [B, T]: how much each token counts in the loss; of a weighted step, and of no other. */
+  readonly weights?: Float32Array;
 }
 
 export interface StepInputs {
@@ -34,7 +36,7 @@ export interface StepInputs {
 }
 
 export interface StepResult {
-  /** Mean nats a token before the update. */
+  /** Mean nats a predicted token before the update. */
   readonly loss: number;
   /** Global, before clipping. */
   readonly gradientNorm: number;
@@ -51,8 +53,18 @@ export interface TrainStep {
   release(): Promise<void>;
 }
 
-export async function createTrainStep(engine: Engine, model: Model, shape: BatchShape): Promise<TrainStep> {
-  const training = trainingProgram(model, shape);
+export interface TrainStepOptions {
+  /** Batches say by `weights` which tokens count; default: all count alike. */
+  readonly weighted?: boolean;
+}
+
+export async function createTrainStep(
+  engine: Engine,
+  model: Model,
+  shape: BatchShape,
+  options: TrainStepOptions = {},
+): Promise<TrainStep> {
+  const training = trainingProgram(model, shape, options);
   const compiled = await engine.compile(training.program);
   // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
   let sums: Record<string, Float32Array> | undefined;
@@ -89,9 +101,9 @@ async function gradientsOf(
   compiled: CompiledFunction,
   { parameters, sparse }: TrainingProgram,
   arrays: HostArraysByName,
-  { tokens, targets }: Batch,
+  { tokens, targets, weights }: Batch,
 ): Promise<{ loss: number; gradients: Record<string, Float32Array> }> {
-  const results = await compiled.run({ ...arrays, tokens, targets });
+  const results = await compiled.run({ ...arrays, tokens, targets, ...(weights && { weights }) });
   const gradients: Record<string, Float32Array> = {};
   for (const { path } of parameters) gradients[path] = results[gradientName(path)] as Float32Array;
   for (const { path, output, width } of sparse)

@@ -1,9 +1,9 @@
 /** longhand generate */
-import { buffer } from "node:stream/consumers";
 import type { Command } from "commander";
-import { LonghandError, messageOf } from "../../base/errors.ts";
+import { LonghandError } from "../../base/errors.ts";
 import { generate, generateDefaults } from "../../run/generate.ts";
 import { loadModel } from "../../run/model.ts";
+import { readStandardInput } from "../input.ts";
 import { numberOrText } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { stopSignal } from "../signals.ts";
@@ -51,14 +51,6 @@ export function addGenerate(program: Command, streams: Streams): void {
     .action((run: string, prompt: string, options: GenerateFlags) => runGenerate(run, prompt, options, streams));
 }
 
-async function readPrompt(): Promise<string> {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await buffer(process.stdin));
-  } catch (error) {
-    throw new LonghandError("data", `prompt: standard input is not UTF-8 text (${messageOf(error)})`, { cause: error });
-  }
-}
-
 async function runGenerate(run: string, given: string, options: GenerateFlags, streams: Streams): Promise<void> {
   const { json, stop, threads, ...numbers } = options;
   for (const [name, value] of Object.entries({ ...numbers, threads })) {
@@ -72,7 +64,7 @@ async function runGenerate(run: string, given: string, options: GenerateFlags, s
   if (threads !== undefined && !(Number.isInteger(threads) && Number(threads) >= 1)) {
     throw new LonghandError("usage", `--threads ${threads}: expected a whole number of at least 1`);
   }
-  const prompt = given === "-" ? await readPrompt() : given;
+  const prompt = given === "-" ? await readStandardInput("prompt") : given;
   const onWarning = (message: string) => void streams.err.write(`warning: ${message}\n`);
   const model = await loadModel(run, { threads: threads as number | undefined, onWarning });
   const stopping = stopSignal("stopping");

@@ -99,6 +99,7 @@ function reporter() {
   let steps = 0;
   let speed = 0;
   let stage = "";
+  let masked = false;
   return {
     show(event: RunEvent) {
       switch (event.type) {
@@ -110,6 +111,7 @@ function reporter() {
         case "start": {
           const { config } = event;
           steps = config.training.steps;
+          masked = config.training.objective === "masked";
           const size = `${(event.parameters / 1e6).toFixed(1)} M parameters`;
           const data = `${event.trainTokens} tokens to learn, ${event.heldOutTokens} held out`;
           progress.note(
@@ -141,10 +143,9 @@ function reporter() {
     },
     end({ run, step, finished }: TrainResult) {
       progress.end();
+      const use = masked ? `fill ${run} "… [MASK] …"` : `generate ${run} "…"`;
       if (finished)
-        progress.note(
-          `finished at step ${step}: try  longhand generate ${run} "…"  or  longhand eval ${run} --data FILE`,
-        );
+        progress.note(`finished at step ${step}: try  longhand ${use}  or  longhand eval ${run} --data FILE`);
       else progress.note(`stopped at step ${step}, saved: go on with  longhand train --resume ${run}`);
     },
     close: () => progress.end(),

@@ -1,0 +1,107 @@
+/**
+ * What may stand in the blanks of a text, by a model that looks both ways. All blanks of a window are filled at once, each
+ * as if the others stayed open (Devlin, Chang, Lee, Toutanova 2018, "BERT"). A text longer than the model's context is
+ * read in windows around its blanks.
+ */
+import { LonghandError } from "../base/errors.ts";
+import { type Program, program } from "../graph/program.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
+import { Scope } from "../nn/scope.ts";
+import type { Engine, HostArraysByName } from "../runtime/engine.ts";
+import { firstByCount, idsOf, rankedKeys } from "./selection.ts";
+
+/** A model as filling needs it: tokens [1, T] to hidden states [1, T, d] and the tied output map [V, d], [V]. */
+export type HiddenModel = (
+  scope: Scope,
+  tokens: Tensor,
+) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
+
+export interface BlanksRequest {
+  readonly engine: Engine;
+  readonly model: HiddenModel;
+  readonly parameters: HostArraysByName;
+  /** The text, with the mask token at each blank. */
+  readonly tokens: Int32Array;
+  /** Their places, ascending. */
+  readonly blanks: readonly number[];
+  /** The most tokens that the model reads at once. */
+  readonly context: number;
+  /** Candidates of each blank. */
+  readonly topK: number;
+  /** Tokens that are no candidates: the special ones. */
+  readonly excluded: readonly number[];
+}
+
+export interface Candidate {
+  readonly token: number;
+  /** Of all tokens of the vocabulary. */
+  readonly probability: number;
+}
+
+/** Blanks of which logits are computed at a time. */
+const MOST_BLANKS = 16;
+
+/** The likeliest tokens of each blank, the likeliest first. Throws "diverged" when logits are not finite. */
+export async function fillBlanks(request: BlanksRequest): Promise<Candidate[][]> {
+  const { engine, model, parameters, tokens, blanks, context } = request;
+  const T = Math.min(context, tokens.length);
+  const groups = groupBlanks(blanks, tokens.length, T);
+  const most = Math.max(0, ...groups.map((group) => group.blanks.length));
+  if (most === 0) return [];
+  const compiled = await engine.compile(blanksProgram(model, T, most));
+  try {
+    const filled: Candidate[][] = [];
+    for (const { start, blanks } of groups) {
+      const places = new Int32Array(most);
+      places.set(blanks.map((at) => at - start));
+      const window = tokens.slice(start, start + T);
+      const { logits } = await compiled.run({ ...parameters, tokens: window, places });
+      const V = logits.length / most;
+      for (const i of blanks.keys()) {
+        filled.push(likeliest(Float32Array.from(logits.subarray(i * V, (i + 1) * V)), request));
+      }
+    }
+    return filled;
+  } finally {
+    await compiled.release();
+  }
+}
+
+/** Inputs beside parameters: tokens [1, T] and places [R], int32. Output: logits [R, V]. */
+function blanksProgram(model: HiddenModel, T: number, R: number): Program {
+  const { hidden, table, bias } = model(new Scope(), input("tokens", [1, T], "int32"));
+  const rows = hidden.reshape([T, hidden.shape[2]]).gather(input("places", [R], "int32"));
+  return program("blanks", { logits: rows.matmul(table.swapLast()).add(bias) });
+}
+
+/** A window of T tokens is centred on its first blank; the following ones that lie well inside it are filled with it. */
+export function groupBlanks(
+  blanks: readonly number[],
+  length: number,
+  T: number,
+): { readonly start: number; readonly blanks: number[] }[] {
+  const groups: { start: number; blanks: number[] }[] = [];
+  for (const at of blanks) {
+    const start = Math.max(0, Math.min(at - (T >> 1), length - T));
+    const last = groups.at(-1);
+    const inside = last && (start === last.start || at - last.start <= (3 * T) >> 2);
+    if (inside && last.blanks.length < MOST_BLANKS) last.blanks.push(at);
+    else groups.push({ start, blanks: [at] });
+  }
+  return groups;
+}
+
+function likeliest(logits: Float32Array, { topK, excluded }: BlanksRequest): Candidate[] {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - largest);
+  if (!Number.isFinite(sum)) {
+    throw new LonghandError("diverged", "logits: expected finite numbers; the model holds values that are not finite");
+  }
+  const probability = (id: number) => Math.exp(logits[id] - largest) / sum;
+  const ids = idsOf(firstByCount(rankedKeys(logits), topK + excluded.length).sort());
+  return Array.from(ids)
+    .filter((id) => !excluded.includes(id))
+    .slice(0, topK)
+    .map((token) => ({ token, probability: probability(token) }));
+}
