@@ -5,6 +5,7 @@ import { version } from "../run/version.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEval } from "./commands/eval.ts";
 import { addGenerate } from "./commands/generate.ts";
+import { addModels } from "./commands/models.ts";
 import { addTrain } from "./commands/train.ts";
 import type { Streams } from "./output.ts";
 import { withHugePages } from "./reexec.ts";
@@ -24,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
   // Added before the subcommands, which inherit the settings above.
-  for (const add of [addTrain, addEval, addGenerate, addDoctor]) add(program, streams);
+  for (const add of [addTrain, addEval, addGenerate, addModels, addDoctor]) add(program, streams);
   try {
     await program.parseAsync(argv as string[]);
   } catch (error) {

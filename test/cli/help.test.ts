@@ -11,6 +11,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["train", "train --resume runs/book"],
     ["eval", "eval runs/book --data other.txt"],
     ["generate", 'generate runs/book "It was"'],
+    ["models", "models --preset tiny"],
     ["doctor", "doctor"],
   ])("%s has an example", async (name, example) => {
     const { stdout, stderr } = await succeed([...name.split(" ").filter(Boolean), "--help"]);

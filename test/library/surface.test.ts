@@ -9,6 +9,7 @@ const values = [
   "architectureNames",
   "createDecoder",
   "decodingArchitecture",
+  "describeArchitectures",
   "diagnose",
   "evaluate",
   "generate",
@@ -30,6 +31,7 @@ const values = [
 ];
 
 const types = [
+  "ArchitectureDescription",
   "ArchitectureName",
   "Decoder",
   "Device",
