@@ -47,6 +47,8 @@ export interface DecodingLayer {
   /** [H, rows, w] */
   readonly values: Float32Array;
   readonly carried: Readonly<Record<string, Float32Array>>;
+  /** The carried array "done", where there is one, as it is added up: in float32 a long text would round it away. */
+  readonly exact: Float64Array;
 }
 
 interface Pass {
@@ -78,7 +80,10 @@ export class TransformerState implements DecodingState {
   }
 
   get bytes(): number {
-    const sizes = this.#layers.flatMap(({ keys, values, carried }) => [keys, values, ...Object.values(carried)]);
+    const sizes = this.#layers.flatMap(({ carried, ...arrays }) => [
+      ...Object.values(arrays),
+      ...Object.values(carried),
+    ]);
     return sizes.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
@@ -94,9 +99,10 @@ export class TransformerState implements DecodingState {
     const copy = new TransformerState(this.#model, this.#compile);
     copy.#position = this.#position;
     copy.#rows = this.#rows;
-    copy.#layers = this.#layers.map(({ keys, values, carried }) => ({
+    copy.#layers = this.#layers.map(({ keys, values, carried, exact }) => ({
       keys: keys.slice(),
       values: values.slice(),
+      exact: exact.slice(),
       carried: Object.fromEntries(Object.entries(carried).map(([name, data]) => [name, data.slice()])),
     }));
     return copy;
@@ -141,10 +147,10 @@ export class TransformerState implements DecodingState {
       }
       return larger;
     };
-    this.#layers = this.#layers.map(({ keys, values, carried }) => ({
+    this.#layers = this.#layers.map(({ keys, values, ...fixed }) => ({
       keys: grown(keys),
       values: grown(values),
-      carried,
+      ...fixed,
     }));
     this.#passes.clear(); // they hold the arrays
   }
@@ -220,6 +226,7 @@ function newLayer({ heads, headWidth, carried }: TransformerDecoding, rows: numb
   return {
     keys: new Float32Array(heads * rows * headWidth),
     values: new Float32Array(heads * rows * headWidth),
+    exact: new Float64Array(carried.done ? sizeOf(carried.done.shape) : 0),
     carried: Object.fromEntries(
       Object.entries(carried).map(([name, { shape, initial }]) => [
         name,

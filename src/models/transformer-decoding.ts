@@ -6,7 +6,7 @@
 import { type Program, program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { Readout } from "../nn/decoding.ts";
-import { orthogonalFeatures } from "../nn/favor-attention.ts";
+import { orthogonalFeatures, SUM_CHUNK } from "../nn/favor-attention.ts";
 import {
   combinerStep,
   type Found,
@@ -48,20 +48,21 @@ export function transformerDecoding(config: TransformerModelConfig): Transformer
 function remembersOf(config: TransformerModelConfig): Remembers {
   const { architecture, heads: H, width } = config;
   const w = width / H;
-  const endless = { span: Number.POSITIVE_INFINITY, fixedRows: 0, growingRows: 0, carried: {} };
   switch (architecture) {
     case "transformer":
     case "transformer+":
     case "transformer++":
-      return { ...endless, growingRows: FIRST_TOKENS };
+      return { span: Number.POSITIVE_INFINITY, fixedRows: 0, growingRows: FIRST_TOKENS, carried: {} };
     case "performer": {
       const sums = { shape: [1, H, config.features, w + 1], initial: 0 };
-      return { ...endless, carried: { sums, peak: { shape: [1, H, 1, 1], initial: HIDDEN } } };
+      const peak = { shape: [1, H, 1, 1], initial: HIDDEN };
+      const carried = { sums, peak, done: sums, donePeak: peak };
+      return { span: SUM_CHUNK, fixedRows: 0, growingRows: 0, carried, close: finishSums };
     }
     case "mc-tfm++": {
       const sums = { shape: [1, H, w, w], initial: 0 };
-      const close = ({ carried }: DecodingLayer) => carried.done.set(carried.sums);
-      return { span: config.chunk, fixedRows: config.chunk, growingRows: 0, carried: { sums, done: sums }, close };
+      const carried = { sums, done: sums };
+      return { span: config.chunk, fixedRows: config.chunk, growingRows: 0, carried, close: finishSums };
     }
     case "combiner": {
       const C = config.chunk;
@@ -137,13 +138,26 @@ function attentionStep(
       return mixedChunkSoftmaxStep(scope, x, { heads, rotations, chunk: config.chunk }, rows(), { sums, done, real });
     }
     case "performer": {
-      const { sums, peak } = carried;
+      const { sums, peak, done, donePeak } = carried;
       const features = orthogonalFeatures(config.features, width / heads, config.featureSeed, layer);
-      return favorStep(scope, x, { heads, rotations, features }, { sums, peak, real });
+      return favorStep(scope, x, { heads, rotations, features }, { sums, peak, done, donePeak, real });
     }
     case "combiner":
       return combinerStep(scope, x, { heads, rotations }, rows(), { queryPeak: carried.queryPeak, real });
   }
+}
+
+/** Adds the sums of a finished span to those before it, both to the same peak where there are peaks, and begins anew. */
+function finishSums({ carried: { sums, peak, done, donePeak }, exact }: DecodingLayer): void {
+  const each = peak ? done.length / peak.length : done.length; // numbers that share a peak: those of a head
+  for (let at = 0; at < done.length; at++) {
+    const head = Math.floor(at / each);
+    const keep = peak ? Math.exp(donePeak[head] - peak[head]) : 1;
+    exact[at] = exact[at] * keep + sums[at];
+    done[at] = exact[at];
+  }
+  donePeak?.set(peak);
+  sums.fill(0);
 }
 
 /**

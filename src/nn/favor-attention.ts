@@ -20,7 +20,7 @@ export interface FavorConfig extends MultiHeadConfig {
 }
 
 /** Balances products inside a chunk, that cost C (m + w) a token, and those across, 2 m w, at w = 64 and m = 256. */
-const SUM_CHUNK = 128;
+export const SUM_CHUNK = 128;
 /** Keeps a query that all its keys have left without weight (by underflow) from dividing zero by zero. */
 const SMALLEST = 1e-30;
 

@@ -88,7 +88,7 @@ export function combinerStep(
 
 /**
  * MC-TFM++: the remembered rows are those of the open chunk of `chunk` tokens, `done` [1, H, w, w] is the sum of lkᵀ v over
- * finished chunks, `sums` the same with the tokens of the open chunk.
+ * finished chunks, `sums` that of the open one.
  */
 export function mixedChunkSoftmaxStep(
   scope: Scope,
@@ -118,13 +118,14 @@ export function mixedChunkSoftmaxStep(
 /**
  * Performer: nothing is remembered but sums [1, H, m, w + 1], of phi(k) values and in the last column of phi(k), both times
  * e^(-peak), and peak [1, H, 1, 1], the largest exponent so far. A larger one rescales the sums, which cancels in the
- * ratio, so that they stay finite; features [m, w].
+ * ratio, so that they stay finite. `done` and `donePeak` are the same of all tokens before the open span: to one sum of
+ * everything a late token would add little but rounding. features [m, w].
  */
 export function favorStep(
   scope: Scope,
   x: Tensor,
   inputs: StepInputs & { readonly features: Tensor },
-  { sums, peak, real }: { readonly sums: Tensor; readonly peak: Tensor; readonly real: Tensor },
+  { sums, peak, done, donePeak, real }: Readonly<Record<"sums" | "peak" | "done" | "donePeak" | "real", Tensor>>,
 ): Found {
   const { q, k, v } = queryKeyValue(scope, x, inputs);
   const [, H, P, w] = v.shape;
@@ -142,10 +143,11 @@ export function favorStep(
   const phiK = exponents.sub(newPeak).exp(); // [1, H, P, m]: 0 for padding
   const values = v.concat([v.constant(1).expand([1, H, P, 1])], -1); // [1, H, P, w + 1]
   const kept = sums.mul(peak.sub(newPeak).exp()); // [1, H, m, w + 1]
+  const before = phiQ.matmul(done).mul(donePeak.sub(newPeak).exp()); // [1, H, P, w + 1]
   const own = timesTransposed(phiQ, phiK); // [1, H, P, P]
   const ordered = P === 1 ? own : own.mul(futureHidden(P, q).exp());
   return {
-    found: ratio(phiQ.matmul(kept).add(ordered.matmul(values))),
+    found: ratio(before.add(phiQ.matmul(kept)).add(ordered.matmul(values))),
     carried: { sums: kept.add(phiK.swapLast().matmul(values)), peak: newPeak },
   };
 }
