@@ -6,6 +6,7 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addEval } from "./commands/eval.ts";
 import { addFill } from "./commands/fill.ts";
 import { addGenerate } from "./commands/generate.ts";
+import { addModels } from "./commands/models.ts";
 import { addTrain } from "./commands/train.ts";
 import type { Streams } from "./output.ts";
 import { withHugePages } from "./reexec.ts";
@@ -25,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
   // Added before the subcommands, which inherit the settings above.
-  for (const add of [addTrain, addEval, addGenerate, addFill, addDoctor]) add(program, streams);
+  for (const add of [addTrain, addEval, addGenerate, addFill, addModels, addDoctor]) add(program, streams);
   try {
     await program.parseAsync(argv as string[]);
   } catch (error) {

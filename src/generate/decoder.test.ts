@@ -4,22 +4,30 @@
  */
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { interpret } from "../../test/reference/interpreter.ts";
 import { compare, expectClose } from "../../test/support/compare.ts";
-import { randomKey, randomNormals, randomUniform } from "../base/random.ts";
-import { type Program, program } from "../graph/program.ts";
-import { input } from "../graph/tensor.ts";
-import { type ModelConfig, parseModelConfig } from "../models/config.ts";
+import {
+  expectCloseRows,
+  expected,
+  forwardProgram,
+  inParts,
+  textOf,
+  V,
+  wildParameters,
+} from "../../test/support/decoding.ts";
+import {
+  type ArchitectureName,
+  hasField,
+  type ModelConfig,
+  parseModelConfig,
+  transformerArchitectureNames,
+} from "../models/config.ts";
 import { decodingArchitecture } from "../models/decoding.ts";
-import { languageModel, logitsOf, parametersOf } from "../models/language-model.ts";
-import { Scope } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { createDecoder, type Decoder } from "./decoder.ts";
+import { createDecoder } from "./decoder.ts";
 
 const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
 const tolerance = 1e-5;
-const V = 23;
 const C = 8;
 
 function configOf(fields: Partial<ModelConfig>): ModelConfig {
@@ -27,57 +35,24 @@ function configOf(fields: Partial<ModelConfig>): ModelConfig {
   return parseModelConfig({ ...base, ...fields });
 }
 
-/** Parameters far from their quiet start: offsets, biases and gains vary, so that every path contributes. */
-function wildParameters(config: ModelConfig, seed = 1): Record<string, Float32Array> {
-  const values = parametersOf(config).map(({ path, shape, initial }) => {
-    const size = shape.reduce((product, n) => product * n, 1);
-    const spread = "normal" in initial ? Math.max(initial.normal, 0.3) : 0.4;
-    const centre = "normal" in initial ? 0 : initial.constant;
-    const data = randomNormals(randomKey(seed, path), size, spread).map((x) => x + centre);
-    return [path, data] as const;
+/** A Transformer of two heads; blocks and chunks of C. */
+function transformerOf(architecture: ArchitectureName): ModelConfig {
+  const base = { architecture, vocabSize: V, width: 16, layers: 2, heads: 2, ffn: 24 };
+  const own = { chunk: C, features: 12 };
+  return parseModelConfig({
+    ...base,
+    ...Object.fromEntries(Object.entries(own).filter(([field]) => hasField(architecture, field))),
   });
-  return Object.fromEntries(values);
-}
-
-function textOf(length: number, seed = 1): Int32Array {
-  const key = randomKey(seed, "text");
-  return Int32Array.from({ length }, (_, i) => Math.floor(randomUniform(key, i) * V));
-}
-
-function forwardProgram(config: ModelConfig, length: number): Program {
-  const tokens = input("tokens", [1, length], "int32");
-  return program("forward", { logits: logitsOf(languageModel(new Scope(), tokens, config)) });
-}
-
-/** Logits [T, V] of the training-time forward pass in float64. */
-function expected(config: ModelConfig, parameters: Record<string, Float32Array>, text: Int32Array): Float64Array {
-  return interpret(forwardProgram(config, text.length), { ...parameters, tokens: text }).logits.data;
 }
 
 const decoderOf = (config: ModelConfig, parameters: Record<string, Float32Array>) =>
   createDecoder({ engine, architecture: decodingArchitecture(config), parameters });
 
-/** Logits [T, V] by reading the text in parts of the given sizes; a part of -1 is one step. */
-async function inParts(decoder: Decoder, text: Int32Array, parts: readonly number[]): Promise<Float32Array> {
-  const all = new Float32Array(text.length * V);
-  let at = 0;
-  for (const part of parts) {
-    const logits =
-      part === -1
-        ? await decoder.step(text[at])
-        : await decoder.absorb(text.subarray(at, at + part), { logits: "all" });
-    all.set(logits, at * V);
-    at += Math.abs(part);
-  }
-  expect(at).toBe(text.length);
-  expect(decoder.position).toBe(text.length);
-  return all;
-}
-
 const configs = {
   flash: configOf({}),
   "flash with LayerNorm, one layer": configOf({ layers: 1, norm: "layer", expansion: 3 }),
   "flash-quad": configOf({ architecture: "flash-quad" }),
+  ...Object.fromEntries(transformerArchitectureNames.map((name) => [name, transformerOf(name)])),
 };
 
 describe.each(Object.entries(configs))("logits of %s equal the forward pass", (_, config) => {
@@ -86,7 +61,7 @@ describe.each(Object.entries(configs))("logits of %s equal the forward pass", (_
   const text = textOf(Math.max(...lengths));
   const golden = expected(config, parameters, text);
   const check = (logits: Float32Array, name: string) =>
-    expectClose(logits, golden.subarray(0, logits.length), { name, tolerance, shape: [logits.length / V, V] });
+    expectCloseRows(logits, golden.subarray(0, logits.length), { name, tolerance });
 
   it.each(lengths)("%d tokens, one by one and at once, at every position", async (length) => {
     const decoder = await decoderOf(config, parameters);

@@ -1,6 +1,6 @@
 /**
  * A decoder: a model that reads text once, token by token or many at a time, and always knows what may come next. It
- * holds the compiled programs and one state of constant size; how a state advances is the architecture's (nn/decoding.ts).
+ * holds the compiled programs and one state; how a state advances is the architecture's (nn/decoding.ts).
  */
 import { LonghandError } from "../base/errors.ts";
 import type { Program } from "../graph/program.ts";
@@ -26,7 +26,7 @@ export interface Decoder {
   readonly maxLength: number;
   /** Tokens read so far. */
   readonly position: number;
-  /** Bytes of the state: the same at every position. */
+  /** Bytes of the state: the same at every position, but for softmax Transformers and Combiner, whose state grows. */
   readonly stateBytes: number;
   /**
    * Reads one or more tokens, chunk-parallel. Returns the logits after the last of them [V], or with logits: "all" after

@@ -23,14 +23,15 @@ export interface LayerInputs {
 
 /** The angles by which all layers of a model turn queries and keys of T tokens. */
 export function layerRotations(config: ModelConfig, T: number): AngleTable {
-  return angleTable(T, isGated(config) ? config.shared : config.width / config.heads);
+  if (isGated(config)) return angleTable(T, config.shared);
+  return angleTable(T, 2 * Math.floor(config.width / config.heads / 2)); // odd only where nothing is turned
 }
 
 /** One layer of the model: x [B, T, d] -> [B, T, d]. */
 export function applyLayer(scope: Scope, x: Tensor, config: ModelConfig, inputs: LayerInputs): Tensor {
   if (isGated(config)) return gatedLayer(scope, x, config, inputs);
   const { architecture, ffn } = config;
-  const gated = architecture !== "transformer" && architecture !== "transformer+";
+  const gated = hasGatedFeedForward(architecture);
   return transformerBlock(scope, x, { hidden: ffn, gated }, (own, normal) => attention(own, normal, config, inputs));
 }
 
@@ -68,6 +69,11 @@ function attention(
     case "combiner":
       return combinerAttention(scope, x, config, inputs);
   }
+}
+
+/** Whether a Transformer's feed-forward network is GEGLU: in Transformer++ and all that are built on it. */
+export function hasGatedFeedForward(architecture: TransformerModelConfig["architecture"]): boolean {
+  return architecture !== "transformer" && architecture !== "transformer+";
 }
 
 /** The widths and switches that every gated unit of the model shares. */

@@ -7,6 +7,7 @@
 import type { Program } from "../graph/program.ts";
 import type { Advance, Advanced, CompileOnce, DecodingState, HostArrays, Readout } from "../nn/decoding.ts";
 import { angles, biasByDistance, ROTARY_BIAS_FROM } from "../nn/positions.ts";
+import { resultOf, TokenInputs, tileSize } from "./decoding-tokens.ts";
 
 /** The sizes of a decoding state. */
 export interface DecodingShape {
@@ -47,16 +48,10 @@ interface Layer {
 
 interface Pass {
   readonly inputs: Readonly<Record<string, Float32Array>>;
-  readonly tokens: Int32Array;
-  readonly row: Int32Array;
-  readonly targets: Int32Array;
+  readonly tokens: TokenInputs;
   run(): Promise<HostArrays>;
 }
 
-/** Tokens of a tile: one, then sizes at which reading the weights no longer dominates. */
-const TILES = [1, 64, 256];
-/** Up to this many tokens, single steps cost less than the smallest tile of several. */
-const FEW_TOKENS = 3;
 /** Tokens a block at most, and bytes of its logits when all are wanted. */
 const BLOCK_TOKENS = 1024;
 const LOGITS_BYTES = 64 << 20;
@@ -126,7 +121,7 @@ export class GatedUnitState implements DecodingState {
     this.#store(rows, open, count, P);
     this.#position += count;
     if (distant && open + count === span) await this.#fold();
-    return { count, result: this.#resultOf(result, request.readout, count) };
+    return { count, result: resultOf(result, request.readout, count, this.#shape.vocabSize) };
   }
 
   async #block(request: Advance): Promise<Advanced> {
@@ -141,7 +136,7 @@ export class GatedUnitState implements DecodingState {
     const results = (await pass.run()) as Record<string, Float32Array>;
     for (const [i, { done }] of this.#layers.entries()) done.set(results[`new.done.${i}`]);
     this.#position += count;
-    return { count, result: this.#resultOf(results.result, request.readout, count) };
+    return { count, result: resultOf(results.result, request.readout, count, vocabSize) };
   }
 
   /** Closes the full chunk: done += lkᵀ v in every layer. */
@@ -164,8 +159,6 @@ export class GatedUnitState implements DecodingState {
     if (found) return found;
     const rotations = kind === "block" ? (P * s) / 2 : (distant ? 4 : 2) * P * s;
     const inputs: Record<string, Float32Array> = {
-      "position.cos": new Float32Array((P * d) / 2),
-      "position.sin": new Float32Array((P * d) / 2),
       "rotation.cos": new Float32Array(rotations),
       "rotation.sin": new Float32Array(rotations),
     };
@@ -186,28 +179,20 @@ export class GatedUnitState implements DecodingState {
         inputs[`memory.${i}`] = memory;
       }
     }
-    const tokens = new Int32Array(P);
-    const row = new Int32Array(1);
-    const targets = new Int32Array(P);
+    const tokens = new TokenInputs(P, d, readout);
     const chunks = P / span;
     const bind = await this.#compile(key, () =>
       kind === "block" ? this.#programs.block(chunks, readout) : this.#programs.tile(P, readout),
     );
-    const readoutInputs = { ...(readout === "losses" && { targets }), ...(readout === "last" && P > 1 && { row }) };
-    const pass = { inputs, tokens, row, targets, run: bind({ ...inputs, tokens, ...readoutInputs }) };
+    const pass = { inputs, tokens, run: bind({ ...inputs, ...tokens.arrays }) };
     this.#passes.set(key, pass);
     return pass;
   }
 
-  /** What every pass is given: tokens (padded with token 0, which nothing sees) and the angles of their positions. */
-  #fill({ inputs, tokens, row, targets }: Pass, request: Advance, count: number, P: number): void {
-    const { width: d, shared: s } = this.#shape;
-    tokens.fill(0).set(request.tokens.subarray(0, count));
-    row[0] = count - 1;
-    if (request.targets) targets.fill(0).set(request.targets.subarray(0, count));
-    const position = angles(this.#position, P, d / 2);
-    inputs["position.cos"].set(position.cos);
-    inputs["position.sin"].set(position.sin);
+  /** What every pass is given: tokens and the angles of their positions. */
+  #fill({ inputs, tokens }: Pass, request: Advance, count: number, P: number): void {
+    const { shared: s } = this.#shape;
+    tokens.fill(request, count, this.#position);
     const { cos, sin } = angles(this.#position, P, s / 2);
     if (inputs["rotation.cos"].length === cos.length) {
       inputs["rotation.cos"].set(cos);
@@ -263,11 +248,6 @@ export class GatedUnitState implements DecodingState {
     }
   }
 
-  #resultOf(result: Float32Array, readout: Readout, count: number): Float32Array {
-    if (readout === "last") return result;
-    return result.subarray(0, readout === "all" ? count * this.#shape.vocabSize : count);
-  }
-
   #readBiases(): void {
     const { span, shared } = this.#shape;
     const table = span < ROTARY_BIAS_FROM ? angles(0, 0, 1) : angles(0, span, shared / 2);
@@ -288,11 +268,4 @@ function newLayer({ span: n, shared: s, expanded: e, distant }: DecodingShape): 
     values: memory.subarray(0, n * e),
     done: memory.subarray(n * e),
   };
-}
-
-/** The tile for this many tokens: the largest when there are more, else the smallest that holds them. */
-function tileSize(span: number, tokens: number): number {
-  if (tokens <= FEW_TOKENS) return 1;
-  const sizes = TILES.slice(1).map((size) => Math.min(size, span));
-  return sizes.find((size) => size >= tokens) ?? sizes[sizes.length - 1];
 }

@@ -1,24 +1,26 @@
 /**
- * The programs by which FLASH and FLASH-Quad are decoded. A tile takes a few tokens into the open span (one token: a step
- * of generation); a block takes whole chunks at once, as in training; fold closes a chunk. Positions come in as rows of
- * sines and cosines, so that one program serves every position and nothing depends on the training context.
+ * How each architecture is decoded, and the programs of FLASH and FLASH-Quad (those of the Transformers are in
+ * transformer-decoding.ts). A tile takes a few tokens into the open span (one token: a step of generation); a block takes
+ * whole chunks at once, as in training; fold closes a chunk. Positions come in as rows of sines and cosines, so that one
+ * program serves every position and nothing depends on the training context.
  */
 import { LonghandError } from "../base/errors.ts";
 import { type Program, program } from "../graph/program.ts";
-import { constant, input, type Tensor } from "../graph/tensor.ts";
-import { crossEntropy } from "../nn/cross-entropy.ts";
-import type { DecodingArchitecture, Readout } from "../nn/decoding.ts";
-import { gatedUnitStep, timesTransposed, withChunk } from "../nn/gated-unit-decoding.ts";
+import { input, type Tensor } from "../graph/tensor.ts";
+import type { CompileOnce, DecodingArchitecture, Readout } from "../nn/decoding.ts";
+import { gatedUnitStep, withChunk } from "../nn/gated-unit-decoding.ts";
 import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
-import { norm } from "../nn/norm.ts";
-import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
+import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
 import { unitConfig } from "./architectures.ts";
 import { type GatedModelConfig, isGated, type ModelConfig } from "./config.ts";
 import { type DecodingPrograms, type DecodingShape, GatedUnitState } from "./decoding-state.ts";
-import { parametersOf, tiedEmbedding } from "./language-model.ts";
+import { embed, readOut, renamed } from "./decoding-tokens.ts";
+import { parametersOf } from "./language-model.ts";
+import { transformerDecoding } from "./transformer-decoding.ts";
+import { TransformerState } from "./transformer-decoding-state.ts";
 
-/** The decoding of a causal FLASH or FLASH-Quad; throws "config" for any other model. */
+/** The decoding of a causal model; throws "config" for one that looks both ways. */
 export function decodingArchitecture(config: ModelConfig): DecodingArchitecture {
   if (!config.causal) {
     throw new LonghandError(
@@ -26,11 +28,12 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
       "model.causal: expected true to write text token by token, got false (a bidirectional model can only fill in blanks)",
     );
   }
+  const { vocabSize } = config;
+  const parameters = parametersOf(config);
   if (!isGated(config)) {
-    throw new LonghandError(
-      "config",
-      `model.architecture ${config.architecture}: expected flash or flash-quad to write text (this one can be trained and evaluated)`,
-    );
+    const decoding = transformerDecoding(config);
+    const begin = (compile: CompileOnce) => new TransformerState(decoding, compile);
+    return { vocabSize, maxLength: Number.POSITIVE_INFINITY, parameters, begin };
   }
   if (config.architecture === "flash" && config.attention !== "mixed") {
     throw new LonghandError(
@@ -38,12 +41,11 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
       `model.attention ${config.attention}: expected mixed to write text (this one can be trained and evaluated)`,
     );
   }
-  const { vocabSize, maxLength } = config;
   return {
     vocabSize,
-    maxLength: shapeOf(config).distant ? Number.POSITIVE_INFINITY : maxLength,
-    parameters: parametersOf(config),
-    begin: (compile, parameters) => new GatedUnitState(shapeOf(config), programsOf(config), compile, parameters),
+    maxLength: shapeOf(config).distant ? Number.POSITIVE_INFINITY : config.maxLength,
+    parameters,
+    begin: (compile, values) => new GatedUnitState(shapeOf(config), programsOf(config), compile, values),
   };
 }
 
@@ -121,29 +123,4 @@ function foldProgram(config: GatedModelConfig): Program {
   const { span: C, shared: s, expanded: e } = shapeOf(config);
   const sum = withChunk(input("done", [s, e]), input("linear_keys", [C, s]), input("values", [C, e]));
   return program("decode_fold", { sum });
-}
-
-/** ONNX names inputs and outputs in one space: outputs get the prefix "new.". */
-function renamed(outputs: Record<string, Tensor>): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [`new.${name}`, tensor]));
-}
-
-/** Inputs tokens [P] int32, position.cos and position.sin [P, d / 2] -> x [P, d]. */
-function embed(scope: Scope, config: GatedModelConfig, P: number): Tensor {
-  const half = config.width / 2;
-  const angles = { cos: input("position.cos", [P, half]), sin: input("position.sin", [P, half]) };
-  const { table } = tiedEmbedding(scope, config);
-  return table.gather(input("tokens", [P], "int32")).add(scaledSinusoid(scope.at("position"), angles));
-}
-
-/** last: input row [1] int32, the token whose logits are wanted, output result [1, V]; the others: see Readout. */
-function readOut(scope: Scope, config: GatedModelConfig, x: Tensor, readout: Readout): { result: Tensor } {
-  const [P] = x.shape;
-  const { table, bias } = tiedEmbedding(scope, config);
-  const last = readout === "last" && P > 1 ? x.gather(input("row", [1], "int32")) : x;
-  const hidden = norm(scope.at("final.norm"), last, "scale");
-  if (readout !== "losses") return { result: timesTransposed(hidden, table).add(bias) };
-  const weights = constant(new Float32Array(P), [P]); // of the weighted sum, which is not asked for
-  const targets = input("targets", [P], "int32");
-  return { result: crossEntropy({ x: hidden, table, bias, targets, weights }).perToken };
 }

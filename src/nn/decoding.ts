@@ -1,8 +1,8 @@
 /**
- * What an architecture must offer to be decoded: a state of fixed size and a way to take tokens into it. The state lives
- * in host arrays; an architecture decides what is in them (FLASH: the sum of finished chunks and the current chunk; a
- * softmax Transformer would keep a key/value cache, Performer one sum a head) and which programs advance it. The engine
- * stays outside: programs are compiled and run by whoever holds one (generate/decoder.ts).
+ * What an architecture must offer to be decoded: a state and a way to take tokens into it. The state lives in host arrays;
+ * an architecture decides what is in them (FLASH: the sum of finished chunks and the current chunk; a softmax Transformer:
+ * all keys and values; Performer: one sum a head) and which programs advance it. The engine stays outside: programs are
+ * compiled and run by whoever holds one (generate/decoder.ts).
  */
 import type { HostArray } from "../base/dtype.ts";
 import type { Program } from "../graph/program.ts";
@@ -43,7 +43,7 @@ export interface Advanced {
 export interface DecodingState {
   /** Tokens taken so far. */
   readonly position: number;
-  /** Size of all its arrays; constant. */
+  /** Size of all its arrays: constant, or for softmax Transformers and Combiner growing with the position. */
   readonly bytes: number;
   /** Never asked for tokens beyond the architecture's maxLength. */
   advance(request: Advance): Promise<Advanced>;

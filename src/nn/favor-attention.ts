@@ -20,7 +20,7 @@ export interface FavorConfig extends MultiHeadConfig {
 }
 
 /** Balances products inside a chunk, that cost C (m + w) a token, and those across, 2 m w, at w = 64 and m = 256. */
-const SUM_CHUNK = 128;
+export const SUM_CHUNK = 128;
 /** Keeps a query that all its keys have left without weight (by underflow) from dividing zero by zero. */
 const SMALLEST = 1e-30;
 
@@ -42,12 +42,17 @@ export function favorAttention(
   const phiK = keyFeatures(omega, k.swapLast(), w); // [B, H, m, T]
   const realK = mask ? phiK.mul(mask.reshape([B, 1, 1, T])) : phiK;
   const sums = causal ? causalSums(phiQ, realK, values, sumChunk) : phiQ.matmul(realK.matmul(values));
-  const [weighted, total] = sums.split(-1, [w, 1]); // [B, H, T, w], [B, H, T, 1]
-  return attentionOut(scope, weighted.mul(total.max(SMALLEST).reciprocal()));
+  return attentionOut(scope, ratio(sums));
+}
+
+/** The weighted sums over the sum of weights, which is their last column: [..., w + 1] -> [..., w]. */
+export function ratio(sums: Tensor): Tensor {
+  const [weighted, total] = sums.split(-1, [sums.shape[sums.rank - 1] - 1, 1]);
+  return weighted.mul(total.max(SMALLEST).reciprocal());
 }
 
 /** exp(s - max s) over the features of each query. */
-function queryFeatures(s: Tensor): Tensor {
+export function queryFeatures(s: Tensor): Tensor {
   return s.sub(withoutGradient(s.maximum([-1]))).exp();
 }
 

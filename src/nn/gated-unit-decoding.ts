@@ -82,9 +82,13 @@ export function withChunk(done: Tensor, lk: Tensor, v: Tensor): Tensor {
   return done.add(lk.swapLast().matmul(v));
 }
 
-/** x mᵀ for x [P, k], m [rows, k]: one row is taken as a column instead, since transposing m would cost a pass over it. */
+/**
+ * x mᵀ for x [..., P, k], m [..., rows, k]: one row is taken as a column instead, since transposing m would cost a pass over
+ * it.
+ */
 export function timesTransposed(x: Tensor, m: Tensor): Tensor {
-  const [P, k] = x.shape;
-  const [rows] = m.shape;
-  return P === 1 ? m.matmul(x.reshape([k, 1])).reshape([1, rows]) : x.matmul(m.swapLast());
+  const outer = x.shape.slice(0, -2);
+  const [P, k] = x.shape.slice(-2);
+  const [rows] = m.shape.slice(-2);
+  return P === 1 ? m.matmul(x.reshape([...outer, k, 1])).reshape([...outer, 1, rows]) : x.matmul(m.swapLast());
 }

@@ -55,7 +55,12 @@ export function mixedChunkSoftmaxAttention(
  * Quadratic query and key, linear query and key from q, k, q, k [B, T, d]: gamma and beta [4, H, w], taken while the heads
  * still lie side by side. `scales` multiply each result, at no cost to activations.
  */
-function affineHeads(scope: Scope, sources: readonly Tensor[], heads: number, scales: readonly number[]): Tensor[] {
+export function affineHeads(
+  scope: Scope,
+  sources: readonly Tensor[],
+  heads: number,
+  scales: readonly number[],
+): Tensor[] {
   const d = sources[0].shape[2];
   const rowsOf = (name: string, value: number) =>
     scope

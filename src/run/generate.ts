@@ -25,9 +25,9 @@ export interface GenerateTextOptions {
 export const generateDefaults = { tokens: 200, temperature: 0.8, topP: 0.95, seed: 1 } as const;
 
 /**
- * Streams the continuation of a prompt: pieces of text, at last a record of all of it. Memory does not grow with the
- * length, and nothing that was read or written is ever computed again. Throws "usage" for a wrong option, and for a model
- * that fills in blanks.
+ * Streams the continuation of a prompt: pieces of text, at last a record of all of it. Nothing that was read or written is
+ * ever computed again, and memory does not grow with the length (but for softmax Transformers and Combiner). Throws
+ * "usage" for a wrong option, and for a model that fills in blanks.
  */
 export async function* generate(
   model: LoadedModel,

@@ -12,6 +12,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["eval", "eval runs/book --data other.txt"],
     ["generate", 'generate runs/book "It was"'],
     ["fill", 'fill runs/book "It was a [MASK] night."'],
+    ["models", "models --preset tiny"],
     ["doctor", "doctor"],
   ])("%s has an example", async (name, example) => {
     const { stdout, stderr } = await succeed([...name.split(" ").filter(Boolean), "--help"]);

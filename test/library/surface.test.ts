@@ -9,6 +9,7 @@ const values = [
   "architectureNames",
   "createDecoder",
   "decodingArchitecture",
+  "describeArchitectures",
   "diagnose",
   "evaluate",
   "evaluateMasked",
@@ -32,6 +33,7 @@ const values = [
 ];
 
 const types = [
+  "ArchitectureDescription",
   "ArchitectureName",
   "BlankCandidate",
   "Decoder",

@@ -24,7 +24,8 @@ export function addGenerate(program: Command, streams: Streams): void {
     .command("generate")
     .summary("write text with a model")
     .description(
-      "Continues a prompt with the model of a run: streams text in constant memory, without a limit of length.",
+      "Continues a prompt with the model of a run and streams the text; without a limit of length, and with flash in " +
+        "constant memory.",
     )
     .argument("<run>", "run folder")
     .argument("[prompt]", "what the text begins with; - reads it from stdin", "")

@@ -1,0 +1,62 @@
+/** longhand models */
+import type { Command } from "commander";
+import { type ArchitectureDescription, describeArchitectures } from "../../models/catalogue.ts";
+import { presetNames } from "../../models/presets.ts";
+import { printJson, type Streams } from "../output.ts";
+import { wholeNumber } from "./eval.ts";
+
+interface ModelsFlags {
+  preset: string;
+  context?: number[];
+  vocab: number;
+  json?: boolean;
+}
+
+const defaults = { preset: "small", contexts: [512, 8192, 65536], vocab: 8192 } as const;
+
+export function addModels(program: Command, streams: Streams): void {
+  program
+    .command("models")
+    .summary("every architecture, its size and its cost")
+    .description(
+      "Every architecture at one size: parameters, and what a token of training costs (forward and backward pass) in " +
+        "contexts of these lengths. One MFLOP is a million operations; only matrix products count.",
+    )
+    .option("--preset <name>", `size: ${presetNames.join("|")}`, defaults.preset)
+    .option(
+      "--context <n...>",
+      `tokens of a context; several may follow (default: ${defaults.contexts.join(" ")})`,
+      (value: string, all: number[] = []) => [...all, wholeNumber(value)],
+    )
+    .option("--vocab <n>", "tokens of the vocabulary", wholeNumber, defaults.vocab)
+    .option("--json", "One JSON line an architecture on stdout.")
+    .addHelpText("after", "\nExample:\n  longhand models --preset tiny --context 1024 16384")
+    .action((options: ModelsFlags) => showModels(options, streams));
+}
+
+function showModels({ preset, context, vocab, json }: ModelsFlags, streams: Streams): void {
+  const contexts = context ?? defaults.contexts;
+  const described = describeArchitectures(preset, vocab);
+  if (json) {
+    for (const each of described) printJson(streams, asJson(each, { preset, vocab, contexts }));
+    return;
+  }
+  streams.out.write(`preset ${preset}, vocabulary ${vocab}; training cost in MFLOP a token, by context\n`);
+  const header = ["architecture", "parameters", ...contexts.map(String)];
+  const rows = described.map(({ architecture, parameters, flopsPerToken }) => [
+    architecture,
+    `${(parameters / 1e6).toFixed(2)} M`,
+    ...contexts.map((n) => (flopsPerToken(n) / 1e6).toFixed(1)),
+  ]);
+  for (const [name, ...numbers] of [header, ...rows]) {
+    streams.out.write(`  ${name.padEnd(14)}${numbers.map((text) => text.padStart(12)).join("")}\n`);
+  }
+}
+
+function asJson(
+  { architecture, parameters, flopsPerToken }: ArchitectureDescription,
+  { preset, vocab, contexts }: { preset: string; vocab: number; contexts: readonly number[] },
+) {
+  const cost = contexts.map((n) => ({ context: n, megaflopsPerToken: flopsPerToken(n) / 1e6 }));
+  return { architecture, preset, vocabSize: vocab, parameters, cost };
+}
