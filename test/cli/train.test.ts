@@ -48,6 +48,7 @@ describe("longhand train", { timeout: 60_000 }, () => {
     expect(runConfigSchema.parse(config)).toEqual(config); // strict, and no default of the schema was needed
     expect(config.model).toEqual({
       architecture: "flash",
+      attention: "mixed",
       vocabSize: 300,
       width: 32,
       layers: 1,
