@@ -1,0 +1,53 @@
+/** The gradients that are written by hand (withGradient), each against central differences of its own forward formula. */
+import { describe, it } from "vitest";
+import { floats } from "../../test/conformance/case.ts";
+import { expectGradients, type TestFunction } from "../../test/support/differences.ts";
+import { constant } from "../graph/tensor.ts";
+import { silu, squaredRelu } from "./activations.ts";
+import { crossEntropy } from "./cross-entropy.ts";
+import { linearParts } from "./linear.ts";
+import { scaleNorm } from "./norm.ts";
+
+const linearInputs = (width: number, outputs: number) => ({
+  x: floats([2, 3, width], "x"),
+  weight: floats([width, outputs], "weight"),
+  bias: floats([outputs], "bias"),
+});
+
+const functions: readonly TestFunction[] = [
+  { name: "silu", inputs: { x: floats([3, 5], "x", 3) }, build: ({ x }) => [silu(x)] },
+  { name: "squaredRelu", inputs: { x: floats([3, 5], "x") }, build: ({ x }) => [squaredRelu(x)] },
+  {
+    name: "scaleNorm",
+    inputs: { x: floats([2, 3, 6], "x"), gain: floats([1], "gain") },
+    build: ({ x, gain }) => [scaleNorm(x, gain)],
+  },
+  {
+    name: "linearParts, the left side transposed",
+    inputs: linearInputs(4, 7),
+    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [4, 2, 1]),
+  },
+  {
+    name: "linearParts, the gradient transposed",
+    inputs: linearInputs(6, 2),
+    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [2]),
+  },
+  {
+    name: "linearParts, one part unused",
+    inputs: linearInputs(4, 5),
+    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [3, 2]).slice(0, 1),
+  },
+  {
+    name: "crossEntropy",
+    inputs: { x: floats([4, 3], "x"), table: floats([6, 3], "table"), bias: floats([6], "bias") },
+    build: ({ x, table, bias }) => {
+      const targets = constant(Int32Array.of(5, 0, 2, 2), [4]);
+      const weights = constant(Float32Array.of(0.5, 0, 1, 0.25), [4]);
+      return [crossEntropy({ x, table, bias, targets, weights }).sum];
+    },
+  },
+];
+
+describe("gradients written by hand", () => {
+  it.each(functions)("$name", (tested) => expectGradients(tested));
+});
