@@ -9,7 +9,7 @@ import type { Scope } from "../src/nn/scope.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
-import { modelFlops } from "./flops.ts";
+import { trainingProducts } from "./flops.ts";
 import { createProductBench, type ProductBench } from "./matmuls.ts";
 import { peakBytes, serveCommands } from "./serve-commands.ts";
 import { readSetup } from "./setup.ts";
@@ -48,7 +48,7 @@ await serveCommands(
     step: longhandStep,
     memory: async () => ({ peakBytes: peakBytes() }),
     products: async () => {
-      products ??= await createProductBench(engine, modelFlops(setup).products);
+      products ??= await createProductBench(engine, trainingProducts(setup));
       return { timings: await products.measure() };
     },
   },
