@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
-import { linear, linearParameters, linearParts } from "./linear.ts";
+import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -66,7 +66,7 @@ export function queriesAndKeys(
   const s = z.shape[z.rank - 1];
   const gammas = rows(scope.parameter("gamma", [count, s], { constant: 1 }));
   const betas = rows(scope.parameter("beta", [count, s], { constant: 0 }));
-  return gammas.map((gamma, i) => rope(z.mul(gamma.mul(scales[i])).add(betas[i].mul(scales[i])), table));
+  return gammas.map((gamma, i) => rope(scaleAndShift(z, gamma.mul(scales[i]), betas[i].mul(scales[i])), table));
 }
 
 function rows(matrix: Tensor): Tensor[] {

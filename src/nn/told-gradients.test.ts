@@ -5,8 +5,9 @@ import { expectGradients, type TestFunction } from "../../test/support/differenc
 import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
 import { crossEntropy } from "./cross-entropy.ts";
-import { linearParts } from "./linear.ts";
-import { scaleNorm } from "./norm.ts";
+import { linearParts, scaleAndShift } from "./linear.ts";
+import { softmaxMatmul } from "./multi-head.ts";
+import { layerNorm, scaleNorm } from "./norm.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -21,6 +22,21 @@ const functions: readonly TestFunction[] = [
     name: "scaleNorm",
     inputs: { x: floats([2, 3, 6], "x"), gain: floats([1], "gain") },
     build: ({ x, gain }) => [scaleNorm(x, gain)],
+  },
+  {
+    name: "layerNorm",
+    inputs: { x: floats([2, 3, 6], "x"), gain: floats([6], "gain"), bias: floats([6], "bias") },
+    build: ({ x, gain, bias }) => [layerNorm(x, gain, bias)],
+  },
+  {
+    name: "scaleAndShift",
+    inputs: { x: floats([2, 3, 4], "x"), gain: floats([4], "gain"), offset: floats([4], "offset") },
+    build: ({ x, gain, offset }) => [scaleAndShift(x, gain, offset)],
+  },
+  {
+    name: "softmaxMatmul",
+    inputs: { scores: floats([2, 3, 5], "scores"), v: floats([2, 5, 4], "v") },
+    build: ({ scores, v }) => [softmaxMatmul(scores, v)],
   },
   {
     name: "linearParts, the left side transposed",
