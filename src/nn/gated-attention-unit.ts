@@ -4,11 +4,12 @@
  * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta, a.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { silu, squaredRelu } from "./activations.ts";
+import { silu } from "./activations.ts";
 import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
+import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { squaredReluAttention } from "./squared-relu-attention.ts";
 
 export interface GatedUnitConfig {
   /** e: width of the gate u and the values v. */
@@ -32,14 +33,10 @@ export function gatedAttentionUnit(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { causal, maxLength, shared } = config;
-  const [B, T] = x.shape;
+  const { causal, maxLength } = config;
   const { u, v, z } = gatedProjection(scope, x, config);
   const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / maxLength, 1]);
-  const bias = relativeBias(scope.at("bias"), maxLength, T, shared);
-  const scores = q.matmul(k.swapLast()).add(causal ? bias.add(causalBias(T)) : bias); // [B, T, T]
-  const a = squaredRelu(scores);
-  const attended = (mask ? a.mul(mask.reshape([B, 1, T])) : a).matmul(v);
+  const attended = squaredReluAttention(scope.at("bias"), { q, k, v, mask }, { causal, maxLength });
   return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
 }
 

@@ -2,12 +2,13 @@
 import { describe, it } from "vitest";
 import { floats } from "../../test/conformance/case.ts";
 import { expectGradients, type TestFunction } from "../../test/support/differences.ts";
-import { constant } from "../graph/tensor.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { linearParts, scaleAndShift } from "./linear.ts";
 import { softmaxMatmul } from "./multi-head.ts";
 import { layerNorm, scaleNorm } from "./norm.ts";
+import { squaredReluMatmul } from "./squared-relu-attention.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -38,6 +39,13 @@ const functions: readonly TestFunction[] = [
     inputs: { scores: floats([2, 3, 5], "scores"), v: floats([2, 5, 4], "v") },
     build: ({ scores, v }) => [softmaxMatmul(scores, v)],
   },
+  ...[2, 5].map((e) => ({
+    name: `squaredReluMatmul, ${e} columns`,
+    inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
+    build: ({ scores, v }: Record<string, Tensor>) => [
+      squaredReluMatmul(scores, v, constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6])),
+    ],
+  })),
   {
     name: "linearParts, the left side transposed",
     inputs: linearInputs(4, 7),
