@@ -4,8 +4,8 @@
  */
 import { longhandWorker } from "./longhand.ts";
 import { contextSetup, writeSetup } from "./setup.ts";
-import { ratios, type Spread, spread } from "./statistics.ts";
-import { interleave, withWorkers } from "./worker-process.ts";
+import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
 
 /** A context beside the reference, both measured in the same rounds. */
 export interface ContextComparison {

@@ -4,8 +4,8 @@
  */
 import { nodeWorker, threads } from "./longhand.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
-import { ratios, type Spread, spread } from "./statistics.ts";
-import { settle, withWorkers } from "./worker-process.ts";
+import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { settle, withWorkers } from "../src/reproduce/worker-process.ts";
 
 export interface DecodeReport {
   readonly model: Setup["model"];

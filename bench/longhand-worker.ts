@@ -11,9 +11,9 @@ import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
 import { modelFlops } from "./flops.ts";
 import { createProductBench, type ProductBench } from "./matmuls.ts";
-import { peakBytes, serveCommands } from "./serve-commands.ts";
+import { peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { readSetup } from "./setup.ts";
-import type { StepReply } from "./worker-process.ts";
+import type { StepReply } from "../src/reproduce/worker-process.ts";
 
 const [file, threads] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { longhandEnvironment } from "./machine.ts";
-import type { WorkerOptions } from "./worker-process.ts";
+import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
 
 export const threads = (): number => availableParallelism();
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { pytorchEnvironment } from "./machine.ts";
-import type { WorkerOptions } from "./worker-process.ts";
+import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
 
 /** What flash_lm.py says when it is ready. */
 export interface PytorchReady {

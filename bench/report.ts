@@ -2,7 +2,7 @@
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
-import type { Spread } from "./statistics.ts";
+import type { Spread } from "../src/reproduce/statistics.ts";
 import type { PytorchSide, TrainingReport } from "./training.ts";
 
 export interface Sections {

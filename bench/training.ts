@@ -7,7 +7,7 @@ import { longhandWorker, threads } from "./longhand.ts";
 import type { ProductTiming } from "./matmuls.ts";
 import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
-import { median, ratios, type Spread, spread } from "./statistics.ts";
+import { median, ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import {
   type Interleaved,
   interleave,
@@ -15,7 +15,7 @@ import {
   settle,
   type WorkerProcess,
   withWorkers,
-} from "./worker-process.ts";
+} from "../src/reproduce/worker-process.ts";
 
 export interface ProductRate {
   /** Shapes of the operands. */
