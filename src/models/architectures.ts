@@ -19,6 +19,8 @@ export interface LayerInputs {
   readonly mask?: Tensor | undefined;
   /** Which layer, from 0: performer's random features are of one layer. */
   readonly layer: number;
+  /** Whether what grows with the square of T is computed again in the backward pass. */
+  readonly recompute?: boolean | undefined;
 }
 
 /** The angles by which all layers of a model turn queries and keys of T tokens. */

@@ -190,7 +190,9 @@ async function runLoop(
     const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
     const masking = maskingOf(config, data.tokenizer);
     const shape = { batch: training.batch, context: training.context };
-    const step = await createTrainStep(engine, model, shape, { weighted: masking !== undefined });
+    const { recompute } = training;
+    const trained: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask, { recompute });
+    const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined });
     const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Parameters that have run away make no checkpoint: the last good one stays the newest.

@@ -60,7 +60,14 @@ describe("longhand train", { timeout: 60_000 }, () => {
       causal: true,
     });
     expect(config.data.path).toBe(text);
-    expect(config.training).toMatchObject({ context: 64, batch: 2, steps: 1, seed: 7, optimizer: { beta2: 0.99 } });
+    expect(config.training).toMatchObject({
+      context: 64,
+      batch: 2,
+      recompute: "none",
+      steps: 1,
+      seed: 7,
+      optimizer: { beta2: 0.99 },
+    });
     expect(config.engine).toEqual({ device: "cpu", threads: 1 });
   });
 
