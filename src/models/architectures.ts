@@ -3,7 +3,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { combinerAttention } from "../nn/combiner-attention.ts";
 import { favorAttention, orthogonalFeatures } from "../nn/favor-attention.ts";
 import { ablatedFlashLayer } from "../nn/flash-ablations.ts";
-import { gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
+import { type GatedUnitConfig, gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
 import { flashLayer } from "../nn/mixed-chunk-attention.ts";
 import { mixedChunkSoftmaxAttention } from "../nn/mixed-chunk-softmax-attention.ts";
 import { type AngleTable, angleTable } from "../nn/positions.ts";
@@ -79,6 +79,7 @@ export function hasGatedFeedForward(architecture: TransformerModelConfig["archit
 }
 
 /** The widths and switches that every gated unit of the model shares. */
-export function unitConfig({ width, expansion, shared, norm, causal }: GatedModelConfig) {
-  return { expanded: width * expansion, shared, norm, causal };
+export function unitConfig(config: GatedModelConfig): GatedUnitConfig {
+  const { width, expansion, shared, norm, causal, attentionFunction, gate, tokenShift } = config;
+  return { expanded: width * expansion, shared, norm, causal, attentionFunction, gate, tokenShift };
 }

@@ -4,11 +4,13 @@
  * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta, a.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { silu, squaredRelu } from "./activations.ts";
+import { silu } from "./activations.ts";
+import { type AttentionFunction, attend, scoreScale } from "./attention-functions.ts";
 import { linear, linearParameters, linearParts } from "./linear.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { shiftTokens } from "./token-shift.ts";
 
 export interface GatedUnitConfig {
   /** e: width of the gate u and the values v. */
@@ -17,6 +19,12 @@ export interface GatedUnitConfig {
   readonly shared: number;
   readonly norm: NormKind;
   readonly causal: boolean;
+  /** What scores of the quadratic attention become; default: relu2. */
+  readonly attentionFunction?: AttentionFunction;
+  /** false: the unit has no gate u, and its output is W_o (A v); default: true. */
+  readonly gate?: boolean;
+  /** Whether half of the normalised features come from the token before; default: false. */
+  readonly tokenShift?: boolean;
 }
 
 export interface GauConfig extends GatedUnitConfig {
@@ -32,24 +40,44 @@ export function gatedAttentionUnit(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { causal, maxLength, shared } = config;
+  const { causal, maxLength, shared, attentionFunction = "relu2" } = config;
   const [B, T] = x.shape;
-  const { u, v, z } = gatedProjection(scope, x, config);
-  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / maxLength, 1]);
+  const { u, v, z } = gatedProjection(scope, x, config, mask);
+  const scale = scoreScale(attentionFunction, maxLength, shared);
+  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
   const bias = relativeBias(scope.at("bias"), maxLength, T, shared);
   const scores = q.matmul(k.swapLast()).add(causal ? bias.add(causalBias(T)) : bias); // [B, T, T]
-  const a = squaredRelu(scores);
-  const attended = (mask ? a.mul(mask.reshape([B, 1, T])) : a).matmul(v);
-  return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
+  const attended = attend(attentionFunction, scores, v, mask?.reshape([B, 1, T]));
+  return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
 }
 
-/** u, v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
-export function gatedProjection(scope: Scope, x: Tensor, config: GatedUnitConfig): { u: Tensor; v: Tensor; z: Tensor } {
-  const { expanded: e, shared: s } = config;
+/** u (undefined in a unit without gate), v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
+export function gatedProjection(
+  scope: Scope,
+  x: Tensor,
+  config: GatedUnitConfig,
+  mask?: Tensor,
+): { u: Tensor | undefined; v: Tensor; z: Tensor } {
   const normal = norm(scope.at("norm"), x, config.norm);
-  const hidden = linearParameters(scope.at("hidden"), x.shape[2], 2 * e + s);
-  const [u, v, z] = linearParts(normal, hidden, [e, e, s]).map(silu);
-  return { u, v, z };
+  const widths = hiddenWidths(config);
+  const hidden = linearParameters(
+    scope.at("hidden"),
+    x.shape[2],
+    widths.reduce((sum, width) => sum + width),
+  );
+  const parts = linearParts(config.tokenShift ? shiftTokens(normal, mask) : normal, hidden, widths).map(silu);
+  const [v, z] = parts.slice(-2);
+  return { u: parts.length === 3 ? parts[0] : undefined, v, z };
+}
+
+/** Columns of the hidden map: u, v and z, or v and z alone. */
+export function hiddenWidths({ expanded: e, shared: s, gate = true }: GatedUnitConfig): readonly number[] {
+  return gate ? [e, e, s] : [e, s];
+}
+
+/** u * attended, or what was attended itself where there is no gate. */
+export function gated(u: Tensor | undefined, attended: Tensor): Tensor {
+  return u === undefined ? attended : u.mul(attended);
 }
 
 /**

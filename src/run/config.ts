@@ -127,6 +127,7 @@ export function resolveConfig(
         context,
         chunk: settings.chunk,
         attention: settings.attention,
+        ablation: settings.ablation,
       }),
       vocabSize,
       causal: (overrides["training.objective"] ?? settings.objective) !== "masked",

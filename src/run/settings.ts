@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { recomputeNames } from "../graph/recompute.ts";
+import { ablationNames } from "../models/ablations.ts";
 import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
 
@@ -53,6 +54,12 @@ export const trainSettingsSchema = z.strictObject({
     .enum(attentionNames)
     .optional()
     .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
+  ablation: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(`What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`)
+    .meta({ value: "name" }),
   context: whole(1).default(1024).describe("Tokens a training example."),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),

@@ -56,6 +56,9 @@ describe("longhand train", { timeout: 60_000 }, () => {
       shared: 16,
       chunk: 16,
       maxLength: 64,
+      attentionFunction: "relu2",
+      gate: true,
+      tokenShift: false,
       norm: "scale",
       causal: true,
     });
