@@ -12,6 +12,7 @@ import { openTextSource } from "../data/sources/text.ts";
 import type { TextSource } from "../data/text-source.ts";
 import { requireRange, sliceTokens, splitHeldOut, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
+import { FINAL_EVAL_FACTOR } from "./split.ts";
 
 export interface ComparisonData {
   readonly tokenizer: TextTokenizer;
@@ -30,9 +31,6 @@ export interface DataSplit {
   /** Held-out pieces of several texts are cut to whole windows of so many tokens where they are long enough. */
   readonly window: number;
 }
-
-/** The last evaluation of a model takes so many times the tokens of a point of its curve. */
-export const FINAL_EVAL_FACTOR = 4;
 
 /** Of Moby-Dick. */
 const CHAPTERS = 135;

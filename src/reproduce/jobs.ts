@@ -3,9 +3,9 @@
  * that a result can be told from one of other settings.
  */
 import { z } from "zod";
+import { recomputeNames } from "../graph/recompute.ts";
 import { architectureNames } from "../models/config.ts";
 import { objectiveNames } from "../run/settings.ts";
-import { recomputeNames } from "./worker-setup.ts";
 
 const count = () => z.number().int().positive();
 const architecture = z.enum(architectureNames);

@@ -6,12 +6,12 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { recomputeNames } from "../graph/recompute.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { describeIssues, modelConfigSchema } from "../models/config.ts";
 import { type Job, speedJobSchema, trainJobSchema } from "./jobs.ts";
 import { identitySchema } from "./machine.ts";
-import { recomputeNames } from "./worker-setup.ts";
 
 const bytes = z.number().nullable();
 

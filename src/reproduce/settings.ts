@@ -50,7 +50,14 @@ export const reproduceSettingsSchema = z.strictObject({
     .optional()
     .describe("Contexts at which models are trained for quality; default: 512 and 8192, less if the budget is small.")
     .meta({ value: "n,…" }),
-  tokens: whole(64).default(8192).describe("Tokens a step; a longer context is one example of that length."),
+  tokens: whole(64)
+    .optional()
+    .describe(
+      "Tokens a step when speed is measured; a longer context is one example of that length; default: 4096 up to a budget of 30 minutes, then 8192.",
+    ),
+  qualityTokens: whole(64)
+    .default(4096)
+    .describe("Tokens a step when models are trained; a longer context is one example of that length."),
   rounds: whole(1).optional().describe("Timed rounds of each speed measurement; default: 3 to 9, by the budget."),
   steps: whole(1).optional().describe("Steps of each training for quality; default: by the budget."),
   ablationSteps: whole(1).optional().describe("Steps of each ablation; default: by the budget."),
@@ -59,7 +66,7 @@ export const reproduceSettingsSchema = z.strictObject({
     .describe("Learning rates of the grid, with commas between.")
     .meta({ value: "x,…" }),
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
-  evalTokens: whole(1).default(32768).describe("Held-out tokens of each point of a curve; the last takes four times that."),
+  evalTokens: whole(1).default(16384).describe("Held-out tokens of each point of a curve; the last takes four times that."),
   evalFraction: z.number().gt(0).lt(1).default(0.05).describe("Share of each text that is held out."),
   seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
@@ -78,6 +85,7 @@ export interface ReproduceSettings {
   readonly contexts: readonly number[];
   readonly qualityContexts: readonly number[] | undefined;
   readonly tokens: number;
+  readonly qualityTokens: number;
   readonly rounds: number | undefined;
   readonly steps: number | undefined;
   readonly ablationSteps: number | undefined;
@@ -91,6 +99,9 @@ export interface ReproduceSettings {
 
 export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
 
+/** Minutes up to which models are small and steps short. */
+const SMALL_BUDGET = 30;
+
 type NameOf = (field: string) => string;
 
 /** Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage". */
@@ -98,11 +109,13 @@ export function resolveSettings(value: unknown, nameOf: NameOf = (field) => fiel
   const parsed = reproduceSettingsSchema.safeParse(value);
   if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
   const { data } = parsed;
-  const preset = (data.preset ?? (data.budget <= 30 ? "nano" : "tiny")) as PresetName;
+  const small = data.budget <= SMALL_BUDGET;
+  const preset = (data.preset ?? (small ? "nano" : "tiny")) as PresetName;
   return {
     ...data,
     data: data.data === undefined ? undefined : texts(data.data),
     preset,
+    tokens: data.tokens ?? (small ? 4096 : 8192),
     only: choices(nameOf("only"), data.only, sectionNames),
     models: choices(nameOf("models"), data.models, architectureNames),
     contexts: ascending(numbers(nameOf("contexts"), data.contexts, true) ?? SPEED_CONTEXTS),

@@ -1,12 +1,11 @@
 /** What a measured process is told to be: one model, one shape of batch, made-up tokens or a text. */
 import { z } from "zod";
+import { recomputeNames } from "../graph/recompute.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { objectiveNames } from "../run/settings.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 
 const count = () => z.number().int().positive();
-
-export const recomputeNames = ["none", "layers"] as const;
 
 export const workerSetupSchema = z.strictObject({
   model: modelConfigSchema,
@@ -33,7 +32,6 @@ export const workerSetupSchema = z.strictObject({
 });
 
 export type WorkerSetup = z.infer<typeof workerSetupSchema>;
-export type RecomputeName = (typeof recomputeNames)[number];
 
 /** AdamW as `longhand train` has it by default. */
 export const OPTIMIZER = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 } as const;

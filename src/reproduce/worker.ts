@@ -41,8 +41,10 @@ const data = setup.text && (await openComparisonData(setup.text.folder, setup.te
 const source = data?.train ?? madeUpTokens(setup);
 const masking: MaskingVocabulary | undefined = setup.objective === "masked" ? required().tokenizer : undefined;
 const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask);
+const { recompute } = setup;
+const trained: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask, { recompute });
 const state = await initialState();
-const trainStep = await createTrainStep(engine, model, setup, { weighted: masking !== undefined });
+const trainStep = await createTrainStep(engine, trained, setup, { weighted: masking !== undefined });
 
 async function initialState(): Promise<TrainingState> {
   const parameters = initialise(parametersOf(setup.model), setup.seed);
