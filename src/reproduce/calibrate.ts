@@ -1,8 +1,10 @@
 /** The measurements that estimates are made from: each architecture takes a few real steps at two contexts. */
+import type { Recompute } from "../graph/recompute.ts";
+import type { ArchitectureName } from "../models/config.ts";
 import type { CalibrationPoint } from "./costs.ts";
 import { batchOf } from "./jobs.ts";
 import { MeasuredProcess } from "./measured-process.ts";
-import { modelConfig } from "./models.ts";
+import { FIRST_MODELS, modelConfig } from "./models.ts";
 import type { ReproduceSettings } from "./settings.ts";
 import type { WorkerSetup } from "./worker-setup.ts";
 
@@ -30,20 +32,29 @@ export async function calibrate(
 ): Promise<CalibrationPoint[] | undefined> {
   const points: CalibrationPoint[] = [];
   const [near, far] = calibrationContexts(settings);
-  for (const model of settings.models) {
+  for (const [model, recompute] of calibrated(settings)) {
     for (const context of [near, far]) {
       if (stopRequested()) return undefined;
-      note(`calibration: ${model} at context ${context}`);
+      note(`calibration: ${model} at context ${context}${recompute === "none" ? "" : " with recomputation"}`);
       const { vocab: vocabSize, preset, threads, seed } = settings;
       const setup: WorkerSetup = {
         model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
-        ...{ batch: batchOf(far, context), context, threads, seed, objective: "causal", recompute: "none" },
+        ...{ batch: batchOf(far, context), context, threads, seed, objective: "causal", recompute },
         ...speedSchedule(TIMED_STEPS + 1),
       };
       points.push(await calibrationPoint(model, setup));
     }
   }
   return points;
+}
+
+/** Every model, and the first two with recomputation, which may be needed beyond the tokens of a step. */
+function calibrated({ models, contexts, tokens, only }: ReproduceSettings): [ArchitectureName, Recompute][] {
+  const long = only.includes("speed") && contexts.some((context) => context > tokens);
+  const again = FIRST_MODELS.filter((model) => long && models.includes(model));
+  return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)].map(
+    ([model, recompute]) => [model, recompute],
+  );
 }
 
 /** A constant rate: what the optimiser costs does not depend on it. */
@@ -62,7 +73,8 @@ async function calibrationPoint(model: string, setup: WorkerSetup): Promise<Cali
     const { context, batch } = setup;
     const { baseBytes } = process.hello;
     const peakBytes = await process.peakBytes();
-    return { model, context, tokens: batch * context, milliseconds: Math.min(...times), peakBytes, baseBytes, startSeconds };
+    const { recompute } = setup;
+    return { model, recompute, context, tokens: batch * context, milliseconds: Math.min(...times), peakBytes, baseBytes, startSeconds };
   } finally {
     await process.stop();
   }

@@ -3,12 +3,14 @@
  * contexts with the same tokens a step. Time and memory of a token are affine in the context for every architecture here
  * (attention of T tokens costs each of them T), which two points determine.
  */
-import type { Recompute } from "../graph/recompute.ts";
-import type { ArchitectureName } from "../models/config.ts";
 import { z } from "zod";
+import { type Recompute, recomputeNames } from "../graph/recompute.ts";
+import type { ArchitectureName } from "../models/config.ts";
+import { isQuadratic } from "./models.ts";
 
 export const calibrationPointSchema = z.strictObject({
   model: z.string(),
+  recompute: z.enum(recomputeNames),
   context: z.number(),
   tokens: z.number(),
   /** Of one step, warmed up. */
@@ -34,33 +36,55 @@ export interface Costs {
 }
 
 /** A forward pass takes about this share of a training step. */
-const EVALUATION_SHARE = 0.4;
+const EVALUATION_SHARE = 0.35;
 /** Beyond the contexts that were measured, caches help less: estimates are raised by this. */
 const BEYOND_MEASURED = 1.15;
-/** What recomputation adds to the time, and what is left of the memory above a process without activations. */
+/** What recomputation costs and saves where it was not measured. */
 const RECOMPUTE = { time: 1.35, bytes: 0.45 } as const;
 
 /** Throws when a model was measured at no two contexts. */
 export function costsFrom(points: readonly CalibrationPoint[]): Costs {
   const fits = new Map<string, Fit>();
-  for (const model of new Set(points.map((point) => point.model))) {
-    fits.set(model, fit(points.filter((point) => point.model === model)));
+  const keyOf = (model: string, recompute: Recompute) => `${model} ${recompute}`;
+  for (const { model, recompute } of points) {
+    const key = keyOf(model, recompute);
+    if (!fits.has(key)) fits.set(key, fit(points.filter((point) => keyOf(point.model, point.recompute) === key)));
   }
-  const fitOf = (model: ArchitectureName): Fit => {
-    const own = fits.get(model);
+  const plain = (model: ArchitectureName): Fit => {
+    const own = fits.get(keyOf(model, "none"));
     if (own === undefined) throw new Error(`calibration: ${model} was not measured`);
     return own;
   };
+  const fitOf = (model: ArchitectureName, recompute: Recompute): Fit => {
+    if (recompute === "none") return plain(model);
+    return fits.get(keyOf(model, recompute)) ?? recomputedLike(plain(model), kinOf(model));
+  };
+  /** A measured pair of fits of a model whose cost grows alike. */
+  const kinOf = (model: ArchitectureName): [Fit, Fit] | undefined => {
+    const kin = isQuadratic(model) ? "transformer++" : "flash";
+    const pair = recomputeNames.map((recompute) => fits.get(keyOf(kin, recompute)));
+    return pair[0] && pair[1] && [pair[0], pair[1]];
+  };
   return {
-    models: [...fits.keys()] as ArchitectureName[],
-    step: (model, context, tokens, recompute = "none") =>
-      tokens * fitOf(model).secondsPerToken(context) * (recompute === "none" ? 1 : RECOMPUTE.time),
-    evaluation: (model, context, tokens) => EVALUATION_SHARE * tokens * fitOf(model).secondsPerToken(context),
-    start: (model) => fitOf(model).start,
+    models: [...new Set(points.map(({ model }) => model))] as ArchitectureName[],
+    step: (model, context, tokens, recompute = "none") => tokens * fitOf(model, recompute).secondsPerToken(context),
+    evaluation: (model, context, tokens) => EVALUATION_SHARE * tokens * plain(model).secondsPerToken(context),
+    start: (model) => plain(model).start,
     bytes: (model, context, tokens, recompute = "none") => {
-      const { base, bytesPerToken } = fitOf(model);
-      return base + tokens * bytesPerToken(context) * (recompute === "none" ? 1 : RECOMPUTE.bytes);
+      const { base, bytesPerToken } = fitOf(model, recompute);
+      return base + tokens * bytesPerToken(context);
     },
+  };
+}
+
+/** What recomputation does to its kin, it does to a model. */
+function recomputedLike(own: Fit, kin: [plain: Fit, again: Fit] | undefined): Fit {
+  const ratio = (of: "secondsPerToken" | "bytesPerToken", context: number, otherwise: number) =>
+    kin === undefined ? otherwise : kin[1][of](context) / kin[0][of](context);
+  return {
+    ...own,
+    secondsPerToken: (context) => own.secondsPerToken(context) * ratio("secondsPerToken", context, RECOMPUTE.time),
+    bytesPerToken: (context) => own.bytesPerToken(context) * ratio("bytesPerToken", context, RECOMPUTE.bytes),
   };
 }
 

@@ -23,7 +23,7 @@ function costs({ token, growth, bytes, bytesGrowth }: Made) {
     const own = QUADRATIC.includes(model) ? context : 0;
     const tokens = 2048;
     return {
-      ...{ model, context, tokens, startSeconds: 1, baseBytes: 140e6 },
+      ...{ model, recompute: "none", context, tokens, startSeconds: 1, baseBytes: 140e6 },
       milliseconds: (tokens * (token + growth * own)) / 1000,
       peakBytes: 140e6 + tokens * (bytes + bytesGrowth * own),
     };
