@@ -6,8 +6,10 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
 import { linear, linearParameters, linearParts } from "./linear.ts";
+import { futureHidden, tokenPositions } from "./multi-head.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, causalBias, relativeBias, rope } from "./positions.ts";
+import { type AngleTable, ROTARY_BIAS_FROM, relativeBias, rope, rotaryBias } from "./positions.ts";
+import { inQueryBlocks } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 
 export interface GatedUnitConfig {
@@ -22,6 +24,8 @@ export interface GatedUnitConfig {
 export interface GauConfig extends GatedUnitConfig {
   /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
   readonly maxLength: number;
+  /** Whether the square of attention is computed again in the backward pass, a block of queries at a time. */
+  readonly recompute?: boolean | undefined;
 }
 
 /** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real. */
@@ -32,15 +36,40 @@ export function gatedAttentionUnit(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { causal, maxLength, shared } = config;
+  const { causal, maxLength, shared, recompute = false } = config;
   const [B, T] = x.shape;
   const { u, v, z } = gatedProjection(scope, x, config);
   const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / maxLength, 1]);
-  const bias = relativeBias(scope.at("bias"), maxLength, T, shared);
-  const scores = q.matmul(k.swapLast()).add(causal ? bias.add(causalBias(T)) : bias); // [B, T, T]
-  const a = squaredRelu(scores);
-  const attended = (mask ? a.mul(mask.reshape([B, 1, T])) : a).matmul(v);
+  const attend = (scores: Tensor, values: Tensor) => {
+    const a = squaredRelu(scores);
+    return (mask ? a.mul(mask.slice(1, 0, values.shape[1]).reshape([B, 1, -1])) : a).matmul(values);
+  };
+  const attended =
+    recompute && maxLength >= ROTARY_BIAS_FROM
+      ? inQueryBlocks(
+          { ...withBias(q, k, rotaryBias(scope.at("bias"), T, shared)), v },
+          { causal, recompute },
+          ({ queries, keys, values, future }) => {
+            const scores = queries.matmul(keys); // [B, R, N]
+            return attend(future ? scores.add(future) : scores, values);
+          },
+        )
+      : attend(q.matmul(k.swapLast()).add(wholeBias(scope.at("bias"), config, T)), v);
   return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
+}
+
+/** What is added to all scores of T tokens: [T, T]. */
+function wholeBias(scope: Scope, { maxLength, shared, causal }: GauConfig, T: number): Tensor {
+  const bias = relativeBias(scope, maxLength, T, shared);
+  if (!causal) return bias;
+  return bias.add(futureHidden(tokenPositions(T)));
+}
+
+/** q and k [B, T, 2 s] with the factors of the bias beside them: q kᵀ + a bᵀ is one product. */
+function withBias(q: Tensor, k: Tensor, { a, b }: { a: Tensor; b: Tensor }): { q: Tensor; k: Tensor } {
+  const [B, T, s] = q.shape;
+  const [wideQ, wideK] = [q.concat([a.expand([B, T, s])], -1), k.concat([b.expand([B, T, s])], -1)];
+  return { q: wideQ, k: wideK };
 }
 
 /** u, v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
