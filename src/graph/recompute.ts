@@ -53,12 +53,17 @@ export function recomputedInTurn(parts: readonly RecomputedPart[]): readonly Ten
   );
 }
 
-/** Equal copies of `values` that can only be computed after `events`; their condition is false even for NaN. */
+/** Equal copies of `values` that can only be computed after `events`. */
 function copiesAfter(events: readonly Tensor[], values: readonly Tensor[]): Tensor[] {
+  const never = neverAfter(events);
+  return values.map((value) => never.where(value, value));
+}
+
+/** False, as bool [1], known only after `events` are computed: a number is not less than itself, nor is NaN. */
+export function neverAfter(events: readonly Tensor[]): Tensor {
   const first = events.map((event) => event.reshape([event.size]).slice(0, 0, 1));
   const sample = first.reduce((sum, t) => sum.add(t));
-  const never = sample.less(sample);
-  return values.map((value) => never.where(value, value));
+  return sample.less(sample);
 }
 
 /** The same values as the fresh output of an operator. */

@@ -37,7 +37,12 @@ export function applyLayer(scope: Scope, x: Tensor, config: ModelConfig, inputs:
   return transformerBlock(scope, x, { hidden: ffn, gated }, (own, normal) => attention(own, normal, config, inputs));
 }
 
-function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotations, mask }: LayerInputs): Tensor {
+function gatedLayer(
+  scope: Scope,
+  x: Tensor,
+  config: GatedModelConfig,
+  { rotations, mask, recompute }: LayerInputs,
+): Tensor {
   const unit = unitConfig(config);
   switch (config.architecture) {
     case "flash":
@@ -45,7 +50,7 @@ function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotatio
         ? flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask)
         : ablatedFlashLayer(scope, x, { ...unit, chunk: config.chunk, attention: config.attention }, rotations, mask);
     case "flash-quad":
-      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength }, rotations, mask);
+      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength, recompute }, rotations, mask);
   }
 }
 
@@ -53,15 +58,15 @@ function attention(
   scope: Scope,
   x: Tensor,
   config: TransformerModelConfig,
-  { rotations, mask, layer }: LayerInputs,
+  { rotations, mask, recompute, layer }: LayerInputs,
 ): Tensor {
   const inputs = { rotations, mask };
   switch (config.architecture) {
     case "transformer":
-      return softmaxAttention(scope, x, config, { mask });
+      return softmaxAttention(scope, x, config, { mask, recompute });
     case "transformer+":
     case "transformer++":
-      return softmaxAttention(scope, x, config, inputs);
+      return softmaxAttention(scope, x, config, { ...inputs, recompute });
     case "mc-tfm++":
       return mixedChunkSoftmaxAttention(scope, x, config, inputs);
     case "performer": {
