@@ -29,6 +29,14 @@ export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?
   return (real ? a.mul(real) : a).matmul(v);
 }
 
+/** Weights of scores that lie side by side, [P, n_i] each: the same function over all of them, for a few new tokens. */
+export function weightsOf(kind: AttentionFunction, scores: readonly Tensor[]): readonly Tensor[] {
+  if (kind !== "softmax") return scores.map(kind === "relu2" ? squaredRelu : laplace);
+  const [first, ...rest] = scores;
+  const sizes = scores.map(({ shape }) => shape[1]);
+  return first.concat(rest, 1).softmax().split(1, sizes);
+}
+
 /**
  * Which keys of the chunks are real, [B or 1, G, 1, C]; undefined where all are, or where it makes no difference: zeros
  * after the last token have values of zero, which only softmax's sum of weights would notice.

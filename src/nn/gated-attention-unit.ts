@@ -88,11 +88,8 @@ export function gatedProjection(
 ): { u: Tensor | undefined; v: Tensor; z: Tensor } {
   const normal = norm(scope.at("norm"), x, config.norm);
   const widths = hiddenWidths(config);
-  const hidden = linearParameters(
-    scope.at("hidden"),
-    x.shape[2],
-    widths.reduce((sum, width) => sum + width),
-  );
+  const total = widths.reduce((sum, width) => sum + width);
+  const hidden = linearParameters(scope.at("hidden"), x.shape[2], total);
   const parts = linearParts(config.tokenShift ? shiftTokens(normal, mask) : normal, hidden, widths).map(silu);
   const [v, z] = parts.slice(-2);
   return { u: parts.length === 3 ? parts[0] : undefined, v, z };

@@ -1,5 +1,5 @@
 /**
- * Token shift (Peng 2021, RWKV; also in the community's FLASH): the first half of each token's features are those of the
+ * Token shift (after B. Peng's RWKV, 2023; in this form in the community's FLASH): the first half of each token's features are those of the
  * token before it, so that a layer sees pairs of neighbours before it attends to anything. One step back, never forward,
  * in models that look both ways as well.
  */

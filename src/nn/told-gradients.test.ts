@@ -1,9 +1,10 @@
 /** The gradients that are written by hand (withGradient), each against central differences of its own forward formula. */
 import { describe, it } from "vitest";
 import { floats } from "../../test/conformance/case.ts";
-import { expectGradients, type TestFunction } from "../../test/support/differences.ts";
+import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";
 import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
+import { attend, attentionFunctionNames, laplace } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { linearParts } from "./linear.ts";
 import { scaleNorm } from "./norm.ts";
@@ -17,6 +18,15 @@ const linearInputs = (width: number, outputs: number) => ({
 const functions: readonly TestFunction[] = [
   { name: "silu", inputs: { x: floats([3, 5], "x", 3) }, build: ({ x }) => [silu(x)] },
   { name: "squaredRelu", inputs: { x: floats([3, 5], "x") }, build: ({ x }) => [squaredRelu(x)] },
+  { name: "laplace", inputs: { x: floats([3, 5], "x") }, build: ({ x }) => [laplace(x)] },
+  ...attentionFunctionNames.map((kind) => ({
+    name: `attention by ${kind}, two keys hidden`,
+    inputs: { scores: floats([2, 3, 4], "scores"), v: floats([2, 4, 5], "v") },
+    build: ({ scores, v }: Tensors) => {
+      const real = constant(Float32Array.of(1, 1, 0, 1, 0, 1, 1, 1), [2, 1, 4]);
+      return [attend(kind, scores, v, real)];
+    },
+  })),
   {
     name: "scaleNorm",
     inputs: { x: floats([2, 3, 6], "x"), gain: floats([1], "gain") },
