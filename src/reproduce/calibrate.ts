@@ -9,6 +9,7 @@ import type { ReproduceSettings } from "./settings.ts";
 import type { WorkerSetup } from "./worker-setup.ts";
 
 const TIMED_STEPS = 2;
+const LONG_CONTEXT = 4096;
 /** Minutes from which the farther context is twice as far, which makes better estimates and takes longer. */
 const LONG_BUDGET = 40;
 
@@ -48,9 +49,9 @@ export async function calibrate(
   return points;
 }
 
-/** Every model, and the first two with recomputation, which may be needed beyond the tokens of a step. */
-function calibrated({ models, contexts, tokens, only }: ReproduceSettings): [ArchitectureName, Recompute][] {
-  const long = only.includes("speed") && contexts.some((context) => context > tokens);
+/** Every model, and the first two with recomputation where contexts are long enough for it to be of use. */
+function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSettings): [ArchitectureName, Recompute][] {
+  const long = Math.max(...contexts, ...qualityContexts) >= LONG_CONTEXT;
   const again = FIRST_MODELS.filter((model) => long && models.includes(model));
   return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)].map(
     ([model, recompute]) => [model, recompute],

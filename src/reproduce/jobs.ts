@@ -10,13 +10,15 @@ import { objectiveNames } from "../run/settings.ts";
 const count = () => z.number().int().positive();
 const architecture = z.enum(architectureNames);
 
+/** What is tried first, and why if it is not "none"; a model that does not fit without is tried with recomputation. */
+const recomputation = { recompute: z.enum(recomputeNames), recomputeReason: z.string().nullable() };
+
 /** One line of a speed measurement: a model in a process of its own. */
 const sideSchema = z.strictObject({
   model: architecture,
   context: count(),
   batch: count(),
-  /** What is tried first; a model that does not fit without is tried with recomputation. */
-  recompute: z.enum(recomputeNames),
+  ...recomputation,
 });
 export type SpeedSide = z.infer<typeof sideSchema>;
 
@@ -50,6 +52,7 @@ export const trainJobSchema = z.strictObject({
   batch: count(),
   steps: count(),
   lr: rateSchema,
+  ...recomputation,
   evalEvery: count(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;

@@ -67,6 +67,7 @@ function job(
     batch: batchOf(settings.qualityTokens, context),
     steps,
     lr: rateOf(quality, other ? "transformer++" : "flash") ?? middle(settings.lr),
+    ...{ recompute: "none", recomputeReason: null },
     evalEvery: Math.ceil(steps / 4),
   };
   return { job: own, seconds: trainSeconds({ settings, costs }, own) };

@@ -14,6 +14,7 @@ import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
 import { FIRST_MODELS, FURTHER_MODELS } from "./models.ts";
 import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
+import { chooseRecompute } from "./plan-recompute.ts";
 import { FINAL_EVAL_FACTOR } from "./split.ts";
 
 const STEPS = [3000, 2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20];
@@ -21,6 +22,8 @@ const GOOD_STEPS = 60;
 const FEW_STEPS = 30;
 /** Stages that decide the number of steps. */
 const ESSENTIAL = 4;
+/** For a training that seems not to fit: it is tried, and its result says how that went. */
+const NO_CHOICE = { recompute: "layers", recomputeReason: "by the estimate it does not fit into memory at all" } as const;
 /** Points of a curve. */
 const EVALUATIONS = 8;
 const DEFAULT_CONTEXTS = [512, 8192];
@@ -129,9 +132,10 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
       const id = `quality/${keyOf(unit)}${rate === undefined ? "" : `-lr-${rate}`}`;
       const lr = rate ?? bestRate(grids, unit, settings.lr);
       const job: TrainJob = {
-        ...{ kind: "train", id, section: "quality", model, ablation: null, objective, context, batch, steps, lr },
+        ...{ kind: "train", id, section: "quality", model, ablation: null, objective, context, batch, steps, lr } as const,
+        ...(chooseRecompute(inputs, model, context, batch * context) ?? NO_CHOICE),
         evalEvery: Math.ceil(steps / EVALUATIONS),
-      } as TrainJob;
+      };
       jobs.push({ job, seconds: trainSeconds({ settings, costs }, job) });
       if (unit.grid) grids.set(keyOf(unit), [...(grids.get(keyOf(unit)) ?? []), id]);
     }
@@ -162,11 +166,11 @@ export function middle(rates: readonly number[]): number {
 
 /** Seconds of one training with its evaluations. */
 export function trainSeconds({ settings, costs }: Pick<PlanInputs, "settings" | "costs">, job: TrainJob): number {
-  const { model, context, batch, steps, evalEvery } = job;
+  const { model, context, batch, steps, evalEvery, recompute } = job;
   const evaluations = Math.ceil(steps / evalEvery) + FINAL_EVAL_FACTOR;
   return (
     costs.start(model) * 1.5 +
-    steps * costs.step(model, context, batch * context) +
+    steps * costs.step(model, context, batch * context, recompute) +
     evaluations * costs.evaluation(model, context, settings.evalTokens)
   );
 }

@@ -10,12 +10,12 @@
  * FLASH and Transformer++. Where memory does not suffice, or groups would take longer, each round starts every process in
  * turn; steps of half a minute and more are then timed twice, in one round.
  */
-import type { Recompute } from "../graph/recompute.ts";
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
 import { gigabytes } from "./measured-process.ts";
 import { FIRST_MODELS } from "./models.ts";
 import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
+import { chooseRecompute } from "./plan-recompute.ts";
 
 const WARMUP = 2;
 const ROUNDS = [3, 4, 5, 7, 9];
@@ -26,8 +26,6 @@ const LONG_STEP_SECONDS = 30;
 /** Tokens a step of FLASH alone, before those of the longest context. */
 const FLAT_TOKENS = 16_384;
 const SETTLE_SECONDS = 0.15;
-/** A model that seems to need up to so many times the memory, with recomputation, is tried all the same. */
-const WORTH_TRYING = 1.1;
 
 /** How much is measured; grows as long as it fits. */
 interface Choice {
@@ -128,8 +126,8 @@ function contextJobs(
   const batch = batchOf(settings.tokens, context);
   const sides: SpeedSide[] = [];
   for (const model of settings.models.filter((name) => models.includes(name))) {
-    const recompute = recomputeFor(inputs, model, context, batch);
-    if (recompute !== undefined) sides.push({ model, context, batch, recompute });
+    const choice = chooseRecompute(inputs, model, context, batch * context);
+    if (choice !== undefined) sides.push({ model, context, batch, ...choice });
     else {
       const [plain, again] = (["none", "layers"] as const).map((kind) => inputs.costs.bytes(model, context, batch * context, kind));
       const why = `a step needs about ${gigabytes(plain)}, with recomputation ${gigabytes(again)}, and there are ${gigabytes(memory)}`;
@@ -162,9 +160,14 @@ function sideBySide(inputs: PlanInputs, sides: readonly SpeedSide[]): SpeedSide[
 
 function flatJob(inputs: PlanInputs, contexts: readonly number[], rounds: number): EstimatedJob {
   const tokens = Math.max(...contexts);
+  // The same for all contexts; FLASH costs the same at each.
+  const choice = chooseRecompute(inputs, "flash", tokens, tokens) ?? {
+    recompute: "layers",
+    recomputeReason: "by the estimate it does not fit into memory at all",
+  };
   const sides = contexts.map((context): SpeedSide => {
     const batch = batchOf(tokens, context);
-    return { model: "flash", context, batch, recompute: recomputeFor(inputs, "flash", tokens, 1) ?? "layers" };
+    return { model: "flash", context, batch, ...choice };
   });
   const together = sides.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= inputs.memory;
   return estimated(inputs, { id: `speed/flat-${tokens}`, series: "flat", sides, together, rounds });
@@ -196,14 +199,3 @@ export function speedSeconds({ costs }: Pick<PlanInputs, "costs">, job: SpeedJob
 
 const bytesOf = ({ costs }: PlanInputs, { model, context, batch, recompute }: SpeedSide) =>
   costs.bytes(model, context, batch * context, recompute);
-
-/** How a model is tried first; undefined where it cannot fit. */
-function recomputeFor(
-  { costs, memory }: PlanInputs,
-  model: ArchitectureName,
-  context: number,
-  batch: number,
-): Recompute | undefined {
-  if (costs.bytes(model, context, batch * context) <= memory) return "none";
-  return costs.bytes(model, context, batch * context, "layers") <= WORTH_TRYING * memory ? "layers" : undefined;
-}

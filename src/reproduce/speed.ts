@@ -55,7 +55,7 @@ class Side {
     this.settings = settings;
     this.name = `${side.model} at context ${side.context}`;
     this.recompute = side.recompute;
-    this.recomputeReason = side.recompute === "none" ? null : "by the estimate it does not fit without";
+    this.recomputeReason = side.recomputeReason;
   }
 
   get failed(): boolean {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
-import type { Recompute } from "../graph/recompute.ts";
+import { type Recompute, recomputeNames } from "../graph/recompute.ts";
 import { forwardFlops } from "../models/catalogue.ts";
 import { parameterCount } from "../models/language-model.ts";
 import type { TrainJob } from "./jobs.ts";
@@ -31,7 +31,7 @@ export type TrainMeasurement = Omit<TrainResult, "format" | "version" | "identit
 
 const recordSchema = z.strictObject({
   lr: z.number(),
-  recompute: z.enum(["none", "layers"]),
+  recompute: z.enum(recomputeNames),
   recomputeReason: z.string().nullable(),
   peakBytes: z.number().nullable(),
   stepMs: z.array(z.number()),
@@ -48,7 +48,7 @@ const MOST_SKIPS = 5;
 /** Undefined when a stop was asked for; then everything is saved. */
 export async function measureTraining(job: TrainJob, context: TrainContext): Promise<TrainMeasurement | undefined> {
   const folder = workFolder(job, context);
-  let record = (await readRecord(folder, context)) ?? freshRecord(context.lr);
+  let record = (await readRecord(folder, context)) ?? freshRecord(context.lr, job);
   for (;;) {
     try {
       return await train(job, context, record);
@@ -59,7 +59,7 @@ export async function measureTraining(job: TrainJob, context: TrainContext): Pro
       }
       context.onWarning(`${job.id}: ${error.message}; starting again with recomputation of activations`);
       await rm(folder, { recursive: true, force: true });
-      record = { ...freshRecord(context.lr), recompute: "layers", recomputeReason: error.message };
+      record = freshRecord(context.lr, { recompute: "layers", recomputeReason: error.message });
     }
   }
 }
@@ -81,7 +81,7 @@ async function train(
     if (!cutTo(record, process.hello.step)) {
       await process.stop();
       await rm(folder, { recursive: true, force: true });
-      return await train(job, context, { ...freshRecord(context.lr), ...recomputeOf(record) });
+      return await train(job, context, freshRecord(context.lr, record));
     }
     const save = async () => {
       await writeFileAtomic(join(folder, RECORD), [JSON.stringify(record)]); // first: it may reach further than the model
@@ -184,11 +184,12 @@ function described(
 
 const RECORD = "record.json";
 
-function freshRecord(lr: number): TrainRecordSoFar {
-  return { lr, recompute: "none", recomputeReason: null, peakBytes: null, stepMs: [], losses: [], curve: [] };
+function freshRecord(
+  lr: number,
+  { recompute, recomputeReason }: Pick<TrainRecordSoFar, "recompute" | "recomputeReason">,
+): TrainRecordSoFar {
+  return { lr, recompute, recomputeReason, peakBytes: null, stepMs: [], losses: [], curve: [] };
 }
-
-const recomputeOf = ({ recompute, recomputeReason }: TrainRecordSoFar) => ({ recompute, recomputeReason });
 
 /** What was recorded before; undefined when nothing was, or nothing of use. */
 async function readRecord(folder: string, { lr }: TrainContext): Promise<TrainRecordSoFar | undefined> {
