@@ -5,7 +5,7 @@
 import { bytesPerElement } from "../base/dtype.ts";
 import { elementwise } from "./ops/elementwise.ts";
 import type { Program } from "./program.ts";
-import type { OperatorNode, Tensor } from "./tensor.ts";
+import type { Node, OperatorNode, Tensor } from "./tensor.ts";
 
 export interface ProgramMemory {
   /** Parameters, batches and constants that are given at every run. */
@@ -27,10 +27,15 @@ interface Block {
 
 export function programMemory(program: Program): ProgramMemory {
   const folded = foldedNodes(program);
+  const isFolded = (node: Node) => node.kind === "operator" && folded.has(node);
   const blocks = planBlocks(executionOrder(program, folded), new Set(program.outputs.values()));
   const sum = (sizes: readonly number[]) => sizes.reduce((total, bytes) => total + bytes, 0);
   const given = program.nodes.filter(({ kind }) => kind !== "operator").map(({ outputs }) => bytesOf(outputs[0]));
-  const kept = [...folded].flatMap(({ outputs }) => outputs.map(bytesOf)); // computed once, when the program is loaded
+  // What is computed once, when the program is loaded, and read at every run.
+  const read = new Set(
+    program.nodes.flatMap((node) => (isFolded(node) || node.kind !== "operator" ? [] : node.inputs)),
+  );
+  const kept = [...folded].flatMap(({ outputs }) => outputs.filter((output) => read.has(output)).map(bytesOf));
   return {
     inputBytes: sum(given),
     outputBytes: sum([...program.outputs.values()].map(bytesOf)),

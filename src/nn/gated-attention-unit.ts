@@ -54,13 +54,13 @@ export function gatedAttentionUnit(
   const attended =
     recompute && maxLength >= ROTARY_BIAS_FROM
       ? inQueryBlocks(
-          { ...withBias(q, k, rotaryBias(scope.at("bias"), T, shared)), v },
+          [{ ...withBias(q, k, rotaryBias(scope.at("bias"), T, shared)), v }],
           { causal, recompute },
           ({ queries, keys, values, future }) => {
             const scores = queries.matmul(keys); // [B, R, N]
             return attendTo(future ? scores.add(future) : scores, values);
           },
-        )
+        )[0]
       : attendTo(q.matmul(k.swapLast()).add(wholeBias(scope.at("bias"), config, T)), v);
   return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
 }

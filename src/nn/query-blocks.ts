@@ -35,35 +35,43 @@ export interface QueryBlockOptions {
   readonly recompute: boolean;
 }
 
-/** What `attend` makes of all queries, [..., T, n]; it gives [..., R, n] for the R queries of a block. */
+/**
+ * What `attend` makes of all queries of each head, [..., T, n]; it gives [..., R, n] for the R queries of a block. Heads that
+ * are given apart are computed one after the other: the runtime keeps memory of every shape it has met, and blocks of one
+ * head share theirs with the next.
+ */
 export function inQueryBlocks(
-  { q, k, v }: QueriesKeysValues,
+  heads: readonly QueriesKeysValues[],
   { causal, recompute }: QueryBlockOptions,
   attend: (block: QueryBlock) => Tensor,
-): Tensor {
+): readonly Tensor[] {
+  const [{ q }] = heads;
   const axis = q.rank - 2;
   const T = q.shape[axis];
   const R = Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)); // queries a block
   const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
-  const [qs, vs] = [q, v].map((t) => t.split(axis, sizes));
-  const ks = k.swapLast().split(axis + 1, sizes); // [..., w, R] each
   const positions = tokenPositions(T);
-  const parts = sizes.map((size, i) => {
-    const met = causal ? i + 1 : sizes.length; // blocks of keys
-    return {
-      // The positions among them, so that what is hidden is made when it is needed and not kept.
-      inputs: [positions, qs[i], ...ks.slice(0, met), ...vs.slice(0, met)],
-      build([at, queries, ...both]: readonly Tensor[]) {
-        const keys = both[0].concat(both.slice(1, met), axis + 1);
-        const values = both[met].concat(both.slice(met + 1), axis);
-        const start = i * R;
-        const future = causal
-          ? futureHidden(at.slice(0, start, start + size), at.slice(0, 0, start + size))
-          : undefined;
-        return attend({ queries, keys, values, future });
-      },
-    };
+  const parts = heads.flatMap(({ q, k, v }) => {
+    const [qs, vs] = [q, v].map((t) => t.split(axis, sizes));
+    const ks = k.swapLast().split(axis + 1, sizes); // [..., w, R] each
+    return sizes.map((size, i) => {
+      const met = causal ? i + 1 : sizes.length; // blocks of keys
+      return {
+        // The positions among them, so that what is hidden is made when it is needed and not kept.
+        inputs: [positions, qs[i], ...ks.slice(0, met), ...vs.slice(0, met)],
+        build([at, queries, ...both]: readonly Tensor[]) {
+          const keys = both[0].concat(both.slice(1, met), axis + 1);
+          const values = both[met].concat(both.slice(met + 1), axis);
+          const [start, end] = [i * R, i * R + size];
+          const future = causal ? futureHidden(at.slice(0, start, end), at.slice(0, 0, end)) : undefined;
+          return attend({ queries, keys, values, future });
+        },
+      };
+    });
   });
   const rows = recompute ? recomputedInTurn(parts) : parts.map(({ inputs, build }) => build(inputs));
-  return rows[0].concat(rows.slice(1), axis);
+  return heads.map((_, h) => {
+    const [first, ...rest] = rows.slice(h * sizes.length, (h + 1) * sizes.length);
+    return first.concat(rest, axis);
+  });
 }

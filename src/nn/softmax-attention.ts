@@ -25,11 +25,14 @@ export function softmaxAttention(
   const { q, k, v } = headProjections(scope, x, heads, { rotations, scale: 1 / Math.sqrt(d / heads) });
   const padding = mask && hiddenWhereMasked(mask).reshape([B, 1, 1, T]);
   if (!causal && !recompute) return attentionOut(scope, rows(q, k.swapLast(), v, padding));
-  const found = inQueryBlocks({ q, k, v }, { causal, recompute }, ({ queries, keys, values, future }) => {
+  // Computed again, the square of one head exists at a time.
+  const apart = recompute ? [q, k, v].map((t) => t.split(1, new Array<number>(heads).fill(1))) : [[q], [k], [v]];
+  const sets = apart[0].map((_, h) => ({ q: apart[0][h], k: apart[1][h], v: apart[2][h] }));
+  const [first, ...rest] = inQueryBlocks(sets, { causal, recompute }, ({ queries, keys, values, future }) => {
     const others = padding?.slice(3, 0, keys.shape[3]); // [B, 1, 1, N]
     return rows(queries, keys, values, others && future ? others.add(future) : (others ?? future));
   });
-  return attentionOut(scope, found);
+  return attentionOut(scope, first.concat(rest, 1));
 }
 
 /** Queries [B, H, R, w], keys [B, H, w, N], values [B, H, N, w] -> [B, H, R, w]; `hidden` is added to the scores. */

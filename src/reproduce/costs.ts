@@ -1,7 +1,7 @@
 /**
- * How long steps take and how much memory they need, estimated from a short calibration: a model is measured at two
- * contexts with the same tokens a step. Time and memory of a token are affine in the context for every architecture here
- * (attention of T tokens costs each of them T), which two points determine.
+ * How long steps take, estimated from a short calibration: a model is measured at two contexts with the same tokens a step.
+ * The time of a token is affine in the context for every architecture here (attention of T tokens costs each of them T),
+ * which two points determine. Memory is estimated from the graph of the step, by whoever makes the plan.
  */
 import { z } from "zod";
 import { type Recompute, recomputeNames } from "../graph/recompute.ts";
@@ -32,18 +32,18 @@ export interface Costs {
   /** Seconds of starting a process. */
   start(model: ArchitectureName): number;
   /** Peak bytes of a process that trains. */
-  bytes(model: ArchitectureName, context: number, tokens: number, recompute?: Recompute): number;
+  bytes(model: ArchitectureName, context: number, tokens: number, recompute: Recompute): number;
 }
 
 /** A forward pass takes about this share of a training step. */
 const EVALUATION_SHARE = 0.35;
 /** Beyond the contexts that were measured, caches help less: estimates are raised by this. */
 const BEYOND_MEASURED = 1.15;
-/** What recomputation costs and saves where it was not measured. */
-const RECOMPUTE = { time: 1.35, bytes: 0.45 } as const;
+/** What recomputation costs where it was not measured. */
+const RECOMPUTE_TIME = 1.35;
 
 /** Throws when a model was measured at no two contexts. */
-export function costsFrom(points: readonly CalibrationPoint[]): Costs {
+export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["bytes"]): Costs {
   const fits = new Map<string, Fit>();
   const keyOf = (model: string, recompute: Recompute) => `${model} ${recompute}`;
   for (const { model, recompute } of points) {
@@ -70,29 +70,20 @@ export function costsFrom(points: readonly CalibrationPoint[]): Costs {
     step: (model, context, tokens, recompute = "none") => tokens * fitOf(model, recompute).secondsPerToken(context),
     evaluation: (model, context, tokens) => EVALUATION_SHARE * tokens * plain(model).secondsPerToken(context),
     start: (model) => plain(model).start,
-    bytes: (model, context, tokens, recompute = "none") => {
-      const { base, bytesPerToken } = fitOf(model, recompute);
-      return base + tokens * bytesPerToken(context);
-    },
+    bytes,
   };
 }
 
 /** What recomputation does to its kin, it does to a model. */
 function recomputedLike(own: Fit, kin: [plain: Fit, again: Fit] | undefined): Fit {
-  const ratio = (of: "secondsPerToken" | "bytesPerToken", context: number, otherwise: number) =>
-    kin === undefined ? otherwise : kin[1][of](context) / kin[0][of](context);
-  return {
-    ...own,
-    secondsPerToken: (context) => own.secondsPerToken(context) * ratio("secondsPerToken", context, RECOMPUTE.time),
-    bytesPerToken: (context) => own.bytesPerToken(context) * ratio("bytesPerToken", context, RECOMPUTE.bytes),
-  };
+  const ratio = (context: number) =>
+    kin === undefined ? RECOMPUTE_TIME : kin[1].secondsPerToken(context) / kin[0].secondsPerToken(context);
+  return { ...own, secondsPerToken: (context) => own.secondsPerToken(context) * ratio(context) };
 }
 
 interface Fit {
   readonly start: number;
-  readonly base: number;
   secondsPerToken(context: number): number;
-  bytesPerToken(context: number): number;
 }
 
 function fit(points: readonly CalibrationPoint[]): Fit {
@@ -100,14 +91,10 @@ function fit(points: readonly CalibrationPoint[]): Fit {
   if (far === undefined || near.context === far.context) {
     throw new Error(`calibration: ${near.model} needs two contexts, got ${points.map(({ context }) => context)}`);
   }
-  const base = Math.min(near.baseBytes, far.baseBytes);
   const seconds = line(near.context, near.milliseconds / 1000 / near.tokens, far.context, far.milliseconds / 1000 / far.tokens);
-  const bytes = line(near.context, (near.peakBytes - base) / near.tokens, far.context, (far.peakBytes - base) / far.tokens);
   return {
     start: Math.max(near.startSeconds, far.startSeconds),
-    base,
     secondsPerToken: (context) => seconds(context) * (context > far.context ? BEYOND_MEASURED : 1),
-    bytesPerToken: bytes,
   };
 }
 

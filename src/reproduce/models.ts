@@ -3,6 +3,8 @@ import { type AblationName, ablationNames, ablations } from "../models/ablations
 import { type ArchitectureName, type ModelConfig, parseModelConfig } from "../models/config.ts";
 import { type PresetName, presets, presetModel } from "../models/presets.ts";
 import type { RunConfig } from "../run/config.ts";
+import { trainingMemory } from "../run/memory.ts";
+import type { Costs } from "./costs.ts";
 
 export interface ModelChoice {
   readonly model: ArchitectureName;
@@ -16,6 +18,19 @@ export interface ModelChoice {
 export function modelConfig({ model, ablation, preset, context, vocabSize, objective }: ModelChoice): ModelConfig {
   const fields = presetModel(model, preset, { context, ablation: ablation ?? undefined });
   return parseModelConfig({ ...fields, vocabSize, causal: objective === "causal" });
+}
+
+/** Peak bytes of a process that trains a causal model with so many tokens a step; remembers what it has worked out. */
+export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["bytes"] {
+  const known = new Map<string, number>();
+  return (model, context, tokens, recompute) => {
+    const key = `${model} ${context} ${tokens} ${recompute}`;
+    const config = () => modelConfig({ model, preset, context, vocabSize, objective: "causal" });
+    const batch = Math.max(1, Math.floor(tokens / context));
+    const bytes = known.get(key) ?? trainingMemory({ model: config(), recompute, batch, context, accumulate: 1 });
+    known.set(key, bytes);
+    return bytes;
+  };
 }
 
 /** The two that everything is about: where not all fit into the budget or the memory, these do. */

@@ -25,16 +25,14 @@ export function chooseRecompute(
   context: number,
   tokens: number,
 ): RecomputeChoice | undefined {
-  const [plain, again] = (["none", "layers"] as const).map((recompute) => ({
-    seconds: costs.step(model, context, tokens, recompute),
-    bytes: costs.bytes(model, context, tokens, recompute),
-  }));
-  if (plain.bytes <= memory) {
-    const faster = again.bytes <= memory && again.seconds < FASTER * plain.seconds;
+  const bytes = (recompute: Recompute) => costs.bytes(model, context, tokens, recompute);
+  const seconds = (recompute: Recompute) => costs.step(model, context, tokens, recompute);
+  if (bytes("none") <= memory) {
+    const faster = seconds("layers") < FASTER * seconds("none") && bytes("layers") <= memory;
     return faster
       ? { recompute: "layers", recomputeReason: "by the estimate it is faster so" }
       : { recompute: "none", recomputeReason: null };
   }
-  if (again.bytes > WORTH_TRYING * memory) return undefined;
+  if (bytes("layers") > WORTH_TRYING * memory) return undefined;
   return { recompute: "layers", recomputeReason: "by the estimate it does not fit into memory without" };
 }

@@ -25,10 +25,14 @@ function costs({ token, growth, bytes, bytesGrowth }: Made) {
     return {
       ...{ model, recompute: "none", context, tokens, startSeconds: 1, baseBytes: 140e6 },
       milliseconds: (tokens * (token + growth * own)) / 1000,
-      peakBytes: 140e6 + tokens * (bytes + bytesGrowth * own),
+      peakBytes: 1e9,
     };
   };
-  return costsFrom(architectureNames.flatMap((model) => [point(model, 512), point(model, 2048)]));
+  const points = architectureNames.flatMap((model) => [point(model, 512), point(model, 2048)]);
+  return costsFrom(points, (model, context, tokens, recompute) => {
+    const own = QUADRATIC.includes(model) && recompute === "none" ? context : 0;
+    return 140e6 + tokens * (bytes + bytesGrowth * own) * (recompute === "none" ? 1 : 0.4);
+  });
 }
 
 function plan(made: Made, input: Parameters<typeof resolveSettings>[0] & object): Plan {

@@ -14,6 +14,7 @@ import type { Job, TrainJob } from "./jobs.ts";
 import { differences, type Identity, identify } from "./machine.ts";
 import { type Manifest, manifestMark, planSchema, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
 import { availableMemory } from "./memory.ts";
+import { memoryEstimate } from "./models.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { writeReport } from "./report/write.ts";
 import { type Result, readResult, type TrainResult, writeResult } from "./results.ts";
@@ -157,7 +158,7 @@ async function newManifest(settings: ReproduceSettings, doing: Doing): Promise<M
   const plan = planSchema.parse(
     makePlan({
     settings,
-    costs: costsFrom(calibration),
+    costs: costsFrom(calibration, memoryEstimate(settings.preset, settings.vocab)),
     memory: MEMORY_SHARE * availableMemory(),
     textTokens: bytes / BYTES_PER_TOKEN,
     prepareSeconds: spent + (needsText ? TOKENIZER_SECONDS + bytes / TEXT_BYTES_PER_SECOND : 0),

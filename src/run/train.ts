@@ -23,6 +23,7 @@ import { createTrainStep } from "../train/step.ts";
 import { defaultRunFolder, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
 import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
 import { requireDevice } from "./device.ts";
+import { explainMemory, requireMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
 import { parseSettings, type TrainSettingsInput } from "./settings.ts";
 import { restoreState, storedState } from "./state.ts";
@@ -72,6 +73,7 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   // What can be wrong with the configuration is found before anything is written or tokenized.
   const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
   await requireDevice(draft.engine.device);
+  requireMemory(draft);
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
   const lock = await lockRun(run).catch(async (error) => {
     await folder.undo();
@@ -125,6 +127,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     config = parseRunConfig({ ...config, training: { ...config.training, steps: options.steps } });
   }
   await requireDevice(config.engine.device);
+  requireMemory(config);
   const lock = await lockRun(run);
   try {
     const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
@@ -237,6 +240,8 @@ async function runLoop(
       throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);
     if (finished) metrics.record({ type: "finished", step: state.step });
     return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
+  } catch (error) {
+    throw explainMemory(error, config);
   } finally {
     metrics.close();
     data.close();
