@@ -6,13 +6,13 @@
 import type { ArchitectureName } from "../src/models/config.ts";
 import { parameterCount } from "../src/models/language-model.ts";
 import type { PresetName } from "../src/models/presets.ts";
+import { type Spread, spread } from "../src/reproduce/statistics.ts";
+import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
 import { type PytorchSide, pytorchSide, speed, times } from "./comparison.ts";
 import { checkLosses } from "./first-losses.ts";
 import { longhandWorker, threads } from "./longhand.ts";
 import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
 import { architectureSetup, writeSetup } from "./setup.ts";
-import { type Spread, spread } from "./statistics.ts";
-import { interleave, withWorkers } from "./worker-process.ts";
 
 export interface ArchitectureResult {
   readonly architecture: ArchitectureName;

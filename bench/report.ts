@@ -1,10 +1,11 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
+
+import type { Spread } from "../src/reproduce/statistics.ts";
 import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
 import type { PytorchSide } from "./comparison.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
-import type { Spread } from "./statistics.ts";
 import type { TrainingReport } from "./training.ts";
 
 export interface Sections {

@@ -3,6 +3,14 @@
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
 import type { GatedModelConfig } from "../src/models/config.ts";
+import { median, type Spread, spread } from "../src/reproduce/statistics.ts";
+import {
+  type Interleaved,
+  interleave,
+  settle,
+  type WorkerProcess,
+  withWorkers,
+} from "../src/reproduce/worker-process.ts";
 import { optimizerShare, type PytorchSide, pytorchSide, speed } from "./comparison.ts";
 import { checkLosses } from "./first-losses.ts";
 import { type ModelFlops, modelFlops } from "./flops.ts";
@@ -10,8 +18,6 @@ import { longhandWorker, threads } from "./longhand.ts";
 import type { ProductTiming } from "./matmuls.ts";
 import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
-import { median, type Spread, spread } from "./statistics.ts";
-import { type Interleaved, interleave, settle, type WorkerProcess, withWorkers } from "./worker-process.ts";
 
 export interface ProductRate {
   /** Shapes of the operands. */

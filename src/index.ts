@@ -7,6 +7,7 @@ export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokeni
 export { createDecoder, type Decoder } from "./generate/decoder.ts";
 export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
 export { type SamplingOptions, sample } from "./generate/sampling.ts";
+export { type Ablation, type AblationName, ablationNames, ablations } from "./models/ablations.ts";
 export { type ArchitectureDescription, describeArchitectures } from "./models/catalogue.ts";
 export { type ArchitectureName, architectureNames, type ModelConfig } from "./models/config.ts";
 export { decodingArchitecture } from "./models/decoding.ts";

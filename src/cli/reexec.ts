@@ -12,6 +12,11 @@ const CHILD_MARK = "LONGHAND_PARENT_PIPE";
 const PIPE_FD = 3;
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
+/** What the system does when memory runs out, it does without a word. */
+const KILLED =
+  "longhand: killed by SIGKILL, most likely because memory ran out: go on with --resume where a run has begun, or use a " +
+  "smaller --batch, a shorter --context or --recompute layers\n";
+
 /** Resolves only when this process is the one to go on. */
 export async function withHugePages(): Promise<void> {
   if (isChild()) watchParent();
@@ -33,6 +38,7 @@ export async function withHugePages(): Promise<void> {
     });
     child.on("exit", (code, signal) => {
       if (signal === null) process.exit(code ?? 1);
+      if (signal === "SIGKILL") process.stderr.write(KILLED);
       for (const name of FORWARDED) process.removeAllListeners(name);
       process.kill(process.pid, signal);
     });

@@ -85,7 +85,7 @@ function countMembers(order: readonly Node[]): Map<CustomGradient, number> {
 }
 
 /** What a node's gradient flows to: the told inputs of a custom gradient, else the operator's own. */
-function dependencies(node: Node): readonly Tensor[] {
+export function dependencies(node: Node): readonly Tensor[] {
   return node.kind === "operator" && node.customGradient ? node.customGradient.inputs : sources(node);
 }
 

@@ -3,7 +3,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import { combinerAttention } from "../nn/combiner-attention.ts";
 import { favorAttention, orthogonalFeatures } from "../nn/favor-attention.ts";
 import { ablatedFlashLayer } from "../nn/flash-ablations.ts";
-import { gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
+import { type GatedUnitConfig, gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
 import { flashLayer } from "../nn/mixed-chunk-attention.ts";
 import { mixedChunkSoftmaxAttention } from "../nn/mixed-chunk-softmax-attention.ts";
 import { type AngleTable, angleTable } from "../nn/positions.ts";
@@ -19,6 +19,8 @@ export interface LayerInputs {
   readonly mask?: Tensor | undefined;
   /** Which layer, from 0: performer's random features are of one layer. */
   readonly layer: number;
+  /** Whether what grows with the square of T is computed again in the backward pass. */
+  readonly recompute?: boolean | undefined;
 }
 
 /** The angles by which all layers of a model turn queries and keys of T tokens. */
@@ -35,7 +37,12 @@ export function applyLayer(scope: Scope, x: Tensor, config: ModelConfig, inputs:
   return transformerBlock(scope, x, { hidden: ffn, gated }, (own, normal) => attention(own, normal, config, inputs));
 }
 
-function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotations, mask }: LayerInputs): Tensor {
+function gatedLayer(
+  scope: Scope,
+  x: Tensor,
+  config: GatedModelConfig,
+  { rotations, mask, recompute }: LayerInputs,
+): Tensor {
   const unit = unitConfig(config);
   switch (config.architecture) {
     case "flash":
@@ -43,7 +50,7 @@ function gatedLayer(scope: Scope, x: Tensor, config: GatedModelConfig, { rotatio
         ? flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask)
         : ablatedFlashLayer(scope, x, { ...unit, chunk: config.chunk, attention: config.attention }, rotations, mask);
     case "flash-quad":
-      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength }, rotations, mask);
+      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength, recompute }, rotations, mask);
   }
 }
 
@@ -51,15 +58,15 @@ function attention(
   scope: Scope,
   x: Tensor,
   config: TransformerModelConfig,
-  { rotations, mask, layer }: LayerInputs,
+  { rotations, mask, recompute, layer }: LayerInputs,
 ): Tensor {
   const inputs = { rotations, mask };
   switch (config.architecture) {
     case "transformer":
-      return softmaxAttention(scope, x, config, { mask });
+      return softmaxAttention(scope, x, config, { mask, recompute });
     case "transformer+":
     case "transformer++":
-      return softmaxAttention(scope, x, config, inputs);
+      return softmaxAttention(scope, x, config, { ...inputs, recompute });
     case "mc-tfm++":
       return mixedChunkSoftmaxAttention(scope, x, config, inputs);
     case "performer": {
@@ -77,6 +84,7 @@ export function hasGatedFeedForward(architecture: TransformerModelConfig["archit
 }
 
 /** The widths and switches that every gated unit of the model shares. */
-export function unitConfig({ width, expansion, shared, norm, causal }: GatedModelConfig) {
-  return { expanded: width * expansion, shared, norm, causal };
+export function unitConfig(config: GatedModelConfig): GatedUnitConfig {
+  const { width, expansion, shared, norm, causal, attentionFunction, gate, tokenShift } = config;
+  return { expanded: width * expansion, shared, norm, causal, attentionFunction, gate, tokenShift };
 }

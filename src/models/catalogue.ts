@@ -41,11 +41,12 @@ const LARGEST_COUNTED = 4096;
 
 /**
  * Operations of the forward pass over one sequence, logits included. Every model here costs a polynomial of degree two or
- * less in the context, as long as chunks divide it: longer contexts follow from three that are counted.
+ * less in the context, as long as chunks divide it and are more than one: longer contexts follow from three that are
+ * counted, of several chunks each for chunks of up to 1024.
  */
 export function forwardFlops(config: ModelConfig, context: number): number {
   if (context <= LARGEST_COUNTED) return countedFlops(config, context);
-  const points = [LARGEST_COUNTED / 4, LARGEST_COUNTED / 2, LARGEST_COUNTED];
+  const points = [LARGEST_COUNTED / 2, (3 * LARGEST_COUNTED) / 4, LARGEST_COUNTED];
   const values = points.map((T) => countedFlops(config, T));
   return points.reduce((sum, own, i) => {
     const others = points.filter((_, j) => j !== i);

@@ -16,13 +16,17 @@ describe("a model configuration", () => {
   });
 
   it("has the fields of its architecture and no others", () => {
+    const unit = {
+      ...{ expansion: 2, attentionFunction: "relu2", gate: true, tokenShift: false, norm: "scale" },
+      causal: true,
+    };
     expect(parseModelConfig(gated)).toEqual({
       ...gated,
-      ...{ expansion: 2, norm: "scale", attention: "mixed" },
-      causal: true,
+      ...unit,
+      attention: "mixed",
     });
     const quad = { ...gated, architecture: "flash-quad" };
-    expect(parseModelConfig(quad)).toEqual({ ...quad, expansion: 2, norm: "scale", causal: true });
+    expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });
     expect(parseModelConfig(transformer)).toEqual({ ...transformer, causal: true });
     const performer = { ...transformer, architecture: "performer", features: 16 };
     expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, causal: true });
@@ -35,6 +39,13 @@ describe("a model configuration", () => {
       { ...gated, architecture: "flash-quad", attention: "local" },
       'model.attention "local": flash-quad has no such field',
     ],
+    [
+      { ...gated, attention: "global", attentionFunction: "softmax" },
+      'model.attentionFunction "softmax": expected relu2 with attention global, which has no quadratic part',
+    ],
+    [{ ...gated, attentionFunction: "softmaks" }, "did you mean softmax?"],
+    [{ ...gated, gate: "no" }, 'model.gate "no": expected boolean'],
+    [{ ...transformer, gate: false }, "model.gate false: transformer++ has no such field"],
     [{ ...transformer, chunk: 8 }, "model.chunk 8: transformer++ has no such field"],
     [{ ...transformer, architecture: "combiner" }, "model.chunk is missing (combiner needs it)"],
     [{ ...transformer, ffn: undefined }, "model.ffn is missing (transformer++ needs it)"],

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { LonghandError, nearest } from "../base/errors.ts";
+import { attentionFunctionNames } from "../nn/attention-functions.ts";
 
 export const gatedArchitectureNames = ["flash", "flash-quad"] as const;
 export const transformerArchitectureNames = [
@@ -49,6 +50,18 @@ const fields = z.strictObject({
     .enum(attentionNames)
     .optional()
     .describe("Flash: mixed chunk attention, or its part inside chunks (local) or across them (global) alone."),
+  attentionFunction: z
+    .enum(attentionFunctionNames)
+    .optional()
+    .describe("What scores of a gated unit's quadratic attention become: squared ReLU, softmax or Laplace function."),
+  gate: z
+    .boolean()
+    .optional()
+    .describe("Whether a gated unit has its gate; without it a wider expansion makes up for it."),
+  tokenShift: z
+    .boolean()
+    .optional()
+    .describe("Whether half of a gated unit's normalised input comes from the token before."),
   norm: z.enum(["scale", "layer"]).optional().describe("ScaleNorm or LayerNorm in a gated unit."),
   causal: z.boolean().default(true).describe("Whether a token sees only what is before it."),
 });
@@ -56,7 +69,16 @@ const fields = z.strictObject({
 type Fields = z.infer<typeof fields>;
 type Optional = Exclude<{ [K in keyof Fields]: undefined extends Fields[K] ? K : never }[keyof Fields], undefined>;
 
-const GATED = ["expansion", "shared", "chunk", "maxLength", "norm"] as const satisfies Optional[];
+const GATED = [
+  "expansion",
+  "shared",
+  "chunk",
+  "maxLength",
+  "attentionFunction",
+  "gate",
+  "tokenShift",
+  "norm",
+] as const satisfies Optional[];
 const TRANSFORMER = ["heads", "ffn"] as const satisfies Optional[];
 
 /** The fields that an architecture has beside the common ones: all of them, and no others. */
@@ -72,7 +94,15 @@ const fieldsOf = {
 } as const satisfies Record<ArchitectureName, readonly Optional[]>;
 
 const optionalFields = [...GATED, "attention", ...TRANSFORMER, "features", "featureSeed"] as const satisfies Optional[];
-const defaults: Partial<Fields> = { expansion: 2, norm: "scale", attention: "mixed", featureSeed: 1 };
+const defaults: Partial<Fields> = {
+  expansion: 2,
+  attention: "mixed",
+  attentionFunction: "relu2",
+  gate: true,
+  tokenShift: false,
+  norm: "scale",
+  featureSeed: 1,
+};
 
 type ConfigOf<A extends ArchitectureName> = Omit<Fields, Optional | "architecture"> & { architecture: A } & {
   [K in (typeof fieldsOf)[A][number]]: Exclude<Fields[K], undefined>;
@@ -111,7 +141,7 @@ function withDefaults(config: Fields): Fields {
 
 /** What does not go together, as a field and what is expected of it. */
 function* contradictions(config: Fields): Iterable<[field: string, expected: string]> {
-  const { architecture, width, heads, shared } = config;
+  const { architecture, width, heads, shared, attention, attentionFunction } = config;
   for (const field of optionalFields) {
     const given = config[field] !== undefined;
     if (given !== hasField(architecture, field))
@@ -119,6 +149,9 @@ function* contradictions(config: Fields): Iterable<[field: string, expected: str
   }
   if (width % 2 !== 0) yield ["width", "expected an even number"];
   if (shared !== undefined && shared % 2 !== 0) yield ["shared", "expected an even number"];
+  if (attention === "global" && attentionFunction !== "relu2" && attentionFunction !== undefined) {
+    yield ["attentionFunction", "expected relu2 with attention global, which has no quadratic part"];
+  }
   if (heads === undefined) return;
   if (width % heads !== 0) yield ["heads", `expected a divisor of the width ${width}`];
   else if (architecture !== "transformer" && (width / heads) % 2 !== 0) {

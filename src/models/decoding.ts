@@ -7,6 +7,7 @@
 import { LonghandError } from "../base/errors.ts";
 import { type Program, program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
+import { scoreScale } from "../nn/attention-functions.ts";
 import type { CompileOnce, DecodingArchitecture, Readout } from "../nn/decoding.ts";
 import { gatedUnitStep, withChunk } from "../nn/gated-unit-decoding.ts";
 import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
@@ -14,8 +15,9 @@ import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
 import { unitConfig } from "./architectures.ts";
 import { type GatedModelConfig, isGated, type ModelConfig } from "./config.ts";
-import { type DecodingPrograms, type DecodingShape, GatedUnitState } from "./decoding-state.ts";
+import { type DecodingPrograms, GatedUnitState } from "./decoding-state.ts";
 import { embed, readOut, renamed } from "./decoding-tokens.ts";
+import { type DecodingShape, memoryRows } from "./gated-layer-state.ts";
 import { parametersOf } from "./language-model.ts";
 import { transformerDecoding } from "./transformer-decoding.ts";
 import { TransformerState } from "./transformer-decoding-state.ts";
@@ -35,15 +37,9 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
     const begin = (compile: CompileOnce) => new TransformerState(decoding, compile);
     return { vocabSize, maxLength: Number.POSITIVE_INFINITY, parameters, begin };
   }
-  if (config.architecture === "flash" && config.attention !== "mixed") {
-    throw new LonghandError(
-      "config",
-      `model.attention ${config.attention}: expected mixed to write text (this one can be trained and evaluated)`,
-    );
-  }
   return {
     vocabSize,
-    maxLength: shapeOf(config).distant ? Number.POSITIVE_INFINITY : config.maxLength,
+    maxLength: config.architecture === "flash" ? Number.POSITIVE_INFINITY : config.maxLength,
     parameters,
     begin: (compile, values) => new GatedUnitState(shapeOf(config), programsOf(config), compile, values),
   };
@@ -51,45 +47,65 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
 
 function shapeOf(config: GatedModelConfig): DecodingShape {
   const { architecture, layers, chunk, maxLength, shared, width, vocabSize } = config;
-  const distant = architecture === "flash";
+  const { tokenShift, attentionFunction } = config;
+  const chunked = architecture === "flash";
+  const span = chunked ? chunk : maxLength;
+  const quadratic = !chunked || config.attention !== "global";
+  const distant = chunked && config.attention !== "local";
+  const scales = [
+    ...(quadratic ? [scoreScale(attentionFunction, span, shared), 1] : []),
+    ...(distant ? [1 / span, 1] : []),
+  ];
   const { expanded } = unitConfig(config);
-  return { layers, span: distant ? chunk : maxLength, shared, expanded, width, vocabSize, distant };
+  return {
+    ...{ layers, span, shared, expanded, width, vocabSize },
+    ...{ chunked, quadratic, distant, tokenShift, scales },
+  };
 }
 
 function programsOf(config: GatedModelConfig): DecodingPrograms {
   return {
     tile: (tokens, readout) => tileProgram(config, tokens, readout),
-    block: (chunks, readout) => blockProgram(config, chunks, readout),
+    block: hasBlocks(config) ? (chunks, readout) => blockProgram(config, chunks, readout) : undefined,
     fold: () => foldProgram(config),
   };
 }
 
+/** The ablations that lack what continuedFlashLayer goes on from are taken in tiles alone. */
+function hasBlocks(config: GatedModelConfig): boolean {
+  return config.architecture === "flash" && config.attention === "mixed" && !config.tokenShift;
+}
+
 /**
- * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [H P, s]; written [n]; bias
- * [L, P + n - 1] and own_bias [L, 2 P - 1]; for each layer keys.i [n, s] and memory.i [n (+ s), e].
+ * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [H P, s]; for each layer
+ * memory.i [., e], with token shift before.i [d / 2]; where there is quadratic attention keys.i [n, s], and for all
+ * layers written [n], bias [L, P + n - 1] and own_bias [L, 2 P - 1].
  * Outputs: the readout; rows [L P, .], layer by layer, to be stored by the host.
  */
 function tileProgram(config: GatedModelConfig, P: number, readout: Readout): Program {
-  const { layers, span: n, shared: s, expanded: e, distant } = shapeOf(config);
-  const heads = distant ? 4 : 2;
+  const shape = shapeOf(config);
+  const { layers, span: n, shared: s, expanded: e, width: d, quadratic, tokenShift, scales } = shape;
+  const heads = scales.length;
   const scope = new Scope();
   const rotation = { cos: input("rotation.cos", [heads * P, s]), sin: input("rotation.sin", [heads * P, s]) };
-  const written = input("written", [n]);
   const rowsOf = (name: string, width: number) =>
     input(name, [layers, width])
       .split(0, new Array<number>(layers).fill(1))
       .map((row) => row.reshape([width]));
-  const bias = rowsOf("bias", P + n - 1);
-  const ownBias = rowsOf("own_bias", 2 * P - 1);
+  const ofAll = quadratic && {
+    written: input("written", [n]),
+    bias: rowsOf("bias", P + n - 1),
+    ownBias: rowsOf("own_bias", 2 * P - 1),
+  };
   const stored: Tensor[] = [];
   let x = embed(scope, config, P);
   for (let i = 0; i < layers; i++) {
     const { y, rows } = gatedUnitStep(scope.at("layers").at(i), x, unitConfig(config), rotation, {
-      keys: input(`keys.${i}`, [n, s]),
-      memory: input(`memory.${i}`, [distant ? n + s : n, e]),
-      written,
-      bias: bias[i],
-      ownBias: ownBias[i],
+      memory: input(`memory.${i}`, [memoryRows(shape), e]),
+      quadratic: ofAll
+        ? { keys: input(`keys.${i}`, [n, s]), written: ofAll.written, bias: ofAll.bias[i], ownBias: ofAll.ownBias[i] }
+        : undefined,
+      before: tokenShift ? input(`before.${i}`, [1, d / 2]) : undefined,
     });
     x = y;
     stored.push(rows);

@@ -68,6 +68,33 @@ describe.each(architectureNames)("%s", (architecture) => {
     await compiled.release();
   });
 
+  it.each(["causal", "bidirectional"])("gives the same with its layers computed again, %s", async (direction) => {
+    const context = 300; // blocks of queries: 128, 128 and 44
+    const small = configOf(architecture, direction === "causal");
+    const config = architecture === "flash-quad" ? parseModelConfig({ ...small, maxLength: 600 }) : small;
+    const parameters = initialise(parametersOf(config), 4);
+    const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
+    const text = Int32Array.from({ length: context + 1 }, (_, i) => (i * i) % 37);
+    const inputs = { ...values, tokens: text.slice(0, -1), targets: text.slice(1) };
+    const run = async (recompute: "none" | "layers") => {
+      const model = (scope: Scope, t: ReturnType<typeof input>) =>
+        languageModel(scope, t, config, undefined, { recompute });
+      const compiled = await engine.compile(trainingProgram(model, { batch: 1, context }).program);
+      return await compiled.run(inputs);
+    };
+    const [plain, again] = [await run("none"), await run("layers")];
+    expect(Object.keys(again)).toEqual(Object.keys(plain));
+    const norm = globalNorm(plain as Record<string, Float32Array>);
+    for (const [name, values] of Object.entries(plain)) {
+      const own = Math.hypot(...Array.from(values));
+      expectClose(again[name], values, {
+        name,
+        tolerance: Math.max(1e-6, (1e-7 * norm) / own),
+        shape: [values.length],
+      });
+    }
+  });
+
   it("does not look at padding", () => {
     const config = configOf(architecture, false);
     const mask = input("mask", [batch, context]);

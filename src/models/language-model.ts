@@ -3,6 +3,7 @@
  * Logits are x tableᵀ + bias; training never forms them whole (nn/cross-entropy.ts), so the model ends at x.
  */
 import { sizeOf } from "../base/shape.ts";
+import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { norm } from "../nn/norm.ts";
 import { angleTable, scaledSinusoid } from "../nn/positions.ts";
@@ -19,14 +20,26 @@ export interface ModelOutput {
   readonly bias: Tensor;
 }
 
+export interface ModelOptions {
+  /** What is computed again in the backward pass instead of being kept for it. Default: none. */
+  readonly recompute?: Recompute;
+}
+
 /** tokens [B, T] int32; mask [B, T] is 1 where a token is real. */
-export function languageModel(scope: Scope, tokens: Tensor, config: ModelConfig, mask?: Tensor): ModelOutput {
+export function languageModel(
+  scope: Scope,
+  tokens: Tensor,
+  config: ModelConfig,
+  mask?: Tensor,
+  { recompute = "none" }: ModelOptions = {},
+): ModelOutput {
   const { table, bias } = tiedEmbedding(scope, config);
   const positions = scaledSinusoid(scope.at("position"), angleTable(tokens.shape[1], config.width));
-  const inputs = { rotations: layerRotations(config, tokens.shape[1]), mask };
+  const inputs = { rotations: layerRotations(config, tokens.shape[1]), mask, recompute: recompute === "layers" };
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
-    x = applyLayer(scope.at("layers").at(i), x, config, { ...inputs, layer: i });
+    const layer = (own: Tensor) => applyLayer(scope.at("layers").at(i), own, config, { ...inputs, layer: i });
+    x = inputs.recompute ? recomputed([x], ([again]) => layer(again)) : layer(x);
   }
   return { hidden: norm(scope.at("final.norm"), x, "scale"), table, bias };
 }

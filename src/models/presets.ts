@@ -3,6 +3,7 @@
  * Transformers of that size 12; their feed-forward network is as wide as makes the parameters of both the same.
  */
 import { LonghandError, nearest } from "../base/errors.ts";
+import { type AblationFields, ablationFields } from "./ablations.ts";
 import { type ArchitectureName, type AttentionName, hasField } from "./config.ts";
 
 export interface Preset {
@@ -41,14 +42,19 @@ export interface PresetOptions {
   readonly chunk?: number | undefined;
   /** Of flash; default: mixed. */
   readonly attention?: AttentionName | undefined;
+  /** Names from ablations.ts, separated by commas. */
+  readonly ablation?: string | undefined;
 }
 
 /**
  * The fields of a model of this architecture and size, without the vocabulary: what parseModelConfig completes. Throws
- * "usage" for an unknown preset, or a chunk or a choice of attention where there is none.
+ * "usage" for an unknown preset or ablation, or a chunk or a choice of attention where there is none or an ablation has
+ * made it.
  */
 export function presetModel(architecture: ArchitectureName, presetName: string, options: PresetOptions) {
-  const { context, chunk, attention } = options;
+  const { context, ablation } = options;
+  const ablated = ablation === undefined ? {} : ablationFields(architecture, ablation);
+  const { chunk, attention } = { ...ablated, ...givenFields(options, ablated) };
   const { shared, ...preset } = presetByName(presetName);
   if (chunk !== undefined && !hasField(architecture, "chunk")) {
     throw new LonghandError("usage", `chunk ${chunk}: ${architecture} has no chunks`);
@@ -62,12 +68,24 @@ export function presetModel(architecture: ArchitectureName, presetName: string, 
     const { chunk } = { chunk: preset.chunk, ...chunks };
     const part = attention === undefined ? {} : { attention };
     const sizes = { width, layers, expansion: 2, shared, chunk, maxLength: context };
-    return { architecture, ...sizes, ...part, norm: "scale" } as const;
+    return { architecture, ...sizes, ...part, norm: "scale", ...ablated } as const;
   }
   const heads = width / headWidth(width);
   const ffn = feedForwardWidth(width, shared, architecture === "transformer" || architecture === "transformer+");
   const features = hasField(architecture, "features") ? { features: 4 * headWidth(width), featureSeed: 1 } : {};
   return { architecture, width, layers: layers / 2, heads, ffn, ...chunks, ...features } as const;
+}
+
+/** The chunk and the attention that were asked for by themselves, unless the ablations say otherwise. */
+function givenFields({ chunk, attention, ablation }: PresetOptions, ablated: AblationFields) {
+  const given = Object.entries({ chunk, attention }).filter(([, value]) => value !== undefined);
+  for (const [field, value] of given) {
+    const other = ablated[field as keyof AblationFields];
+    if (other !== undefined && other !== value) {
+      throw new LonghandError("usage", `ablation ${ablation}: it contradicts ${field} ${value}; give one of them`);
+    }
+  }
+  return Object.fromEntries(given) as Pick<PresetOptions, "chunk" | "attention">;
 }
 
 /** 64 as in the papers; half of it at the smallest size, which would have two heads only. */

@@ -3,6 +3,7 @@
  * logits [tokens, vocabulary] never exists. The gradient is written by hand: softmax minus one-hot, with every
  * per-token factor applied on the narrow side of the two products.
  */
+import { neverAfter } from "../graph/recompute.ts";
 import { scalar, type Tensor, withGradient } from "../graph/tensor.ts";
 
 export interface CrossEntropyInputs {
@@ -40,8 +41,9 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
   const ts = targets.reshape([N, 1]).split(0, sizes);
   const ws = weights.reshape([N, 1]).split(0, sizes);
 
+  const transposed = table.swapLast();
   const slices = sizes.map((_, i) => {
-    const logits = xs[i].matmul(table.swapLast()).add(bias); // [n, V]
+    const logits = xs[i].matmul(transposed).add(bias); // [n, V]
     const p = logits.softmax();
     // log sum exp = max - log(max p): exact, and the largest p cannot underflow.
     const largest = logits.maximum([1]); // [n, 1]
@@ -55,16 +57,22 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
   const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g) => {
     let dTable: Tensor | undefined;
     let dBias: Tensor | undefined;
+    let finished: readonly Tensor[] = [];
     const dx = slices.map(({ p, losses }, i) => {
-      // The scattered -1 waits for the slice's loss, so that each slice is finished before the next one starts.
-      const minusOne = losses.mul(0).sub(1);
+      // The scattered -1 waits for the slice's loss and for all of the slice before, so that one [n, V] exists at a time.
+      const minusOne = neverAfter([losses, ...finished])
+        .cast("float32")
+        .sub(1)
+        .expand(losses.shape);
       const dLogits = p.scatterAdd(1, ts[i], minusOne); // [n, V], weights still to be applied
       const factor = ws[i].mul(g); // [n, 1]
       const tablePart = xs[i].mul(factor).swapLast().matmul(dLogits); // [d, V]: the transposed table's
       const biasPart = factor.swapLast().matmul(dLogits); // [1, V]
       dTable = dTable ? dTable.add(tablePart) : tablePart;
       dBias = dBias ? dBias.add(biasPart) : biasPart;
-      return dLogits.matmul(table).mul(factor); // [n, d]
+      const own = dLogits.matmul(table).mul(factor); // [n, d]
+      finished = [own, dTable, dBias];
+      return own;
     });
     return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
   });

@@ -1,11 +1,11 @@
 /**
- * FLASH with one half of its attention (Hua, Dai, Liu, Le 2022, section 4, ablations): local, squared-ReLU attention inside
+ * FLASH with one half of its attention (Hua, Dai, Liu, Le 2022, section 4, ablations): local, quadratic attention inside
  * chunks alone, or global, linear attention across them alone. Two queries and keys are left of the four, and global has
  * no bias; the rest is the layer of mixed-chunk-attention.ts, whose attention is the sum of these two.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { squaredRelu } from "./activations.ts";
-import { type GatedUnitConfig, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
+import { attend, realKeys, scoreScale } from "./attention-functions.ts";
+import { type GatedUnitConfig, gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
 import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -24,15 +24,15 @@ export function ablatedFlashLayer(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { chunk: C, attention, causal } = config;
-  const { u, v, z } = gatedProjection(scope, x, config);
-  const divisor = attention === "local" || causal ? C : x.shape[1];
-  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / divisor, 1]);
+  const { chunk: C, attention, causal, shared: s, attentionFunction = "relu2" } = config;
+  const { u, v, z } = gatedProjection(scope, x, config, mask);
+  const scale = attention === "local" ? scoreScale(attentionFunction, C, s) : 1 / (causal ? C : x.shape[1]);
+  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
   const attended =
     attention === "local"
       ? localAttention(scope.at("bias"), { q, k, v }, config, mask)
       : globalAttention({ q, k, v }, config, mask);
-  return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
+  return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
 }
 
 interface Heads {
@@ -44,17 +44,12 @@ interface Heads {
   readonly v: Tensor;
 }
 
-function localAttention(
-  scope: Scope,
-  { q, k, v }: Heads,
-  { chunk: C, causal, shared }: AblatedFlashConfig,
-  mask?: Tensor,
-): Tensor {
+function localAttention(scope: Scope, { q, k, v }: Heads, config: AblatedFlashConfig, mask?: Tensor): Tensor {
+  const { chunk: C, causal, shared, attentionFunction = "relu2" } = config;
   const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
   const bias = relativeBias(scope, C, C, shared);
-  const a = squaredRelu(qc.matmul(kc.swapLast()).add(causal ? bias.add(causalBias(C)) : bias)); // [B, G, C, C]
-  const real = mask && inChunks(mask.reshape([...mask.shape, 1]), C).swapLast(); // [B, G, 1, C]
-  return outOfChunks((real ? a.mul(real) : a).matmul(vc), v);
+  const scores = qc.matmul(kc.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
+  return outOfChunks(attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask)), v);
 }
 
 function globalAttention({ q, k, v }: Heads, { chunk: C, causal }: AblatedFlashConfig, mask?: Tensor): Tensor {

@@ -5,11 +5,14 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
+import { type AttentionFunction, attend, scoreScale } from "./attention-functions.ts";
 import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
+import { futureHidden, tokenPositions } from "./multi-head.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, rope } from "./positions.ts";
+import { type AngleTable, ROTARY_BIAS_FROM, relativeBias, rope, rotaryBias } from "./positions.ts";
+import { inQueryBlocks } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import { squaredReluAttention } from "./squared-relu-attention.ts";
+import { shiftTokens } from "./token-shift.ts";
 
 export interface GatedUnitConfig {
   /** e: width of the gate u and the values v. */
@@ -18,11 +21,19 @@ export interface GatedUnitConfig {
   readonly shared: number;
   readonly norm: NormKind;
   readonly causal: boolean;
+  /** What scores of the quadratic attention become; default: relu2. */
+  readonly attentionFunction?: AttentionFunction;
+  /** false: the unit has no gate u, and its output is W_o (A v); default: true. */
+  readonly gate?: boolean;
+  /** Whether half of the normalised features come from the token before; default: false. */
+  readonly tokenShift?: boolean;
 }
 
 export interface GauConfig extends GatedUnitConfig {
   /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
   readonly maxLength: number;
+  /** Whether the square of attention is computed again in the backward pass, a block of queries at a time. */
+  readonly recompute?: boolean | undefined;
 }
 
 /** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real. */
@@ -33,20 +44,65 @@ export function gatedAttentionUnit(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { causal, maxLength } = config;
-  const { u, v, z } = gatedProjection(scope, x, config);
-  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [1 / maxLength, 1]);
-  const attended = squaredReluAttention(scope.at("bias"), { q, k, v, mask }, { causal, maxLength });
-  return x.add(linear(scope.at("out"), u.mul(attended), x.shape[2]));
+  const { causal, maxLength, shared, attentionFunction = "relu2", recompute = false } = config;
+  const [B, T] = x.shape;
+  const { u, v, z } = gatedProjection(scope, x, config, mask);
+  const scale = scoreScale(attentionFunction, maxLength, shared);
+  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
+  const attendTo = (scores: Tensor, values: Tensor) =>
+    attend(attentionFunction, scores, values, mask?.slice(1, 0, values.shape[1]).reshape([B, 1, -1]));
+  const attended =
+    (causal || recompute) && maxLength >= ROTARY_BIAS_FROM
+      ? inQueryBlocks(
+          [{ ...withBias(q, k, rotaryBias(scope.at("bias"), T, shared)), v }],
+          { causal, recompute },
+          ({ queries, keys, values, future }) => {
+            const scores = queries.matmul(keys); // [B, R, N]
+            return attendTo(future ? scores.add(future) : scores, values);
+          },
+        )[0]
+      : attendTo(q.matmul(k.swapLast()).add(wholeBias(scope.at("bias"), config, T)), v);
+  return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
 }
 
-/** u, v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
-export function gatedProjection(scope: Scope, x: Tensor, config: GatedUnitConfig): { u: Tensor; v: Tensor; z: Tensor } {
-  const { expanded: e, shared: s } = config;
+/** What is added to all scores of T tokens: [T, T]. */
+function wholeBias(scope: Scope, { maxLength, shared, causal }: GauConfig, T: number): Tensor {
+  const bias = relativeBias(scope, maxLength, T, shared);
+  if (!causal) return bias;
+  return bias.add(futureHidden(tokenPositions(T)));
+}
+
+/** q and k [B, T, 2 s] with the factors of the bias beside them: q kᵀ + a bᵀ is one product. */
+function withBias(q: Tensor, k: Tensor, { a, b }: { a: Tensor; b: Tensor }): { q: Tensor; k: Tensor } {
+  const [B, T, s] = q.shape;
+  const [wideQ, wideK] = [q.concat([a.expand([B, T, s])], -1), k.concat([b.expand([B, T, s])], -1)];
+  return { q: wideQ, k: wideK };
+}
+
+/** u (undefined in a unit without gate), v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
+export function gatedProjection(
+  scope: Scope,
+  x: Tensor,
+  config: GatedUnitConfig,
+  mask?: Tensor,
+): { u: Tensor | undefined; v: Tensor; z: Tensor } {
   const normal = norm(scope.at("norm"), x, config.norm);
-  const hidden = linearParameters(scope.at("hidden"), x.shape[2], 2 * e + s);
-  const [u, v, z] = linearParts(normal, hidden, [e, e, s]).map(silu);
-  return { u, v, z };
+  const widths = hiddenWidths(config);
+  const total = widths.reduce((sum, width) => sum + width);
+  const hidden = linearParameters(scope.at("hidden"), x.shape[2], total);
+  const parts = linearParts(config.tokenShift ? shiftTokens(normal, mask) : normal, hidden, widths).map(silu);
+  const [v, z] = parts.slice(-2);
+  return { u: parts.length === 3 ? parts[0] : undefined, v, z };
+}
+
+/** Columns of the hidden map: u, v and z, or v and z alone. */
+export function hiddenWidths({ expanded: e, shared: s, gate = true }: GatedUnitConfig): readonly number[] {
+  return gate ? [e, e, s] : [e, s];
+}
+
+/** u * attended, or what was attended itself where there is no gate. */
+export function gated(u: Tensor | undefined, attended: Tensor): Tensor {
+  return u === undefined ? attended : u.mul(attended);
 }
 
 /**

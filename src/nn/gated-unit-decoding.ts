@@ -5,14 +5,16 @@
  * the host to store, so that a step moves kilobytes, not the state. Symbols: P new tokens, n the span, s, e, u, v, z.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { silu, squaredRelu } from "./activations.ts";
-import type { GatedUnitConfig } from "./gated-attention-unit.ts";
+import { silu } from "./activations.ts";
+import { weightsOf } from "./attention-functions.ts";
+import { type GatedUnitConfig, gated, hiddenWidths } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
 import { norm } from "./norm.ts";
 import { toeplitz } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { shiftAfter } from "./token-shift.ts";
 
-/** Rotations of all H queries and keys, [H P, s] each, head by head, the queries' already divided by the span. */
+/** Rotations of all H queries and keys, [H P, s] each, head by head, the queries' already scaled. */
 export interface HeadRotation {
   /** cosines, twice side by side */
   readonly cos: Tensor;
@@ -20,11 +22,19 @@ export interface HeadRotation {
   readonly sin: Tensor;
 }
 
+/** What new tokens are given of the tokens before them. */
 export interface OpenSpan {
+  /** What is read in one product: [n, e] values of the open span, [s, e] the sum of lkᵀ v over finished chunks, or both. */
+  readonly memory: Tensor;
+  /** Quadratic attention to the open span; undefined where there is none. */
+  readonly quadratic?: QuadraticSpan | undefined;
+  /** [1, d / 2]: what the first token takes over from the one before, with token shift. */
+  readonly before?: Tensor | undefined;
+}
+
+export interface QuadraticSpan {
   /** [n, s]: quadratic keys of the open span; rows not yet written are finite. */
   readonly keys: Tensor;
-  /** [n, e]: its values; for FLASH [n + s, e], followed by the sum of lkᵀ v over finished chunks. */
-  readonly memory: Tensor;
   /** [n]: 0 for rows that are written, -1e30 for the others. */
   readonly written: Tensor;
   /** [P + n - 1]: relative bias from the last row to the first, so that bias[p, j] = bias[j - p + P - 1]. */
@@ -33,33 +43,53 @@ export interface OpenSpan {
   readonly ownBias: Tensor;
 }
 
-/** x [P, d] -> y [P, d] and the rows [P, H s / 2 + e] to store: quadratic key, (FLASH) linear key, value. */
+/**
+ * x [P, d] -> y [P, d] and the rows to store, side by side those that there are: quadratic key [P, s], linear key [P, s],
+ * value [P, e], what the next token takes over [P, d / 2].
+ */
 export function gatedUnitStep(
   scope: Scope,
   x: Tensor,
   config: GatedUnitConfig,
   rotation: HeadRotation,
-  span: OpenSpan,
+  { memory, quadratic, before }: OpenSpan,
 ): { y: Tensor; rows: Tensor } {
-  const { expanded: e, shared: s } = config;
   const [P, d] = x.shape;
-  const [n] = span.keys.shape;
   const H = rotation.cos.shape[0] / P;
+  const widths = hiddenWidths(config);
+  const normal = norm(scope.at("norm"), x, config.norm);
+  const { shifted, own } = before ? shiftAfter(before, normal) : { shifted: normal, own: undefined };
+  const total = widths.reduce((sum, width) => sum + width);
   // One product with the whole matrix: with few rows, reading the weights once is all the cost there is.
-  const hidden = silu(linear(scope.at("hidden"), norm(scope.at("norm"), x, config.norm), 2 * e + s));
-  const [u, v, z] = hidden.split(1, [e, e, s]);
-  const heads = rotatedHeads(scope.at("heads"), z, rotation);
-  const [qq, qk, lq, lk] = heads.split(0, new Array<number>(H).fill(P)); // [P, s] each
+  const parts = silu(linear(scope.at("hidden"), shifted, total)).split(1, widths);
+  const [v, z] = parts.slice(-2);
+  const heads = rotatedHeads(scope.at("heads"), z, rotation).split(0, new Array<number>(H).fill(P)); // [P, s] each
+  const [lq, lk] = quadratic ? heads.slice(2) : heads;
 
-  const a = squaredRelu(
-    timesTransposed(qq, span.keys)
-      .add(toeplitz(span.bias, P, n))
-      .add(span.written),
-  ); // [P, n]
-  const own = squaredRelu(timesTransposed(qq, qk).add(toeplitz(span.ownBias, P))); // [P, P]
-  const mixed = (lq ? a.concat([lq], 1) : a).matmul(span.memory).add(own.matmul(v)); // [P, e]
-  const y = x.add(linear(scope.at("out"), u.mul(mixed), d));
-  return { y, rows: qk.concat(lk ? [lk, v] : [v], 1) };
+  const attended = quadratic
+    ? mixedAttention(config, { qq: heads[0], qk: heads[1], lq, v }, quadratic, memory)
+    : lq.matmul(memory);
+  const y = x.add(linear(scope.at("out"), gated(parts.length === 3 ? parts[0] : undefined, attended), d));
+  const [first, ...others] = [...(quadratic ? [heads[1]] : []), ...(lk ? [lk] : []), v, ...(own ? [own] : [])];
+  return { y, rows: first.concat(others, 1) };
+}
+
+/** Attention to the open span and among the new tokens, with the linear term where there is a linear query: [P, e]. */
+function mixedAttention(
+  { attentionFunction = "relu2" }: GatedUnitConfig,
+  { qq, qk, lq, v }: { qq: Tensor; qk: Tensor; lq: Tensor | undefined; v: Tensor },
+  { keys, written, bias, ownBias }: QuadraticSpan,
+  memory: Tensor,
+): Tensor {
+  const [P] = qq.shape;
+  const [n] = keys.shape;
+  const [a, own] = weightsOf(attentionFunction, [
+    timesTransposed(qq, keys)
+      .add(toeplitz(bias, P, n))
+      .add(written), // [P, n]
+    timesTransposed(qq, qk).add(toeplitz(ownBias, P)), // [P, P]
+  ]);
+  return (lq ? a.concat([lq], 1) : a).matmul(memory).add(own.matmul(v));
 }
 
 /** The H maps z gamma + beta, rotated: z [P, s] -> [H P, s]. */

@@ -4,8 +4,8 @@
  * sums a chunk. Cost per token does not depend on the length. G = ceil(T / C) chunks.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { squaredRelu } from "./activations.ts";
-import { type GatedUnitConfig, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
+import { attend, realKeys, scoreScale } from "./attention-functions.ts";
+import { type GatedUnitConfig, gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
 import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -17,12 +17,15 @@ export interface FlashConfig extends GatedUnitConfig {
 
 /** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real. */
 export function flashLayer(scope: Scope, x: Tensor, config: FlashConfig, table: AngleTable, mask?: Tensor): Tensor {
-  const { chunk: C } = config;
-  const { u, v, z } = gatedProjection(scope, x, config);
-  const scale = 1 / C;
-  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, [scale, 1, config.causal ? scale : 1 / x.shape[1], 1]);
+  const { u, v, z } = gatedProjection(scope, x, config, mask);
+  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, headScales(config, x.shape[1]));
   const mixed = mixedChunkAttention(scope.at("bias"), heads, v, config, mask);
-  return x.add(linear(scope.at("out"), u.mul(mixed), x.shape[2]));
+  return x.add(linear(scope.at("out"), gated(u, mixed), x.shape[2]));
+}
+
+/** What the quadratic query and key and the linear query and key of T tokens are multiplied by. */
+function headScales({ chunk: C, causal, shared: s, attentionFunction = "relu2" }: FlashConfig, T: number): number[] {
+  return [scoreScale(attentionFunction, C, s), 1, 1 / (causal ? C : T), 1];
 }
 
 /**
@@ -37,11 +40,11 @@ export function continuedFlashLayer(
   done: Tensor,
 ): { y: Tensor; done: Tensor } {
   const { u, v, z } = gatedProjection(scope, x, config);
-  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, [1 / config.chunk, 1, 1 / config.chunk, 1]);
+  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, headScales(config, x.shape[1]));
   const { lq, kv, local } = chunkAttention(scope.at("bias"), heads, v, config);
   const memory = kv.shape[1] === 1 ? done : kv.cumsum(1, { exclusive: true }).add(done);
   const mixed = local.add(lq.matmul(memory)).reshape(v.shape);
-  const y = x.add(linear(scope.at("out"), u.mul(mixed), x.shape[2]));
+  const y = x.add(linear(scope.at("out"), gated(u, mixed), x.shape[2]));
   return { y, done: done.add(kv.sum([0, 1]).reshape(done.shape)) };
 }
 
@@ -74,9 +77,10 @@ function chunkAttention(
   biasScope: Scope,
   heads: readonly Tensor[],
   v: Tensor,
-  { chunk: C, causal, shared: s }: FlashConfig,
+  config: FlashConfig,
   mask?: Tensor,
 ): { lq: Tensor; kv: Tensor; local: Tensor } {
+  const { chunk: C, causal, shared: s, attentionFunction = "relu2" } = config;
   const [B, T] = v.shape;
   const G = Math.ceil(T / C);
   const inChunks = (t: Tensor) => t.pad(1, 0, G * C - T).reshape([B, G, C, t.shape[2]]);
@@ -85,8 +89,6 @@ function chunkAttention(
 
   const bias = relativeBias(biasScope, C, C, s);
   const scores = qq.matmul(qk.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
-  const a = squaredRelu(scores);
-  const real = mask?.pad(1, 0, G * C - T).reshape([B, G, 1, C]);
-  const local = (real ? a.mul(real) : a).matmul(vc); // [B, G, C, e]
+  const local = attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask)); // [B, G, C, e]
   return { lq, kv: lk.swapLast().matmul(vc), local };
 }

@@ -11,7 +11,7 @@ import { gelu } from "./feed-forward.ts";
 import { timesTransposed } from "./gated-unit-decoding.ts";
 import { linear } from "./linear.ts";
 import { affineHeads } from "./mixed-chunk-softmax-attention.ts";
-import { attentionOut, futureHidden, hiddenWhereMasked, splitHeads } from "./multi-head.ts";
+import { attentionOut, futureHidden, hiddenWhereMasked, splitHeads, tokenPositions } from "./multi-head.ts";
 import { norm } from "./norm.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -145,7 +145,7 @@ export function favorStep(
   const kept = sums.mul(peak.sub(newPeak).exp()); // [1, H, m, w + 1]
   const before = phiQ.matmul(done).mul(donePeak.sub(newPeak).exp()); // [1, H, P, w + 1]
   const own = timesTransposed(phiQ, phiK); // [1, H, P, P]
-  const ordered = P === 1 ? own : own.mul(futureHidden(P, q).exp());
+  const ordered = P === 1 ? own : own.mul(futureHidden(tokenPositions(P)).exp());
   return {
     found: ratio(before.add(phiQ.matmul(kept)).add(ordered.matmul(values))),
     carried: { sums: kept.add(phiK.swapLast().matmul(values)), peak: newPeak },
@@ -163,7 +163,7 @@ function attend(q: Tensor, k: Tensor, v: Tensor, { keys, values, written }: Reme
   const [P, n] = [q.shape[2], keys.shape[2]];
   const past = timesTransposed(q, keys).add(written); // [1, H, P, n]
   const own = timesTransposed(q, k); // [1, H, P, P]
-  const scores = past.concat([P === 1 ? own : own.add(futureHidden(P, q))], -1);
+  const scores = past.concat([P === 1 ? own : own.add(futureHidden(tokenPositions(P)))], -1);
   const [remembered, fresh] = scores.softmax().split(-1, [n, P]);
   return remembered.matmul(values).add(fresh.matmul(v));
 }

@@ -3,7 +3,7 @@
  * one normalised input, their way back into the stream, and softmax weights with a gradient of few passes.
  * Symbols: B sequences, T tokens, d model width, H heads, w = d / H head width.
  */
-import { type Tensor, withGradient } from "../graph/tensor.ts";
+import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
 import { type LinearParameters, linear, linearParameters, linearParts } from "./linear.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -85,12 +85,18 @@ export function hiddenWhereMasked(mask: Tensor): Tensor {
   return mask.sub(1).mul(-HIDDEN);
 }
 
-/** Hides the future of a square of scores [n, n]: made in the graph, so that no constant grows with the square of n. */
-export function futureHidden(n: number, like: Tensor): Tensor {
-  const ones = like.constant(1).expand([n]);
-  const index = ones.cumsum(0);
-  const isFuture = index.reshape([n, 1]).less(index.reshape([1, n])); // [n, n]
-  return isFuture.where(like.constant(HIDDEN), like.constant(0));
+/** The numbers 0 … count - 1. */
+export function tokenPositions(count: number): Tensor {
+  return constant(
+    Float32Array.from({ length: count }, (_, i) => i),
+    [count],
+  );
+}
+
+/** -1e30 where a position [R] is after another, else 0: [R, R]. Made in the graph: no constant grows with T^2. */
+export function futureHidden(positions: Tensor): Tensor {
+  const isFuture = positions.reshape([-1, 1]).less(positions.reshape([1, -1]));
+  return isFuture.where(positions.constant(HIDDEN), positions.constant(0));
 }
 
 /**

@@ -68,17 +68,18 @@ export function relativeBias(scope: Scope, length: number, tokens: number, s: nu
     const weight = scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
     return toeplitz(weight.slice(0, length - tokens, length + tokens - 1), tokens);
   }
-  const [a, b] = rotaryBiasVectors(scope, tokens, s);
+  const { a, b } = rotaryBias(scope, tokens, s);
   return a.matmul(b.swapLast());
 }
 
-/** The two factors of the rotary bias, rope(a, i) and rope(b, j): [tokens, s] each. */
-export function rotaryBiasVectors(scope: Scope, tokens: number, s: number): readonly Tensor[] {
+/** The two factors of the rotary bias a bᵀ: [tokens, s] each. */
+export function rotaryBias(scope: Scope, tokens: number, s: number): { a: Tensor; b: Tensor } {
   const table = angleTable(tokens, s);
-  return ["a", "b"].map((name) => {
+  const rotated = (name: string) => {
     const vector = scope.parameter(name, [s], { normal: 0.02 });
     return rope(vector.reshape([1, s]).expand([tokens, s]), table);
-  });
+  };
+  return { a: rotated("a"), b: rotated("b") };
 }
 
 /**

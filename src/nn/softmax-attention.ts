@@ -6,55 +6,37 @@ import type { Tensor } from "../graph/tensor.ts";
 import {
   type AttentionInputs,
   attentionOut,
-  futureHidden,
   headProjections,
   hiddenWhereMasked,
   type MultiHeadConfig,
   softmaxMatmul,
 } from "./multi-head.ts";
+import { inQueryBlocks } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 
-/** x [B, T, d] -> [B, T, d] */
+/** x [B, T, d] -> [B, T, d]; with `recompute` the weights of one block of queries exist at a time in the backward pass. */
 export function softmaxAttention(
   scope: Scope,
   x: Tensor,
   { heads, causal }: MultiHeadConfig,
-  { rotations, mask }: AttentionInputs = {},
+  { rotations, mask, recompute = false }: AttentionInputs & { readonly recompute?: boolean | undefined } = {},
 ): Tensor {
   const [B, T, d] = x.shape;
   const { q, k, v } = headProjections(scope, x, heads, { rotations, scale: 1 / Math.sqrt(d / heads) });
   const padding = mask && hiddenWhereMasked(mask).reshape([B, 1, 1, T]);
-  return attentionOut(scope, causal ? causalAttention(q, k, v, padding) : fullAttention(q, k, v, padding));
-}
-
-/** q, k, v [B, H, T, w] -> [B, H, T, w] */
-function fullAttention(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | undefined): Tensor {
-  const scores = q.matmul(k.swapLast()); // [B, H, T, T]
-  return softmaxMatmul(padding ? scores.add(padding) : scores, v);
-}
-
-/** Blocks of queries, and the fewest queries a block: eight save 44 % of the square, the most that is possible is 50 %. */
-const BLOCKS = 8;
-const FEWEST_QUERIES = 128;
-
-/** As fullAttention, in blocks of queries that each meet the keys up to their own end, the future hidden within a block. */
-function causalAttention(q: Tensor, k: Tensor, v: Tensor, padding: Tensor | undefined): Tensor {
-  const T = q.shape[2];
-  const R = Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)); // queries a block
-  const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
-  const [qs, vs] = [q, v].map((t) => t.split(2, sizes));
-  const ks = k.swapLast().split(3, sizes); // [B, H, w, R] each
-  const hidden = futureHidden(R, q); // [R, R]
-  const rows = sizes.map((size, i) => {
-    const end = i * R + size;
-    const keys = ks[0].concat(ks.slice(1, i + 1), 3); // [B, H, w, end]
-    const values = vs[0].concat(vs.slice(1, i + 1), 2); // [B, H, end, w]
-    const bias = hidden
-      .slice(0, 0, size)
-      .slice(1, 0, size)
-      .pad(1, i * R, 0); // [size, end]
-    const scores = qs[i].matmul(keys).add(padding ? padding.slice(3, 0, end).add(bias) : bias); // [B, H, size, end]
-    return softmaxMatmul(scores, values);
+  if (!causal && !recompute) return attentionOut(scope, rows(q, k.swapLast(), v, padding));
+  // Computed again, the square of one head exists at a time.
+  const apart = recompute ? [q, k, v].map((t) => t.split(1, new Array<number>(heads).fill(1))) : [[q], [k], [v]];
+  const sets = apart[0].map((_, h) => ({ q: apart[0][h], k: apart[1][h], v: apart[2][h] }));
+  const [first, ...rest] = inQueryBlocks(sets, { causal, recompute }, ({ queries, keys, values, future }) => {
+    const others = padding?.slice(3, 0, keys.shape[3]); // [B, 1, 1, N]
+    return rows(queries, keys, values, others && future ? others.add(future) : (others ?? future));
   });
-  return rows[0].concat(rows.slice(1), 2);
+  return attentionOut(scope, first.concat(rest, 1));
+}
+
+/** Queries [B, H, R, w], keys [B, H, w, N], values [B, H, N, w] -> [B, H, R, w]; `hidden` is added to the scores. */
+function rows(queries: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | undefined): Tensor {
+  const scores = queries.matmul(keys); // [B, H, R, N]
+  return softmaxMatmul(hidden ? scores.add(hidden) : scores, values);
 }

@@ -1,14 +1,14 @@
 /** The gradients that are written by hand (withGradient), each against central differences of its own forward formula. */
 import { describe, it } from "vitest";
 import { floats } from "../../test/conformance/case.ts";
-import { expectGradients, type TestFunction } from "../../test/support/differences.ts";
-import { constant, type Tensor } from "../graph/tensor.ts";
+import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";
+import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
+import { attend, attentionFunctionNames, laplace } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { linearParts, scaleAndShift } from "./linear.ts";
 import { softmaxMatmul } from "./multi-head.ts";
 import { layerNorm, scaleNorm } from "./norm.ts";
-import { squaredReluMatmul } from "./squared-relu-attention.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -19,10 +19,24 @@ const linearInputs = (width: number, outputs: number) => ({
 const functions: readonly TestFunction[] = [
   { name: "silu", inputs: { x: floats([3, 5], "x", 3) }, build: ({ x }) => [silu(x)] },
   { name: "squaredRelu", inputs: { x: floats([3, 5], "x") }, build: ({ x }) => [squaredRelu(x)] },
+  { name: "laplace", inputs: { x: floats([3, 5], "x") }, build: ({ x }) => [laplace(x)] },
+  ...attentionFunctionNames.map((kind) => ({
+    name: `attention by ${kind}, two keys hidden`,
+    inputs: { scores: floats([2, 3, 4], "scores"), v: floats([2, 4, 5], "v") },
+    build: ({ scores, v }: Tensors) => {
+      const real = constant(Float32Array.of(1, 1, 0, 1, 0, 1, 1, 1), [2, 1, 4]);
+      return [attend(kind, scores, v, real)];
+    },
+  })),
   {
     name: "scaleNorm",
     inputs: { x: floats([2, 3, 6], "x"), gain: floats([1], "gain") },
     build: ({ x, gain }) => [scaleNorm(x, gain)],
+  },
+  {
+    name: "attention by relu2, few columns",
+    inputs: { scores: floats([2, 3, 12], "scores"), v: floats([2, 12, 2], "v") },
+    build: ({ scores, v }) => [attend("relu2", scores, v)],
   },
   {
     name: "layerNorm",
@@ -39,13 +53,6 @@ const functions: readonly TestFunction[] = [
     inputs: { scores: floats([2, 3, 5], "scores"), v: floats([2, 5, 4], "v") },
     build: ({ scores, v }) => [softmaxMatmul(scores, v)],
   },
-  ...[2, 5].map((e) => ({
-    name: `squaredReluMatmul, ${e} columns`,
-    inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
-    build: ({ scores, v }: Record<string, Tensor>) => [
-      squaredReluMatmul(scores, v, constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6])),
-    ],
-  })),
   {
     name: "linearParts, the left side transposed",
     inputs: linearInputs(4, 7),

@@ -33,6 +33,7 @@ export function toOnnx(program: Program): OnnxModel {
   const initializers = new Map<string, TensorProto>();
   const inputs: ValueInfoProto[] = [];
   const constants = new Map<string, Tensor>();
+  const ownName = outputNames(program);
 
   for (const [i, node] of program.nodes.entries()) {
     if (node.kind === "input") {
@@ -50,15 +51,16 @@ export function toOnnx(program: Program): OnnxModel {
       }
     } else {
       for (const [k, output] of node.outputs.entries()) {
-        names.set(output, node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`);
+        names.set(output, ownName.get(output) ?? (node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`));
       }
       nodes.push(nodeProto(node, i, names, initializers));
     }
   }
   const outputs: ValueInfoProto[] = [];
   for (const [name, tensor] of program.outputs) {
-    // An output may be an input, a constant or the same tensor as another output: Identity gives each its own name.
-    nodes.push({ name, op_type: "Identity", input: [names.get(tensor) as string], output: [name], attribute: [] });
+    // An input, a constant, or the same tensor as another output: Identity gives it its own name.
+    const input = names.get(tensor) as string;
+    if (input !== name) nodes.push({ name, op_type: "Identity", input: [input], output: [name], attribute: [] });
     outputs.push(valueInfo(name, tensor));
   }
   const bytes = encodeModel({
@@ -68,6 +70,18 @@ export function toOnnx(program: Program): OnnxModel {
     graph: { name: program.name, node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
   });
   return { bytes, constants };
+}
+
+/**
+ * The outputs that are computed in the program, each by the first name it goes out under. Without an Identity between, the
+ * runtime's order begins with the gradients themselves (docs/decisions/0011).
+ */
+function outputNames({ outputs }: Program): Map<Tensor, string> {
+  const names = new Map<Tensor, string>();
+  for (const [name, tensor] of outputs) {
+    if (tensor.node.kind === "operator" && !names.has(tensor)) names.set(tensor, name);
+  }
+  return names;
 }
 
 function nodeProto(

@@ -7,6 +7,7 @@ import { basename, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
+import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { scheduleSchema } from "../train/schedule.ts";
@@ -31,6 +32,7 @@ export const runConfigSchema = z.strictObject({
     context: count(),
     batch: count(),
     accumulate: count(),
+    recompute: z.enum(recomputeNames).default("none"),
     steps: count(),
     schedule: scheduleSchema,
     optimizer: z.strictObject({
@@ -125,6 +127,7 @@ export function resolveConfig(
         context,
         chunk: settings.chunk,
         attention: settings.attention,
+        ablation: settings.ablation,
       }),
       vocabSize,
       causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
@@ -134,6 +137,7 @@ export function resolveConfig(
       context,
       batch: settings.batch,
       accumulate: settings.accumulate,
+      recompute: settings.recompute,
       steps,
       schedule: {
         peak: settings.lr,

@@ -4,6 +4,8 @@
  */
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
+import { recomputeNames } from "../graph/recompute.ts";
+import { ablationNames } from "../models/ablations.ts";
 import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
 
@@ -52,9 +54,21 @@ export const trainSettingsSchema = z.strictObject({
     .enum(attentionNames)
     .optional()
     .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
+  ablation: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(`What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`)
+    .meta({ value: "name" }),
   context: whole(1).default(1024).describe("Tokens a training example."),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
+  recompute: z
+    .enum(recomputeNames)
+    .default("none")
+    .describe(
+      "Activations to compute again instead of keeping them: layers needs far less memory and a third more time.",
+    ),
   steps: whole(1).default(500).describe("Optimiser steps."),
   lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),

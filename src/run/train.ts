@@ -23,6 +23,7 @@ import { createTrainStep } from "../train/step.ts";
 import { defaultRunFolder, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
 import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
 import { requireDevice } from "./device.ts";
+import { explainMemory, requireMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
 import { parseSettings, type TrainSettingsInput } from "./settings.ts";
 import { restoreState, storedState } from "./state.ts";
@@ -72,6 +73,7 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   // What can be wrong with the configuration is found before anything is written or tokenized.
   const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
   await requireDevice(draft.engine.device);
+  requireMemory(draft);
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
   const lock = await lockRun(run).catch(async (error) => {
     await folder.undo();
@@ -125,6 +127,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     config = parseRunConfig({ ...config, training: { ...config.training, steps: options.steps } });
   }
   await requireDevice(config.engine.device);
+  requireMemory(config);
   const lock = await lockRun(run);
   try {
     const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
@@ -190,7 +193,9 @@ async function runLoop(
     const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
     const masking = maskingOf(config, data.tokenizer);
     const shape = { batch: training.batch, context: training.context };
-    const step = await createTrainStep(engine, model, shape, { weighted: masking !== undefined });
+    const { recompute } = training;
+    const trained: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask, { recompute });
+    const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined });
     const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Parameters that have run away make no checkpoint: the last good one stays the newest.
@@ -235,6 +240,8 @@ async function runLoop(
       throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);
     if (finished) metrics.record({ type: "finished", step: state.step });
     return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
+  } catch (error) {
+    throw explainMemory(error, config);
   } finally {
     metrics.close();
     data.close();

@@ -87,18 +87,20 @@ export function trainingProgram(
   const { parameters, rowLookups } = scope;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
-  // The runtime begins with the last output and computes what each needs: loss and head first, then the layers from the
-  // top down, so that what a layer's gradients were computed from can be freed before the next layer's turn.
+  // The runtime begins with the last output and computes what each needs: the head first, with the loss on its way, then
+  // the layers from the top down, so that what a layer's gradients were computed from is freed before the next one's turn.
   const outputs: Record<string, Tensor> = {};
   const sparse = rowLookups.map(({ path, rows }, i) => {
     outputs[rowGradientName(i)] = grads[parameters.length + i];
     return { path, output: rowGradientName(i), width: rows.shape[rows.rank - 1] };
   });
   const body = parameters.filter(({ tensor }) => !head.includes(tensor));
-  for (const { path, tensor } of [...body, ...parameters.filter((p) => !body.includes(p))]) {
+  const put = ({ path, tensor }: Parameter) => {
     outputs[gradientName(path)] = grads[wrt.indexOf(tensor)];
-  }
+  };
+  body.forEach(put);
   outputs.loss = sum;
+  parameters.filter((p) => !body.includes(p)).forEach(put);
   return { program: program("training", outputs), parameters, sparse };
 }
 

@@ -114,17 +114,6 @@ describe("longhand fill", { timeout: 60_000 }, () => {
   });
 });
 
-describe("longhand train --attention", { timeout: 60_000 }, () => {
-  it.each(["local", "global"])("%s trains, is measured, and writes no text", async (attention) => {
-    const half = join(folder, attention);
-    await trainInto(half, 2, "--attention", attention);
-    expect(JSON.parse(readFileSync(join(half, "config.json"), "utf8")).model.attention).toBe(attention);
-    // A context shorter than a chunk, and one of several.
-    for (const context of ["7", "64"]) await succeed(["eval", half, "--data", text, "--context", context]);
-    await fail(["generate", half, "hi"], 1, new RegExp(`model.attention ${attention}: expected mixed to write text`));
-  });
-});
-
 describe("the other objective", { timeout: 60_000 }, () => {
   it.concurrent.each([
     ["generate masked hi", /masked: it was trained with the masked objective and fills in blanks: use longhand fill$/],
@@ -137,12 +126,6 @@ describe("the other objective", { timeout: 60_000 }, () => {
     [
       "train --data text.txt --objective masked --set model.causal=true",
       /model.causal true: expected false with the masked objective/,
-    ],
-    ["train --data text.txt --attention locl", /--attention "locl": .*did you mean local\?/],
-    ["train --data text.txt --attention local --model performer", /attention local: performer has no such choice/],
-    [
-      "train --data text.txt --attention global --context 64",
-      /attention global: with a chunk of 64 and a context of 64 /,
     ],
     ["train --resume masked --objective causal", /--objective cannot be combined with --resume/],
   ])("longhand %s", async (line, sentence) => {

@@ -1,5 +1,6 @@
 /** `longhand models`: the table, the same as JSON, and what it refuses. */
 import { describe, expect, it } from "vitest";
+import { ablationNames, ablations } from "../../src/models/ablations.ts";
 import { architectureNames } from "../../src/models/config.ts";
 import { fail, jsonLines, succeed } from "./command.ts";
 
@@ -38,6 +39,11 @@ describe("longhand models", { timeout: 60_000 }, () => {
     }
     for (const name of ["flash", "performer", "mc-tfm++"]) expect(growth[name], name).toBeCloseTo(1, 2);
     for (const name of ["transformer++", "flash-quad"]) expect(growth[name], name).toBeGreaterThan(2);
+  });
+
+  it("lists the ablations in its help", async () => {
+    const { stdout } = await succeed(["models", "--help"]);
+    for (const name of ablationNames) expect(stdout).toContain(`\n  ${name.padEnd(17)}${ablations[name].description}`);
   });
 
   it.each<[string, RegExp]>([

@@ -56,11 +56,21 @@ describe("longhand train", { timeout: 60_000 }, () => {
       shared: 16,
       chunk: 16,
       maxLength: 64,
+      attentionFunction: "relu2",
+      gate: true,
+      tokenShift: false,
       norm: "scale",
       causal: true,
     });
     expect(config.data.path).toBe(text);
-    expect(config.training).toMatchObject({ context: 64, batch: 2, steps: 1, seed: 7, optimizer: { beta2: 0.99 } });
+    expect(config.training).toMatchObject({
+      context: 64,
+      batch: 2,
+      recompute: "none",
+      steps: 1,
+      seed: 7,
+      optimizer: { beta2: 0.99 },
+    });
     expect(config.engine).toEqual({ device: "cpu", threads: 1 });
   });
 

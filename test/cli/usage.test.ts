@@ -49,6 +49,7 @@ const cases: [string, RegExp][] = [
   [`${train} --set model.vocabSize=9`, /--set model.vocabSize: expected one of /],
   [`${train} --set model.width`, /--set model.width: expected key=value/],
   [`${train} --set model.width=33`, /model.width\b.*33/],
+  [`${train} --model transformer++ --set model.heads=5`, /model.heads 5: expected a divisor of the width 128$/],
   [`${train} --set model.width=wide`, /model.width\b.*"wide"/],
   [`${train} --model flash-quad --context 64 --set model.maxLength=32`, /context 64 exceeds .*maxLength of 32$/],
 

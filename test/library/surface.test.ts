@@ -6,6 +6,8 @@ import { root } from "../cli/command.ts";
 
 const values = [
   "LonghandError",
+  "ablationNames",
+  "ablations",
   "architectureNames",
   "createDecoder",
   "decodingArchitecture",
@@ -33,6 +35,8 @@ const values = [
 ];
 
 const types = [
+  "Ablation",
+  "AblationName",
   "ArchitectureDescription",
   "ArchitectureName",
   "BlankCandidate",

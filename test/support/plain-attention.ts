@@ -85,12 +85,14 @@ export function plainAttention(
   return { y: Float64Array.from(y, (id) => tape.value(id)), ...Object.fromEntries(named) };
 }
 
-function rope(tape: Tape, row: Id[], t: number): Id[] {
+/** Rotary positions of one row at position t, half-split; sines and cosines are rounded once, as in the table of angles. */
+export function rope(tape: Tape, row: Id[], t: number): Id[] {
   const half = row.length / 2;
   return row.map((id, i) => {
     const angle = t * 10000 ** (-(i % half) / half);
-    const partner = tape.affine(row[(i + half) % row.length], i < half ? -Math.sin(angle) : Math.sin(angle));
-    return tape.add(tape.affine(id, Math.cos(angle)), partner);
+    const [cos, sin] = [Math.fround(Math.cos(angle)), Math.fround(Math.sin(angle))];
+    const partner = tape.affine(row[(i + half) % row.length], i < half ? -sin : sin);
+    return tape.add(tape.affine(id, cos), partner);
   });
 }
 
@@ -101,7 +103,7 @@ function visible({ options: { T, causal }, isReal }: Head, t: number): number[] 
 
 const chunkOf = ({ options }: Head, t: number) => Math.floor(t / options.chunk);
 
-function weighedSum(tape: Tape, weights: Id[], rows: Id[][]): Id[] {
+export function weighedSum(tape: Tape, weights: Id[], rows: Id[][]): Id[] {
   return rows[0].map((_, a) =>
     tape.dot(
       weights,

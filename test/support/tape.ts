@@ -3,6 +3,8 @@
  * a formula once, as loops, and have every gradient of it.
  */
 
+import { erf } from "../reference/elementwise.ts";
+
 /** A number on the tape. */
 export type Id = number;
 
@@ -38,6 +40,14 @@ export class Tape {
   exp(a: Id): Id {
     const y = Math.exp(this.value(a));
     return this.#push(y, a, y, 0, 0);
+  }
+  power(a: Id, exponent: number): Id {
+    const x = this.value(a);
+    return this.#push(x ** exponent, a, exponent * x ** (exponent - 1), 0, 0);
+  }
+  erf(a: Id): Id {
+    const x = this.value(a);
+    return this.#push(erf(x), a, (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x), 0, 0);
   }
   sum(ids: readonly Id[]): Id {
     return ids.reduce((sum, id) => this.add(sum, id));

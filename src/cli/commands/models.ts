@@ -1,5 +1,6 @@
 /** longhand models */
 import type { Command } from "commander";
+import { ablationNames, ablations } from "../../models/ablations.ts";
 import { type ArchitectureDescription, describeArchitectures } from "../../models/catalogue.ts";
 import { presetNames } from "../../models/presets.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -31,7 +32,12 @@ export function addModels(program: Command, streams: Streams): void {
     .option("--vocab <n>", "tokens of the vocabulary", wholeNumber, defaults.vocab)
     .option("--json", "One JSON line an architecture on stdout.")
     .addHelpText("after", "\nExample:\n  longhand models --preset tiny --context 1024 16384")
+    .addHelpText("after", `\nAblations of flash and flash-quad, for longhand train --ablation:\n${ablationList()}`)
     .action((options: ModelsFlags) => showModels(options, streams));
+}
+
+function ablationList(): string {
+  return ablationNames.map((name) => `  ${name.padEnd(17)}${ablations[name].description}`).join("\n");
 }
 
 function showModels({ preset, context, vocab, json }: ModelsFlags, streams: Streams): void {

@@ -55,10 +55,22 @@ export class WorkerProcess {
     return await this.receive<T>();
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Ends it at once, whatever it is at. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null || this.failure) return;
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
+  }
+
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null || this.failure) return;
+    const ended = once(this.child, "exit");
     this.child.stdin.end();
-    await once(this.child, "exit");
+    await ended;
   }
 
   /** Seconds of processor time so far, all threads; undefined where there is no /proc. */

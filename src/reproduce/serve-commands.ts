@@ -1,7 +1,6 @@
 /** The worker's end of worker-process.ts: a hello, then one JSON answer a line for each JSON command a line. */
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { messageOf } from "../src/base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 
 export interface Command {
   readonly do: string;
@@ -26,9 +25,7 @@ export async function serveCommands(
   }
 }
 
-/** The largest resident size that this process had, as the kernel counts it. */
+/** The largest resident size that this process had, in bytes, as the system counts it. */
 export function peakBytes(): number {
-  const kibibytes = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
-  if (kibibytes === undefined) throw new Error("peak memory: /proc/self/status has no VmHWM");
-  return Number(kibibytes) * 1024;
+  return process.resourceUsage().maxRSS * 1024;
 }

@@ -1,0 +1,88 @@
+/**
+ * What the scores of a gated unit's quadratic attention become: the paper's squared ReLU; softmax, which it is compared
+ * with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al. 2022, "Mega: Moving Average
+ * Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
+ */
+import { type Tensor, withGradient } from "../graph/tensor.ts";
+import { squaredRelu } from "./activations.ts";
+import { hiddenWhereMasked, realInChunks, softmaxMatmul } from "./multi-head.ts";
+
+export const attentionFunctionNames = ["relu2", "softmax", "laplace"] as const;
+export type AttentionFunction = (typeof attentionFunctionNames)[number];
+
+/**
+ * What scores over a span of n positions are multiplied by: 1 / n, since relu2 and laplace weigh each key by itself and
+ * their sum grows with n; softmax weights add up to 1 whatever n is, and take 1 / sqrt(s) as in a Transformer.
+ */
+export function scoreScale(kind: AttentionFunction, span: number, s: number): number {
+  return kind === "softmax" ? 1 / Math.sqrt(s) : 1 / span;
+}
+
+/**
+ * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of -1e30 has the weight 0, and so
+ * has a key where `real` (1 or 0, of a shape that broadcasts with the scores) is 0. A row of softmax in which nothing is
+ * left has finite weights of no meaning.
+ */
+export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?: Tensor): Tensor {
+  if (kind === "softmax") return softmaxMatmul(real ? scores.add(hiddenWhereMasked(real)) : scores, v);
+  if (kind === "relu2") return squaredReluMatmul(real ? scores.relu().mul(real) : scores.relu(), v);
+  const a = laplace(scores);
+  return (real ? a.mul(real) : a).matmul(v);
+}
+
+/**
+ * A v, A = positive * positive: positive [..., R, N], v [..., N, e] -> [..., R, e]. With g the gradient of the result,
+ *
+ *     dv = Aᵀ g                           or (gᵀ A)ᵀ, transposing whichever costs less
+ *     dpositive = 2 (g vᵀ) * positive     or (2 g) vᵀ * positive, where g is smaller than the scores
+ */
+function squaredReluMatmul(positive: Tensor, v: Tensor): Tensor {
+  const a = positive.mul(positive);
+  const [R, N] = positive.shape.slice(-2);
+  const e = v.shape[v.rank - 1];
+  return withGradient(a.matmul(v), [positive, v], (g) => {
+    const toScores = e < N ? g.mul(2).matmul(v.swapLast()) : g.matmul(v.swapLast()).mul(2);
+    const narrow = (R + N) * e < R * N;
+    return [toScores.mul(positive), narrow ? g.swapLast().matmul(a).swapLast() : a.swapLast().matmul(g)];
+  });
+}
+
+/** Weights of scores that lie side by side, [P, n_i] each: the same function over all of them, for a few new tokens. */
+export function weightsOf(kind: AttentionFunction, scores: readonly Tensor[]): readonly Tensor[] {
+  if (kind !== "softmax") return scores.map(kind === "relu2" ? squaredRelu : laplace);
+  const [first, ...rest] = scores;
+  const sizes = scores.map(({ shape }) => shape[1]);
+  return first.concat(rest, 1).softmax().split(1, sizes);
+}
+
+/**
+ * Which keys of the chunks are real, [B or 1, G, 1, C]; undefined where all are, or where it makes no difference: zeros
+ * after the last token have values of zero, which only softmax's sum of weights would notice.
+ */
+export function realKeys(
+  kind: AttentionFunction,
+  v: Tensor,
+  config: { readonly chunk: number; readonly causal: boolean },
+  mask?: Tensor,
+): Tensor | undefined {
+  const C = config.chunk;
+  const G = Math.ceil(v.shape[1] / C);
+  if (kind === "softmax") return realInChunks({ ...config, heads: 1 }, v, mask)?.reshape([-1, G, 1, C]);
+  return mask?.pad(1, 0, G * C - v.shape[1]).reshape([v.shape[0], G, 1, C]);
+}
+
+/**
+ * Laplace function: y = (1 + erf((x - mu) / (sigma sqrt 2))) / 2 with mu = sqrt(1/2), sigma = sqrt(1 / (4 pi)), which
+ * meets squared ReLU in value and slope at x = mu. With z = (x - mu) sqrt(2 pi), dx = sqrt 2 exp(-z^2) g.
+ */
+export function laplace(x: Tensor): Tensor {
+  const z = x.mul(Math.sqrt(2 * Math.PI)).sub(Math.sqrt(Math.PI));
+  const y = z.erf().mul(0.5).add(0.5);
+  return withGradient(y, [x], (g) => [
+    z
+      .constant(Math.LN2 / 2)
+      .sub(z.mul(z))
+      .exp()
+      .mul(g),
+  ]);
+}

@@ -1,0 +1,173 @@
+/**
+ * Every ablation of the gated units against a plain-loop sibling in float64: outputs and all gradients by name, at lengths
+ * that fit no chunk, causal and not, with and without padding; what padding and the future may not do; and padding alone.
+ */
+import { afterAll, describe, expect, it } from "vitest";
+import { interpret } from "../../test/reference/interpreter.ts";
+import { expectClose } from "../../test/support/compare.ts";
+import { type PlainUnit, plainGatedUnit } from "../../test/support/plain-gated-unit.ts";
+import { randomKey, randomNormals } from "../base/random.ts";
+import { sizeOf } from "../base/shape.ts";
+import { gradients } from "../graph/gradients.ts";
+import { program, verify } from "../graph/program.ts";
+import { input } from "../graph/tensor.ts";
+import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { ablatedFlashLayer } from "./flash-ablations.ts";
+import { gatedAttentionUnit } from "./gated-attention-unit.ts";
+import { flashLayer } from "./mixed-chunk-attention.ts";
+import { angleTable } from "./positions.ts";
+import { Scope } from "./scope.ts";
+
+const engine = ortNodeEngine({ threads: 1 });
+afterAll(() => engine.close());
+
+const [B, d, s] = [2, 4, 4];
+const chunk = 8;
+const maxLength = 70;
+
+type Variant = Omit<PlainUnit, "span" | "causal" | "shared">;
+
+const paper: Variant = {
+  attention: "mixed",
+  attentionFunction: "relu2",
+  gate: true,
+  tokenShift: false,
+  norm: "scale",
+  expanded: 2 * d,
+};
+const noGate = { gate: false, expanded: 3 * d } as const;
+
+const variants: readonly (readonly [string, Variant])[] = [
+  { attention: "mixed" as const },
+  { attention: "mixed" as const, attentionFunction: "softmax" as const },
+  { attention: "mixed" as const, attentionFunction: "laplace" as const, tokenShift: true },
+  { attention: "mixed" as const, ...noGate },
+  { attention: "mixed" as const, ...noGate, attentionFunction: "softmax" as const, norm: "layer" as const },
+  { attention: "local" as const, attentionFunction: "softmax" as const, tokenShift: true },
+  { attention: "local" as const, attentionFunction: "laplace" as const, ...noGate },
+  { attention: "global" as const, ...noGate, tokenShift: true },
+  { attention: "quad" as const, attentionFunction: "softmax" as const },
+  { attention: "quad" as const, attentionFunction: "laplace" as const, tokenShift: true },
+  { attention: "quad" as const, ...noGate, norm: "layer" as const },
+  { attention: "quad" as const, ...noGate, attentionFunction: "softmax" as const },
+].map((fields) => [JSON.stringify(fields), { ...paper, ...fields }] as const);
+
+interface Case {
+  readonly T: number;
+  readonly causal: boolean;
+  readonly masked: boolean;
+}
+
+function build(variant: Variant, { T, causal, masked }: Case) {
+  const { attention, ...own } = variant;
+  const scope = new Scope();
+  const x = input("x", [B, T, d]);
+  const mask = masked ? input("mask", [B, T]) : undefined;
+  const unit = { ...own, shared: s, causal };
+  const table = angleTable(T, s);
+  const y = {
+    quad: () => gatedAttentionUnit(scope, x, { ...unit, maxLength }, table, mask),
+    mixed: () => flashLayer(scope, x, { ...unit, chunk }, table, mask),
+    local: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "local" }, table, mask),
+    global: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "global" }, table, mask),
+  }[attention]();
+  const wrt = { x, ...Object.fromEntries(scope.parameters.map(({ path, tensor }) => [path, tensor])) };
+  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
+  const graph = program("unit", {
+    y,
+    ...Object.fromEntries(Object.keys(wrt).map((name, i) => [`d ${name}`, found[i]])),
+  });
+  verify(graph);
+  const values: Record<string, Float32Array> = { x: random("x", T, B * T * d, 1) };
+  for (const { path, shape, initial } of scope.parameters) {
+    const centre = "constant" in initial ? initial.constant : 0;
+    values[path] = random(path, T, sizeOf(shape), 0.4).map((value) => value + centre);
+  }
+  if (masked) values.mask = holes(T);
+  const config: PlainUnit = { ...variant, shared: s, causal, span: attention === "quad" ? maxLength : chunk };
+  return { graph, values, config };
+}
+
+const random = (name: string, T: number, size: number, scale: number) =>
+  randomNormals(randomKey(7, `${name} ${T}`), size, scale);
+
+/** What is asked of padding is nothing: its rows are zero here. */
+function ofRealTokens<A extends Float32Array | Float64Array>(rows: A, mask: Float32Array | undefined): A {
+  return rows.map((value, at) => (mask === undefined || mask[Math.floor(at / d)] === 1 ? value : 0)) as A;
+}
+
+/** The first sequence has three holes of one token; the second ends in padding of more than a chunk where there is one. */
+function holes(T: number): Float32Array {
+  const real = T - Math.min(T - 1, chunk + 3);
+  return Float32Array.from({ length: B * T }, (_, at) => {
+    if (at >= T) return at - T < real ? 1 : 0;
+    return T > 1 && [4, 8, 10].includes(at) ? 0 : 1;
+  });
+}
+
+const cases: Case[] = [1, 13, 65].flatMap((T) =>
+  [true, false].flatMap((causal) => [true, false].map((masked) => ({ T, causal, masked }))),
+);
+
+describe.each(variants)("%s", (_, variant) => {
+  it.each(cases)("of $T tokens, causal $causal, masked $masked, is the plain one", (size) => {
+    const { T } = size;
+    const { graph, values, config } = build(variant, size);
+    const cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask);
+    const actual = interpret(graph, { ...values, cotangent });
+    const plain = plainGatedUnit(config, { B, T, d }, values, cotangent);
+    expect(Object.keys(plain).sort()).toEqual(Object.keys(actual).sort());
+    for (const results of [actual.y.data, plain.y]) results.set(ofRealTokens(results, values.mask));
+    // A gradient that is zero is measured by the largest one.
+    const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
+    const largest = Math.max(...Object.values(plain).map(norm));
+    for (const [name, data] of Object.entries(plain)) {
+      if (norm(data) < 1e-12 * largest) expect(norm(actual[name].data) / largest, name).toBeLessThan(1e-12);
+      else expectClose(actual[name].data, data, { name, tolerance: 1e-7, shape: actual[name].shape });
+    }
+  });
+
+  it("does not look at padding", () => {
+    const T = 29;
+    const { graph, values } = build(variant, { T, causal: false, masked: true });
+    const cotangent = random("cotangent", T, B * T * d, 1);
+    const other = values.x.map((value, at) => (values.mask[Math.floor(at / d)] === 1 ? value : 3 * value + 1));
+    const [one, two] = [values.x, other].map((x) => interpret(graph, { ...values, x, cotangent }).y.data);
+    const name = "y of real tokens";
+    expectClose(ofRealTokens(two, values.mask), ofRealTokens(one, values.mask), { name, tolerance: 1e-14 });
+  });
+
+  it("is causal, and sees what is before", () => {
+    const [T, at] = [29, 17];
+    const { graph, values } = build(variant, { T, causal: true, masked: false });
+    const cotangent = random("cotangent", T, B * T * d, 1);
+    const changedAt = (changes: (t: number) => boolean) => {
+      const x = values.x.map((value, i) => (changes(Math.floor(i / d) % T) ? -value : value));
+      return interpret(graph, { ...values, x, cotangent }).y.data;
+    };
+    const y = changedAt(() => false);
+    const earlier = (rows: Float64Array) => rows.filter((_, i) => Math.floor(i / d) % T < at);
+    expectClose(earlier(changedAt((t) => t >= at)), earlier(y), { name: "y before the change", tolerance: 1e-14 });
+    expect(changedAt((t) => t === at).findIndex((value, i) => value !== y[i])).toBe(at * d);
+    const last = (rows: Float64Array) => [...rows.subarray((T - 1) * d, T * d)];
+    const sameEnd = last(changedAt((t) => t < chunk)).every((value, i) => value === last(y)[i]);
+    expect(sameEnd).toBe(variant.attention === "local");
+  });
+
+  it("is finite on the engine where a sequence is nothing but padding, and as defined elsewhere", async () => {
+    const T = 13;
+    const { graph, values } = build(variant, { T, causal: false, masked: true });
+    values.mask.fill(0, T);
+    values.cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask);
+    const compiled = await engine.compile(graph);
+    const actual = (await compiled.run(values)) as Record<string, Float32Array>;
+    const exact = Object.entries(interpret(graph, values));
+    const largest = Math.max(...exact.map(([, { data }]) => Math.hypot(...data)));
+    for (const [name, { data, shape }] of exact) {
+      // Small gradients beside large ones are held to what float32 can keep of the large ones.
+      const tolerance = Math.max(1e-5, (1e-6 * largest) / Math.hypot(...data));
+      expectClose(actual[name], data, { name, tolerance, shape });
+    }
+    await compiled.release();
+  });
+});

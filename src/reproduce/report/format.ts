@@ -1,0 +1,57 @@
+/** Numbers and names as the report shows them. */
+import type { Spread } from "../statistics.ts";
+
+const NAMES: Readonly<Record<string, string>> = {
+  flash: "FLASH",
+  "flash-quad": "FLASH-Quad",
+  transformer: "Transformer",
+  "transformer+": "Transformer+",
+  "transformer++": "Transformer++",
+  "mc-tfm++": "MC-TFM++",
+  performer: "Performer",
+  combiner: "Combiner",
+};
+
+export function nameOf(model: string): string {
+  return NAMES[model] ?? model;
+}
+
+/** 65536 -> "65,536" */
+export function whole(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** Three significant digits, without exponents: 1234 -> "1,234", 0.01234 -> "0.0123". */
+export function significant(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= 1000) return whole(value);
+  const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(6, digits));
+}
+
+/** Median and quartiles: "3.41 (3.36–3.52)"; the median alone where there are too few rounds for quartiles. */
+export function spreadText(value: Spread | null, digits: (value: number) => string = significant): string {
+  if (value === null) return "–";
+  if (value.rounds < 3) return digits(value.median);
+  return `${digits(value.median)} (${digits(value.low)}–${digits(value.high)})`;
+}
+
+export function ratioText(value: number): string {
+  return value.toFixed(value < 10 ? 2 : 1);
+}
+
+/** 90 -> "90 s", 5400 -> "90 min" */
+export function secondsText(value: number): string {
+  if (value < 10) return `${value.toFixed(1)} s`;
+  return value < 180 ? `${value.toFixed(0)} s` : `${(value / 60).toFixed(1)} min`;
+}
+
+export function bytesText(value: number | null): string {
+  return value === null ? "–" : `${(value / 1e9).toFixed(value < 1e10 ? 2 : 1)} GB`;
+}
+
+/** Of the perplexity of a language model: two decimals below 100, else whole. */
+export function perplexityText(value: number | null): string {
+  if (value === null) return "–";
+  return value < 100 ? value.toFixed(2) : significant(value);
+}

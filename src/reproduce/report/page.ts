@@ -1,0 +1,110 @@
+/** The page around the report: one HTML file that needs nothing else, readable in light and dark and on paper. */
+import { colourOf, lookNames } from "./plots.ts";
+
+/** Text as HTML. */
+export function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+}
+
+export interface Column<Row> {
+  readonly head: string;
+  /** Plain text. */
+  readonly cell: (row: Row) => string;
+  /** Numbers stand on the right. */
+  readonly number?: boolean;
+}
+
+/** A table; the first column heads its rows. */
+export function table<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): string {
+  const side = (column: Column<Row>) => (column.number ? ' class="n"' : "");
+  const head = columns.map((column) => `<th scope="col"${side(column)}>${escape(column.head)}</th>`).join("");
+  const body = rows.map((row) => {
+    const cells = columns.map((column, i) => {
+      const text = escape(column.cell(row));
+      return i === 0 ? `<th scope="row">${text}</th>` : `<td${side(column)}>${text}</td>`;
+    });
+    return `<tr>${cells.join("")}</tr>`;
+  });
+  return `<div class="scroll"><table><caption>${escape(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
+}
+
+export function figure(svg: string, caption: string): string {
+  return `<figure>${svg}<figcaption>${escape(caption)}</figcaption></figure>`;
+}
+
+export function paragraph(text: string): string {
+  return `<p>${escape(text)}</p>`;
+}
+
+export function list(items: readonly string[]): string {
+  return `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join("\n")}</ul>`;
+}
+
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  /** HTML. */
+  readonly body: string;
+}
+
+export function page(title: string, lead: string, sections: readonly Section[]): string {
+  const shown = sections.filter(({ body }) => body !== "");
+  const links = shown.map(({ id, title: name }) => `<a href="#${id}">${escape(name)}</a>`).join(" · ");
+  const bodies = shown.map(({ id, title: name, body }) => `<section id="${id}">\n<h2>${escape(name)}</h2>\n${body}\n</section>`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escape(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>${escape(title)}</h1>
+${lead}
+<nav>${links}</nav>
+</header>
+<main>
+${bodies.join("\n")}
+</main>
+</body>
+</html>
+`;
+}
+
+// Okabe and Ito's colours for all kinds of colour vision, darker on white and lighter on black.
+const LIGHT = ["#c8102e", "#a0522d", "#0063a5", "#3a8fc4", "#5b6770", "#00785a", "#9a5fa0", "#9c7a00"];
+const DARK = ["#ff7b72", "#e6a26b", "#6cb6ff", "#96d0ff", "#adb5bd", "#4fd1a5", "#dda0e6", "#e8c547"];
+
+const variables = (colours: readonly string[]) =>
+  lookNames.map((look, i) => `${colourOf(look).slice(4, -1)}:${colours[ORDER.indexOf(look)] ?? colours[i]};`).join("");
+const ORDER = ["flash", "flash-quad", "transformer++", "transformer+", "transformer", "mc-tfm++", "performer", "combiner"];
+
+const STYLE = `
+:root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${variables(LIGHT)}}
+@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${variables(DARK)}}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:68rem;padding:2.5rem 1.25rem 5rem;background:var(--back);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
+h1{font-size:1.9rem;line-height:1.2;margin:0 0 .75rem}
+h2{font-size:1.35rem;margin:3rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line)}
+h3{font-size:1.05rem;margin:2rem 0 .5rem}
+p,li{max-width:46rem}
+nav{margin:1rem 0;color:var(--quiet)}
+a{color:inherit;text-underline-offset:.2em}
+.findings{background:var(--raised);border:1px solid var(--line);border-radius:8px;padding:.25rem 1.25rem}
+.quiet,figcaption,caption{color:var(--quiet);font-size:.9rem}
+figure{margin:1.25rem 0;max-width:40rem}
+figure svg{width:100%;height:auto}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:0 1.5rem}
+.scroll{overflow-x:auto;margin:1.25rem 0}
+table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:24rem}
+caption{text-align:left;padding-bottom:.4rem}
+th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+thead th{color:var(--quiet);font-weight:600;border-bottom-width:2px}
+tbody th{font-weight:600;white-space:nowrap}
+.n{text-align:right;white-space:nowrap}
+@media (max-width:30rem){.pair{grid-template-columns:1fr}}
+@media print{body{max-width:none;padding:0}section{break-inside:auto}figure,table{break-inside:avoid}}
+`;

@@ -1,0 +1,173 @@
+/**
+ * Line plots as SVG text, drawn by Observable Plot on a DOM of our own. Colours are CSS variables that the page sets for
+ * light and dark; every series also has its own symbol, dashes and a label at its end, so that colour alone says nothing.
+ */
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+
+export interface Series {
+  readonly label: string;
+  /** Name of a look below. */
+  readonly look: string;
+  readonly points: readonly PlotPoint[];
+  /** A thin line that stands for something not measured. */
+  readonly faint?: boolean;
+}
+
+export interface PlotPoint {
+  readonly x: number;
+  readonly y: number;
+  /** Quartiles. */
+  readonly low?: number;
+  readonly high?: number;
+}
+
+export interface Axis {
+  readonly label: string;
+  readonly log: boolean;
+  readonly ticks?: readonly number[];
+  /** Begins at zero. */
+  readonly fromZero?: boolean;
+}
+
+export interface LinePlot {
+  /** What the plot shows, for those who do not see it. */
+  readonly title: string;
+  readonly series: readonly Series[];
+  readonly x: Axis;
+  readonly y: Axis;
+  /** A horizontal line. */
+  readonly level?: { readonly y: number; readonly label: string };
+  readonly width?: number;
+}
+
+interface Look {
+  readonly symbol: Plot.SymbolType;
+  readonly dashes: string;
+}
+
+const SOLID = "none";
+const looks: Readonly<Record<string, Look>> = {
+  flash: { symbol: "circle", dashes: SOLID },
+  "flash-quad": { symbol: "square", dashes: "6 3" },
+  "transformer++": { symbol: "triangle", dashes: SOLID },
+  "transformer+": { symbol: "diamond", dashes: "2 3" },
+  transformer: { symbol: "cross", dashes: "8 3 2 3" },
+  "mc-tfm++": { symbol: "star", dashes: "10 4" },
+  performer: { symbol: "times", dashes: "4 2" },
+  combiner: { symbol: "wye", dashes: "1 3" },
+};
+
+/** The variable of the page that holds the colour of a look. */
+export function colourOf(look: string): string {
+  return `var(--${look.replaceAll("+", "p")})`;
+}
+
+export const lookNames: readonly string[] = Object.keys(looks);
+
+const HEIGHT = 340;
+const MARGIN = { top: 24, right: 118, bottom: 44, left: 62 } as const;
+const LABEL_GAP = 13;
+
+export function linePlot(plot: LinePlot): string {
+  const width = plot.width ?? 620;
+  const series = plot.series.filter(({ points }) => points.length > 0);
+  const y = domain(series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])), plot);
+  const x = extent(series.flatMap(({ points }) => points.map((p) => p.x)));
+  const { document } = parseHTML("<html><body></body></html>");
+  const svg = Plot.plot({
+    document,
+    width,
+    height: HEIGHT,
+    ...{ marginTop: MARGIN.top, marginRight: MARGIN.right, marginBottom: MARGIN.bottom, marginLeft: MARGIN.left },
+    style: { fontSize: "12px", background: "none", color: "inherit" },
+    x: scale(plot.x, x[0] === x[1] ? [x[0] * 0.9, x[1] * 1.1] : x),
+    y: { ...scale(plot.y, y), grid: true },
+    marks: [
+      ...(plot.level === undefined
+        ? []
+        : [
+            Plot.ruleY([plot.level.y], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
+            Plot.text([plot.level.label], {
+              ...{ x: x[0], y: plot.level.y, dy: -8, textAnchor: "start", fill: "currentColor", fillOpacity: 0.75 },
+            }),
+          ]),
+      ...series.flatMap(marksOf),
+      ...labels(series, y, plot.y.log),
+    ],
+  });
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", plot.title);
+  return svg.outerHTML;
+}
+
+function scale({ label, log, ticks }: Axis, own: readonly [number, number]): Plot.ScaleOptions {
+  const format = (value: number) => (Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2))));
+  return {
+    type: log ? "log" : "linear",
+    domain: [...own],
+    label,
+    labelAnchor: "center",
+    labelArrow: "none",
+    ...(ticks === undefined ? { ticks: 6 } : { ticks: [...ticks] }),
+    tickFormat: log && ticks === undefined ? (value: number) => (leadingDigit(value) ? format(value) : "") : format,
+  };
+}
+
+/** On a logarithmic axis only 1, 2 and 5 are written. */
+function leadingDigit(value: number): boolean {
+  const lead = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+  return [1, 2, 5].some((digit) => Math.abs(lead - digit) < 1e-6);
+}
+
+function marksOf({ look, points, faint }: Series): Plot.Markish[] {
+  const colour = colourOf(look);
+  const { symbol, dashes } = looks[look] ?? { symbol: "circle", dashes: SOLID };
+  const data = [...points];
+  if (faint) {
+    return [Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 1.2, strokeDasharray: "2 4", strokeOpacity: 0.8 })];
+  }
+  return [
+    Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 2, strokeDasharray: dashes }),
+    Plot.ruleX(
+      data.filter((point) => point.low !== undefined),
+      { x: "x", y1: "low", y2: "high", stroke: colour, strokeWidth: 1.2 },
+    ),
+    Plot.dot(data, { x: "x", y: "y", symbol, r: 3.6, fill: colour, stroke: colour }),
+  ];
+}
+
+/** Names beside the last points, moved apart where they would cover each other. */
+function labels(series: readonly Series[], y: readonly [number, number], log: boolean): Plot.Markish[] {
+  const inner = HEIGHT - MARGIN.top - MARGIN.bottom;
+  const along = (value: number) => (log ? Math.log(value) : value);
+  const [low, high] = y.map(along);
+  const place = (value: number) => inner * (1 - (along(value) - low) / (high - low));
+  const ends = series
+    .map((each) => ({ each, last: each.points[each.points.length - 1] }))
+    .map(({ each, last }) => ({ each, last, at: place(last.y), wanted: place(last.y) }))
+    .sort((a, b) => a.at - b.at);
+  for (let i = 1; i < ends.length; i++) ends[i].at = Math.max(ends[i].at, ends[i - 1].at + LABEL_GAP);
+  let floor = inner + 4;
+  for (let i = ends.length - 1; i >= 0; i--) {
+    ends[i].at = Math.min(ends[i].at, floor);
+    floor = ends[i].at - LABEL_GAP;
+  }
+  return ends.map(({ each, last, at, wanted }) =>
+    Plot.text([each.label], {
+      ...{ x: last.x, y: last.y, dx: 9, dy: at - wanted, textAnchor: "start" },
+      ...{ fill: colourOf(each.look), fontWeight: each.faint ? "normal" : "600" },
+    }),
+  );
+}
+
+function domain(values: readonly number[], { y, level }: LinePlot): [number, number] {
+  const [low, high] = extent(level === undefined ? values : [...values, level.y]);
+  if (y.log) return [low / 1.15, high * 1.15];
+  const room = 0.06 * (high - low || high || 1);
+  return [y.fromZero ? 0 : low - room, high + room];
+}
+
+function extent(values: readonly number[]): [number, number] {
+  return [Math.min(...values), Math.max(...values)];
+}

@@ -1,0 +1,113 @@
+/**
+ * Whether a training fits into memory, told before anything is compiled: an estimate from the graph of the step, and where
+ * it does not fit, which batch, context or recomputation would (docs/decisions/0014-memory-estimate.md).
+ */
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { programMemory } from "../graph/memory.ts";
+import type { Recompute } from "../graph/recompute.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { languageModel } from "../models/language-model.ts";
+import type { Scope } from "../nn/scope.ts";
+import { evaluationShape } from "../train/evaluate.ts";
+import { type BatchShape, evaluationProgram, maskedEvaluationProgram, trainingProgram } from "../train/objective.ts";
+import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
+import type { RunConfig } from "./config.ts";
+
+/** Node, its modules and the runtime before anything is computed. */
+const PROCESS_BYTES = 220e6;
+/** Resident memory of the runtime over the values that are alive: gaps in its arena, its packed matrices. Measured. */
+const ARENA_FACTOR = 1.12;
+
+export interface TrainingMemoryInputs extends BatchShape {
+  readonly model: ModelConfig;
+  readonly recompute: Recompute;
+  readonly accumulate: number;
+}
+
+/** Bytes that a process takes at most when it trains and evaluates this. */
+export function trainingMemory({ model, recompute, accumulate, ...shape }: TrainingMemoryInputs): number {
+  const network = (scope: Scope, tokens: Tensor, mask?: Tensor) =>
+    languageModel(scope, tokens, model, mask, { recompute });
+  const weighted = !model.causal;
+  const training = programMemory(trainingProgram(network, shape, { weighted }).program);
+  const evaluation = evaluationMemory(model, shape.context);
+  const parameterBytes = training.outputBytes; // a gradient each, and the rows of the embedding
+  const copies = 2 + 2 + (accumulate > 1 ? 1 : 0); // gradients and what the binding returns, two moments, sums
+  return PROCESS_BYTES + training.inputBytes + copies * parameterBytes + ARENA_FACTOR * training.peakBytes + evaluation;
+}
+
+/** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
+function evaluationMemory(model: ModelConfig, context: number): number {
+  const network = (scope: Scope, tokens: Tensor, mask?: Tensor) => languageModel(scope, tokens, model, mask);
+  const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
+  return ARENA_FACTOR * programMemory(programOf(network, evaluationShape(context)).program).peakBytes;
+}
+
+/** Throws "usage" with what would fit when the training of this configuration needs more memory than there is. */
+export function requireMemory(config: RunConfig): void {
+  if (config.engine.device !== "cpu") return;
+  const available = availableMemory();
+  const inputs = inputsOf(config);
+  const needed = trainingMemory(inputs);
+  if (needed <= available) return;
+  const choices = whatFits(inputs, available);
+  const advice =
+    choices.length === 0 ? "choose a smaller --preset or a shorter --context" : `${listed(choices)} would fit`;
+  throw new LonghandError(
+    "usage",
+    `training needs about ${gigabytes(needed)} and ${gigabytes(available)} are available: ${advice} (${MEMORY_LIMIT_VARIABLE} overrides what is available)`,
+  );
+}
+
+function inputsOf({ model, training }: RunConfig): TrainingMemoryInputs {
+  const { batch, context, recompute, accumulate } = training;
+  return { model, batch, context, recompute, accumulate };
+}
+
+/** Changes of one kind that make it fit, else the first that does with all of them together. */
+function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
+  const fits = (changed: Partial<TrainingMemoryInputs>) => trainingMemory({ ...inputs, ...changed }) <= available;
+  const choices: string[] = [];
+  const batch = halves(inputs.batch).find((n) => fits({ batch: n }));
+  if (batch !== undefined) choices.push(`--batch ${batch}`);
+  const context = halves(inputs.context).find((n) => fits({ context: n }));
+  if (context !== undefined) choices.push(`--context ${context}`);
+  if (inputs.recompute === "none") {
+    const needed = trainingMemory({ ...inputs, recompute: "layers" });
+    if (needed <= available) choices.push(`--recompute layers (about ${gigabytes(needed)})`);
+  }
+  if (choices.length > 0) return choices;
+  const together = { batch: 1, recompute: "layers" } as const;
+  const length = [inputs.context, ...halves(inputs.context)].find((n) => fits({ ...together, context: n }));
+  return length === undefined ? [] : [`--batch 1 --recompute layers --context ${length} together`];
+}
+
+/** n / 2, n / 4, … 1 */
+function halves(n: number): number[] {
+  const found: number[] = [];
+  for (let half = Math.floor(n / 2); half >= 1; half = Math.floor(half / 2)) found.push(half);
+  return found;
+}
+
+function listed(choices: readonly string[]): string {
+  const last = choices[choices.length - 1];
+  return choices.length === 1 ? last : `${choices.slice(0, -1).join(", ")} or ${last}`;
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 9.95e9 ? 1 : 0)} GB`;
+}
+
+const ALLOCATION_FAILED = /bad.?alloc|failed to allocate|allocation failed|out of memory/i;
+
+/** An error of the runtime or of Node as what it means, when it means that memory ran out; any other as it is. */
+export function explainMemory(error: unknown, config: RunConfig): unknown {
+  if (!ALLOCATION_FAILED.test(messageOf(error))) return error;
+  const needed = gigabytes(trainingMemory(inputsOf(config)));
+  return new LonghandError(
+    "engine",
+    `training ran out of memory: it needs about ${needed}; use a smaller --batch, a shorter --context or --recompute layers`,
+    { cause: error },
+  );
+}

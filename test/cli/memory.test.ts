@@ -1,0 +1,76 @@
+/** Training in bounded memory through the real command: recomputation, and what is said when it does not fit. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { fail, learnt, start, succeed, tiny, workspace } from "./command.ts";
+
+const { folder, text } = workspace();
+
+const trainInto = (run: string, ...more: string[]) => ["train", "--data", text, "--out", run, ...tiny, ...more];
+/** The command with the memory that it believes to have. */
+const within = (limit: string) => ({ through: ["env", `LONGHAND_MEMORY_LIMIT=${limit}`] });
+
+describe("--recompute layers", { timeout: 60_000 }, () => {
+  it("learns the same, is saved, and goes on with --resume", async () => {
+    const [plain, again] = ["plain", "again"].map((name) => join(folder, name));
+    await succeed(trainInto(plain, "--steps", "4"));
+    await succeed(trainInto(again, "--steps", "2", "--recompute", "layers"));
+    expect(JSON.parse(readFileSync(join(again, "config.json"), "utf8")).training.recompute).toBe("layers");
+    await succeed(["train", "--resume", again, "--steps", "4"]);
+    const [left, right] = [plain, again].map((run) => learnt(run, 4).losses);
+    // The learning rates of the first two steps differ, as two were planned: their losses come before any of that counts.
+    expect(right[0]).toEqual(left[0]);
+    expect(right).toHaveLength(4);
+  });
+
+  it("rejects another choice, with those there are", async () => {
+    await fail(trainInto(join(folder, "no"), "--recompute", "layer"), 2, /--recompute.*layer.*none.*layers/);
+  });
+});
+
+describe("too little memory", { timeout: 60_000 }, () => {
+  const large = ["--batch", "64", "--context", "2048", "--set", "model.layers=4"];
+  const sentence =
+    /training needs about \d+(\.\d)? GB and 0\.6 GB are available: --batch \d+, --context \d+ or --recompute layers \(about 0\.\d GB\) would fit/;
+
+  it("is told before anything is written, with what would fit", async () => {
+    const run = join(folder, "large");
+    await fail(trainInto(run, ...large), 2, /training needs about/, within("600MB"));
+    expect(existsSync(run)).toBe(false);
+  });
+
+  it("names a batch, a context and recomputation, each of which is accepted", async () => {
+    const run = join(folder, "fits");
+    const { stderr } = await fail(trainInto(run, ...large, "--batch", "8"), 2, sentence, within("600MB"));
+    const [, batch, context] = /--batch (\d+), --context (\d+)/.exec(stderr) ?? [];
+    for (const change of [
+      ["--batch", batch],
+      ["--context", context],
+      ["--recompute", "layers"],
+    ]) {
+      const { child, ended, saw } = start(trainInto(run, ...large, "--batch", "8", ...change), within("600MB"));
+      await saw(/training the tokenizer/); // so it was not refused
+      child.kill("SIGKILL");
+      await ended;
+    }
+  });
+
+  it("says so where nothing would fit, and rejects a limit that is none", async () => {
+    const run = join(folder, "none");
+    await fail(trainInto(run), 2, /choose a smaller --preset/, within("1MB"));
+    await fail(trainInto(run), 2, /LONGHAND_MEMORY_LIMIT=much: expected bytes/, within("much"));
+  });
+
+  it("is told in one sentence when the runtime cannot allocate", async () => {
+    const run = join(folder, "allocation");
+    const limited = ["bash", "-c", 'ulimit -v 4000000; LONGHAND_MEMORY_LIMIT=1TB exec "$@"', "bash"];
+    await fail(
+      trainInto(run, ...large),
+      1,
+      /training ran out of memory: it needs about \d+ GB; use a smaller --batch/,
+      {
+        through: limited,
+      },
+    );
+  });
+});
