@@ -18,7 +18,7 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode or architectures (default: all but architectures, which takes an hour)
+  --only SECTION   training, context, decode or architectures (default: all but architectures, which takes long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures (default tiny)
   --model LIST     which architectures (default all)
