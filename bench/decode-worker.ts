@@ -5,14 +5,17 @@
  */
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
+import { isGated } from "../src/models/config.ts";
 import { decodingArchitecture } from "../src/models/decoding.ts";
-import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { type Command, peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
+import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { readSetup } from "./setup.ts";
 
 const [file, threads, ...places] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });
 const { setup, parameters, batches } = readSetup(file);
+if (!isGated(setup.model)) throw new Error(`expected a gated model, got ${setup.model.architecture}`);
+const { chunk } = setup.model;
 const text = batches[0].tokens;
 const arrays: Record<string, HostArray> = {};
 for (const path in parameters) arrays[path] = parameters[path].data;
@@ -31,7 +34,7 @@ async function decode(command: Command): Promise<object> {
   const { position } = command as Command & { position: number };
   const decoder = await decoders.get(position)?.fork();
   if (decoder === undefined) throw new Error(`position ${position}: expected one of ${places.join(", ")}`);
-  const tokens = text.subarray(0, setup.model.chunk);
+  const tokens = text.subarray(0, chunk);
   const started = performance.now();
   for (const token of tokens) await decoder.step(token);
   return { milliseconds: performance.now() - started, tokens: tokens.length };

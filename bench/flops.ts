@@ -47,8 +47,19 @@ export interface ModelFlops {
   readonly products: readonly Product[];
 }
 
+/** Every matrix product of a training step. */
+export function trainingProducts({
+  model,
+  batch,
+  context,
+}: Pick<Setup, "model" | "batch" | "context">): readonly Product[] {
+  return productsOf(
+    trainingProgram((scope, tokens) => languageModel(scope, tokens, model), { batch, context }).program,
+  );
+}
+
 /** Throws when the graph and the formula disagree. */
-export function modelFlops({ model, batch, context }: Setup): ModelFlops {
+export function modelFlops({ model, batch, context }: Setup<GatedModelConfig>): ModelFlops {
   const build = (scope: Parameters<typeof languageModel>[0], tokens: ReturnType<typeof input>) =>
     languageModel(scope, tokens, model);
   const forward = total(productsOf(evaluationProgram(build, { batch, context }).program));
@@ -56,7 +67,7 @@ export function modelFlops({ model, batch, context }: Setup): ModelFlops {
   if (forward !== expected) {
     throw new Error(`model arithmetic: the graph has ${forward} floating-point operations, the formula ${expected}`);
   }
-  const products = productsOf(trainingProgram(build, { batch, context }).program);
+  const products = trainingProducts({ model, batch, context });
   return { forward, step: 3 * forward, executed: total(products), products };
 }
 

@@ -1,9 +1,12 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions. Progress goes to stderr, the report to stdout.
+ * growing positions, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
+import { type ArchitectureName, architectureNames } from "../src/models/config.ts";
+import { type PresetName, presetNames } from "../src/models/presets.ts";
+import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchDecode } from "./decode.ts";
 import { describeMachine, versions } from "./machine.ts";
@@ -15,21 +18,28 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context or decode
+  --only SECTION   training, context, decode or architectures (default: all but architectures, which takes an hour)
+  --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
+  --preset NAME    size of the architectures (default tiny)
+  --model LIST     which architectures (default all)
   --no-pytorch     leave out the comparison with PyTorch
   --help
 
 Example: npm run bench -- --only training --rounds 15
 `;
 
-const sectionNames = ["training", "context", "decode"] as const;
+const sectionNames = ["training", "context", "decode", "architectures"] as const;
+type SectionName = (typeof sectionNames)[number];
 
 interface Options {
   readonly json: boolean;
   readonly rounds: number;
   readonly warmup: number;
   readonly pytorch: boolean;
-  readonly sections: readonly (typeof sectionNames)[number][];
+  readonly sections: readonly SectionName[];
+  readonly contexts: readonly number[];
+  readonly preset: PresetName;
+  readonly architectures: readonly ArchitectureName[];
 }
 
 class UsageError extends Error {}
@@ -43,16 +53,20 @@ function parseOptions(args: readonly string[]): Options | undefined {
     throw new UsageError(messageOf(error));
   }
   if (values.help) return undefined;
-  const sections = sectionNames.filter((name) => values.only === undefined || values.only === name);
-  if (sections.length === 0) {
-    throw new UsageError(`--only ${values.only}: expected one of ${sectionNames.join(", ")}`);
-  }
+  const { only, context, preset, model } = values;
+  const sections =
+    only === undefined
+      ? sectionNames.filter((name) => name !== "architectures")
+      : [oneOf("--only", only, sectionNames)];
   return {
     json: values.json,
     rounds: count("--rounds", values.rounds),
     warmup: count("--warmup", values.warmup),
     pytorch: !values["no-pytorch"],
     sections,
+    contexts: context.split(",").map(contextLength),
+    preset: oneOf("--preset", preset, presetNames),
+    architectures: model?.split(",").map((name) => oneOf("--model", name, architectureNames)) ?? architectureNames,
   };
 }
 
@@ -64,6 +78,9 @@ function parse(args: readonly string[]) {
       rounds: { type: "string", default: "9" },
       warmup: { type: "string", default: "4" },
       only: { type: "string" },
+      context: { type: "string", default: "512,2048,8192" },
+      preset: { type: "string", default: "tiny" },
+      model: { type: "string" },
       "no-pytorch": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -76,16 +93,29 @@ function count(name: string, value: string): number {
   return number;
 }
 
+function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((name) => name === value);
+  if (found === undefined) throw new UsageError(`${option} ${value}: expected one of ${allowed.join(", ")}`);
+  return found;
+}
+
+function contextLength(value: string): number {
+  const context = count("--context", value);
+  if (TOKENS_PER_STEP % context === 0) return context;
+  throw new UsageError(`--context ${value}: expected a divisor of the ${TOKENS_PER_STEP} tokens of a step`);
+}
+
 async function main({ json, sections, ...options }: Options): Promise<void> {
   const machine = describeMachine();
   const installed = versions();
   if (!json) process.stdout.write(`${machineText(machine, installed)}\n\n`);
   const note = (text: string) => process.stderr.write(`${text}\n`);
-  const wanted = (name: (typeof sectionNames)[number]) => sections.includes(name);
+  const wanted = (name: SectionName) => sections.includes(name);
   const results: Sections = {
     training: wanted("training") ? await benchTraining({ ...options, note }) : null,
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
+    architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
   };
   if (json)
     process.stdout.write(`${JSON.stringify({ ...headline(results), machine, versions: installed, ...results })}\n`);

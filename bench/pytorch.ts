@@ -3,10 +3,10 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { pytorchEnvironment } from "./machine.ts";
 import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
+import { pytorchEnvironment } from "./machine.ts";
 
-/** What flash_lm.py says when it is ready. */
+/** What worker.py says when it is ready. */
 export interface PytorchReady {
   readonly torch: string;
   readonly threads: number;
@@ -15,7 +15,7 @@ export interface PytorchReady {
 
 /** Debian's own interpreter has Debian's python3-torch; elsewhere the first python3 of the path. */
 const PYTHON = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-const SCRIPT = fileURLToPath(new URL("pytorch/flash_lm.py", import.meta.url));
+const SCRIPT = fileURLToPath(new URL("pytorch/worker.py", import.meta.url));
 
 /** Why PyTorch cannot be measured here, or undefined when it can. */
 export async function pytorchMissing(): Promise<string | undefined> {
@@ -38,7 +38,7 @@ export function pytorchWorker(file: string, { hugePages }: { hugePages: boolean 
   return {
     name: hugePages ? "PyTorch with huge pages" : "PyTorch",
     command: PYTHON,
-    args: [SCRIPT, file],
+    args: ["-B", SCRIPT, file],
     env: pytorchEnvironment({ hugePages }),
   };
 }

@@ -1,14 +1,18 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
+
+import type { Spread } from "../src/reproduce/statistics.ts";
+import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
+import type { PytorchSide } from "./comparison.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
-import type { Spread } from "../src/reproduce/statistics.ts";
-import type { PytorchSide, TrainingReport } from "./training.ts";
+import type { TrainingReport } from "./training.ts";
 
 export interface Sections {
   readonly training: TrainingReport | null;
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
+  readonly architectures: ArchitecturesReport | null;
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -38,11 +42,12 @@ export function machineText(machine: Machine, versions: Versions): string {
   ].join("\n");
 }
 
-export function sectionsText({ training, context, decode }: Sections): string {
+export function sectionsText({ training, context, decode, architectures }: Sections): string {
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
+  if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
 }
 
@@ -117,6 +122,42 @@ function decodeText({ model, positions, tokens, stateBytes, peakBytes }: DecodeR
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
   ].join("\n");
+}
+
+function architecturesText({ preset, tokensPerStep, results, ...report }: ArchitecturesReport): string {
+  const { pytorch, pytorchReason, threads } = report;
+  const opponent = pytorch
+    ? `${pytorch.torch}, ${pytorch.threads} threads, ${pytorch.blas ?? "BLAS unknown"}`
+    : `not compared: ${pytorchReason}`;
+  return [
+    `architectures: training of preset ${preset}, ${tokensPerStep} tokens a step, ${threads} threads; medians of ${results[0].stepMilliseconds.rounds} rounds (quartiles)`,
+    line("PyTorch", opponent),
+    ...results.flatMap(architectureText),
+  ].join("\n");
+}
+
+function architectureText({ architecture, context, batch, pytorch, idleShare, ...own }: ArchitectureResult): string[] {
+  const side = (label: string, { tokensPerSecond, peakBytes, ratio, memoryRatio }: PytorchSide) =>
+    line(
+      label,
+      `${show(tokensPerSecond, 0)} tokens/s, ${mebibytes(peakBytes)}; Longhand ${show(ratio, 2)} times as fast, ${memoryRatio.toFixed(2)} times the memory`,
+    );
+  const lines = [
+    line(
+      architecture,
+      `context ${context}, batch ${batch}: ${show(own.stepMilliseconds, 0)} ms a step, ${show(own.tokensPerSecond, 0)} tokens/s, ${mebibytes(own.peakBytes)}`,
+    ),
+  ];
+  if (pytorch === null) return lines;
+  return [
+    ...lines,
+    side("  PyTorch", pytorch.asUserRunsIt),
+    side("  with huge pages", pytorch.hugePages),
+    line(
+      "",
+      `first losses agree to ${pytorch.lossDifference.toExponential(1)}; waiting processes at most ${percent(idleShare ?? Number.NaN)} of one core`,
+    ),
+  ];
 }
 
 function idleText(idleShare: number | null): string[] {

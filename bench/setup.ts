@@ -8,15 +8,22 @@ import { join } from "node:path";
 import type { HostTensor } from "../src/base/dtype.ts";
 import { randomKey, randomUniform } from "../src/base/random.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
-import { type GatedModelConfig, isGated, parseModelConfig } from "../src/models/config.ts";
+import {
+  type ArchitectureName,
+  type GatedModelConfig,
+  isGated,
+  type ModelConfig,
+  parseModelConfig,
+} from "../src/models/config.ts";
 import { parametersOf } from "../src/models/language-model.ts";
-import { presets } from "../src/models/presets.ts";
+import { type PresetName, presetModel, presets } from "../src/models/presets.ts";
+import { orthogonalFeatures } from "../src/nn/favor-attention.ts";
 import { initialise } from "../src/nn/scope.ts";
 import type { AdamWConfig } from "../src/train/optimizer.ts";
 import type { Batch } from "../src/train/step.ts";
 
-export interface Setup {
-  readonly model: GatedModelConfig;
+export interface Setup<M extends ModelConfig = ModelConfig> {
+  readonly model: M;
   readonly batch: number;
   readonly context: number;
   /** Distinct batches, used in turn. */
@@ -34,15 +41,28 @@ const training = {
 } as const;
 
 /** The one model that speed is told for: 17 million parameters, 4,096 tokens a step. */
-export function trainingSetup(): Setup {
+export function trainingSetup(): Setup<GatedModelConfig> {
   const model = { width: 512, layers: 8, shared: 128, chunk: 256, vocabSize: VOCABULARY, maxLength: 1024 };
   return { ...training, model: flashConfig(model), batch: 4, context: 1024 };
 }
 
 /** The tiny preset at some context, always with the same number of tokens a step. */
-export function contextSetup(context: number, tokensPerStep: number): Setup {
+export function contextSetup(context: number, tokensPerStep: number): Setup<GatedModelConfig> {
   const model = { ...presets.tiny, vocabSize: VOCABULARY, maxLength: context };
   return { ...training, batches: 2, model: flashConfig(model), batch: tokensPerStep / context, context };
+}
+
+export interface ArchitectureSetupOptions {
+  readonly preset: PresetName;
+  readonly context: number;
+  readonly tokensPerStep: number;
+}
+
+/** One architecture at a size, a context and a number of tokens a step. */
+export function architectureSetup(architecture: ArchitectureName, options: ArchitectureSetupOptions): Setup {
+  const { preset, context, tokensPerStep } = options;
+  const model = parseModelConfig({ ...presetModel(architecture, preset, { context }), vocabSize: VOCABULARY });
+  return { ...training, batches: 2, model, batch: tokensPerStep / context, context };
 }
 
 function flashConfig(fields: object): GatedModelConfig {
@@ -55,7 +75,10 @@ function flashConfig(fields: object): GatedModelConfig {
 export function writeSetup(setup: Setup): { path: string; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), "longhand-bench-"));
   const path = join(folder, "setup.safetensors");
-  const tensors: Record<string, HostTensor> = initialise(parametersOf(setup.model), 1);
+  const tensors: Record<string, HostTensor> = {
+    ...initialise(parametersOf(setup.model), 1),
+    ...fixedTensors(setup.model),
+  };
   const shape = [setup.batch, setup.context];
   for (let i = 0; i < setup.batches; i++) {
     const text = tokenSequence(setup, i); // one more than the tokens: targets are the next ones
@@ -64,6 +87,17 @@ export function writeSetup(setup: Setup): { path: string; remove: () => void } {
   }
   writeFileSync(path, Buffer.concat(encodeSafetensors(tensors, { setup: JSON.stringify(setup) })));
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** What a model has beside its parameters and does not train: `constants.features.i` of Performer's layer i. */
+function fixedTensors(model: ModelConfig): Record<string, HostTensor> {
+  const fixed: Record<string, HostTensor> = {};
+  if (model.architecture !== "performer") return fixed;
+  for (let layer = 0; layer < model.layers; layer++) {
+    const { node, shape } = orthogonalFeatures(model.features, model.width / model.heads, model.featureSeed, layer);
+    if (node.kind === "constant") fixed[`constants.features.${layer}`] = { dtype: "float32", shape, data: node.data };
+  }
+  return fixed;
 }
 
 export interface LoadedSetup {

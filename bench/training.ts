@@ -2,20 +2,22 @@
  * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
+import type { GatedModelConfig } from "../src/models/config.ts";
+import { median, type Spread, spread } from "../src/reproduce/statistics.ts";
+import {
+  type Interleaved,
+  interleave,
+  settle,
+  type WorkerProcess,
+  withWorkers,
+} from "../src/reproduce/worker-process.ts";
+import { optimizerShare, type PytorchSide, pytorchSide, speed } from "./comparison.ts";
+import { checkLosses } from "./first-losses.ts";
 import { type ModelFlops, modelFlops } from "./flops.ts";
 import { longhandWorker, threads } from "./longhand.ts";
 import type { ProductTiming } from "./matmuls.ts";
 import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
-import { median, ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
-import {
-  type Interleaved,
-  interleave,
-  type StepReply,
-  settle,
-  type WorkerProcess,
-  withWorkers,
-} from "../src/reproduce/worker-process.ts";
 
 export interface ProductRate {
   /** Shapes of the operands. */
@@ -26,7 +28,7 @@ export interface ProductRate {
 }
 
 export interface TrainingReport {
-  readonly model: Setup["model"];
+  readonly model: GatedModelConfig;
   readonly batch: number;
   readonly context: number;
   readonly threads: number;
@@ -65,24 +67,12 @@ export interface PytorchReport extends PytorchReady {
   readonly lossDifference: number;
 }
 
-export interface PytorchSide {
-  readonly tokensPerSecond: Spread;
-  readonly optimizerShare: Spread;
-  readonly peakBytes: number;
-  /** Longhand's speed over this one's. */
-  readonly ratio: Spread;
-  /** Longhand's peak memory over this one's. */
-  readonly memoryRatio: number;
-}
-
 export interface TrainingOptions {
   readonly rounds: number;
   readonly warmup: number;
   readonly pytorch: boolean;
   readonly note: (text: string) => void;
 }
-
-const LOSS_TOLERANCE = 1e-4;
 
 export async function benchTraining(options: TrainingOptions): Promise<TrainingReport> {
   const setup = trainingSetup();
@@ -105,7 +95,7 @@ export async function benchTraining(options: TrainingOptions): Promise<TrainingR
 }
 
 interface Context {
-  readonly setup: Setup;
+  readonly setup: Setup<GatedModelConfig>;
   readonly flops: ModelFlops;
   readonly ready: PytorchReady | undefined;
   readonly reason: string | null;
@@ -117,7 +107,7 @@ async function measure(workers: readonly WorkerProcess[], context: Context): Pro
   const [longhand] = workers;
   options.note(`training: ${workers.map((w) => w.name).join(", ")}; ${options.warmup} steps of warm-up`);
   const first = await interleave(workers, options.warmup);
-  const lossDifference = checkLosses(first.replies);
+  const lossDifference = checkLosses("training", first.replies);
   const peaks: number[] = [];
   for (const worker of workers) peaks.push((await worker.ask<{ peakBytes: number }>("memory")).peakBytes);
 
@@ -135,21 +125,6 @@ async function measure(workers: readonly WorkerProcess[], context: Context): Pro
   return report({ context, run, timings, peaks, lossDifference });
 }
 
-/** The opponents must compute what Longhand computes: same parameters and batches, same losses over the first steps. */
-function checkLosses([own, ...others]: readonly (readonly StepReply[])[]): number {
-  const differences = others.flatMap((replies) =>
-    replies.map(({ loss }, step) => Math.abs(loss - own[step].loss) / Math.abs(own[step].loss)),
-  );
-  const largest = Math.max(0, ...differences);
-  if (!(largest <= LOSS_TOLERANCE)) {
-    const shown = [own, ...others].map((replies) => replies.map(({ loss }) => loss.toFixed(6)).join(" "));
-    throw new Error(
-      `training: the first losses of Longhand and PyTorch differ by ${largest}, allowed is ${LOSS_TOLERANCE} (${shown.join("; ")})`,
-    );
-  }
-  return largest;
-}
-
 interface Measured {
   readonly context: Context;
   readonly run: Interleaved;
@@ -165,18 +140,7 @@ function report({ context, run, timings, peaks, lossDifference }: Measured): Tra
   const times = own.map((reply) => reply.milliseconds);
   const modelGflops = spread(times.map((ms) => flops.step / ms / 1e6));
   const products = productRates(timings, median(times));
-  const side = (replies: readonly StepReply[], peakBytes: number): PytorchSide => ({
-    tokensPerSecond: speed(replies, tokens),
-    optimizerShare: optimizerShare(replies),
-    peakBytes,
-    ratio: spread(
-      ratios(
-        replies.map((reply) => reply.milliseconds),
-        times,
-      ),
-    ),
-    memoryRatio: peaks[0] / peakBytes,
-  });
+  const side = (i: number) => pytorchSide({ own, others: others[i], tokens, peakBytes: [peaks[0], peaks[i + 1]] });
   const { forward, step, executed } = flops;
   return {
     model: setup.model,
@@ -193,19 +157,11 @@ function report({ context, run, timings, peaks, lossDifference }: Measured): Tra
     matmulShare: modelGflops.median / products.best.gflops,
     matmulShareWeighted: modelGflops.median / products.weightedGflops,
     peakBytes: peaks[0],
-    pytorch: ready
-      ? { ...ready, asUserRunsIt: side(others[0], peaks[1]), hugePages: side(others[1], peaks[2]), lossDifference }
-      : null,
+    pytorch: ready ? { ...ready, asUserRunsIt: side(0), hugePages: side(1), lossDifference } : null,
     pytorchReason: reason,
     idleShare: run.idleShare,
   };
 }
-
-const speed = (replies: readonly StepReply[], tokens: number) =>
-  spread(replies.map(({ milliseconds }) => (1000 * tokens) / milliseconds));
-
-const optimizerShare = (replies: readonly StepReply[]) =>
-  spread(replies.map(({ phases, milliseconds }) => phases.optimizer / milliseconds));
 
 function productRates(
   rounds: readonly (readonly ProductTiming[])[],

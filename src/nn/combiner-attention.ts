@@ -4,7 +4,7 @@
  * when causal. A block's summary key is the element-wise maximum of its keys; its summary value weighs its values by
  * softmax of (maximum of its queries) . keys. Cost per token: C + G scores, G = ceil(T / C) blocks of C tokens.
  */
-import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import {
   type AttentionInputs,
   attentionOut,
@@ -35,21 +35,27 @@ export function combinerAttention(
   const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]
   const hidden = real && hiddenWhereMasked(real); // 0 or -1e30
 
-  const scores = qc.matmul(kc.swapLast()); // [B, H, G, C, C]
-  const ordered = causal ? scores.add(causalBias(C)) : scores;
-  const local = hidden ? ordered.add(hidden.reshape([-1, 1, G, 1, C])) : ordered;
   // With one block there is no other one to see.
-  if (G === 1) return attentionOut(scope, joinHeadChunks(softmaxMatmul(local, vc), T));
+  if (G === 1) {
+    const scores = qc.matmul(kc.swapLast()); // [B, H, 1, C, C]
+    const ordered = causal ? scores.add(causalBias(C)) : scores;
+    const local = hidden ? ordered.add(hidden.reshape([-1, 1, G, 1, C])) : ordered;
+    return attentionOut(scope, joinHeadChunks(softmaxMatmul(local, vc), T));
+  }
 
   const { summaryK, summaryV } = summaries(qc, kc, vc, real, hidden); // [B, H, G, w] each
-  const others = constant(otherBlocksHidden(G, causal), [G, 1, G]);
+  const scores = qc.matmul(besideSummaries(kc, summaryK).swapLast()).add(unseen(G, config, x)); // [B, H, G, C, C + G]
   const blocks = real && hiddenWhereMasked(real.maximum([3])).reshape([-1, 1, 1, 1, G]); // blocks without a real token
-  const distant = q
-    .pad(2, 0, G * C - T)
-    .matmul(summaryK.swapLast()) // [B, H, G C, G]
-    .reshape([...local.shape.slice(0, 4), G])
-    .add(blocks ? others.add(blocks) : others); // [B, H, G, C, G]
-  return attentionOut(scope, joinHeadChunks(softmaxOfTwo(local, distant, vc, summaryV), T));
+  const padding =
+    hidden && blocks && hidden.reshape([-1, 1, G, 1, C]).concat([blocks.expand([blocks.shape[0], 1, G, 1, G])], -1);
+  const found = softmaxMatmul(padding ? scores.add(padding) : scores, besideSummaries(vc, summaryV));
+  return attentionOut(scope, joinHeadChunks(found, T));
+}
+
+/** Each block's own rows [B, H, G, C, w] and then the summaries [B, H, G, w] of all blocks: [B, H, G, C + G, w]. */
+function besideSummaries(own: Tensor, summary: Tensor): Tensor {
+  const [B, H, G, w] = summary.shape;
+  return own.concat([summary.reshape([B, H, 1, G, w]).expand([B, H, G, G, w])], 3);
 }
 
 /** Summary keys and values [B, H, G, w] of blocks; q is scaled. Of a block without a real token they are finite, no more. */
@@ -74,25 +80,11 @@ function summaries(
   return { summaryK: largest(kc).reshape([B, H, G, w]), summaryV: weighed.reshape([B, H, G, w]) };
 }
 
-/**
- * One softmax over local [B, H, G, C, C] and distant [B, H, G, C, G] scores, its weights applied to the values of the
- * block and to the summaries of all blocks: [B, H, G, C, w]. The gradient is that of softmaxMatmul, in two parts.
- */
-function softmaxOfTwo(local: Tensor, distant: Tensor, vc: Tensor, summaryV: Tensor): Tensor {
-  const [B, H, G, C, w] = vc.shape;
-  const [near, far] = local.concat([distant], -1).softmax().split(-1, [C, G]);
-  const farRows = far.reshape([B, H, G * C, G]);
-  const y = near.matmul(vc).add(farRows.matmul(summaryV).reshape([B, H, G, C, w]));
-  return withGradient(y, [local, distant, vc, summaryV], (g) => {
-    const rows = g.reshape([B, H, G * C, w]);
-    const along = g.mul(y).sum([-1]); // [B, H, G, C, 1]
-    return [
-      g.matmul(vc.swapLast()).sub(along).mul(near),
-      rows.matmul(summaryV.swapLast()).reshape(distant.shape).sub(along).mul(far),
-      g.swapLast().matmul(near).swapLast(),
-      rows.swapLast().matmul(farRows).swapLast(),
-    ];
-  });
+/** Added to scores [G, C, C + G], it hides own and, when causal, later blocks, and the future in a token's own block. */
+function unseen(G: number, { chunk: C, causal }: ChunkedHeadsConfig, like: Tensor): Tensor {
+  const local = causal ? causalBias(C) : like.zeros([C, C]);
+  const others = constant(otherBlocksHidden(G, causal), [G, 1, G]);
+  return local.expand([G, C, C]).concat([others.expand([G, C, G])], -1);
 }
 
 /** -1e30 where a query's block [G] must not see a block's summary [G]: its own, and when causal later ones. */

@@ -10,7 +10,15 @@
  */
 import { randomKey, randomNormals } from "../base/random.ts";
 import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
-import { type AttentionInputs, attentionOut, headChunks, headProjections, type MultiHeadConfig } from "./multi-head.ts";
+import {
+  type AttentionInputs,
+  attentionOut,
+  headChunks,
+  headProjections,
+  hiddenWhereMasked,
+  joinHeadChunks,
+  type MultiHeadConfig,
+} from "./multi-head.ts";
 import { causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
@@ -38,11 +46,13 @@ export function favorAttention(
   const omega = features.mul(w ** -0.25); // [m, w]
   const ones = v.constant(1).expand([B, heads, T, 1]);
   const values = v.concat([ones], -1); // [B, H, T, w + 1]: the sum of weights comes out as one more column
-  const phiQ = queryFeatures(q.matmul(omega.swapLast())); // [B, H, T, m]
-  const phiK = keyFeatures(omega, k.swapLast(), w); // [B, H, m, T]
-  const realK = mask ? phiK.mul(mask.reshape([B, 1, 1, T])) : phiK;
-  const sums = causal ? causalSums(phiQ, realK, values, sumChunk) : phiQ.matmul(realK.matmul(values));
-  return attentionOut(scope, ratio(sums));
+  const C = causal ? Math.min(sumChunk, T) : T;
+  const [qc, kc, vc] = [q, k, values].map((t) => headChunks(t, C)); // [B, H, G, C, n] each
+  const phiQ = queryFeatures(qc.matmul(omega.swapLast())); // [B, H, G, C, m]
+  const phiK = keyFeatures(omega, kc.swapLast(), afterTheEnd(kc, T)); // [B, H, G, m, C]
+  const realK = mask ? phiK.mul(mask.pad(1, 0, kc.shape[2] * C - T).reshape([B, 1, kc.shape[2], 1, C])) : phiK;
+  const sums = causal ? causalSums(phiQ, realK, vc) : phiQ.matmul(realK.matmul(vc)); // [B, H, G, C, w + 1]
+  return attentionOut(scope, ratio(joinHeadChunks(sums, T)));
 }
 
 /** The weighted sums over the sum of weights, which is their last column: [..., w + 1] -> [..., w]. */
@@ -56,14 +66,25 @@ export function queryFeatures(s: Tensor): Tensor {
   return s.sub(withoutGradient(s.maximum([-1]))).exp();
 }
 
-/** phi of the keys k [B, H, w, T], transposed as they are used twice: [B, H, m, T]. */
-function keyFeatures(omega: Tensor, k: Tensor, w: number): Tensor {
+/** phi of the keys k [B, H, G, w, C], transposed as they are used twice: [B, H, G, m, C]. */
+function keyFeatures(omega: Tensor, k: Tensor, absent: Tensor | undefined): Tensor {
+  const w = k.shape[3];
   const halfSquare = k
     .mul(k)
     .sum([-2])
-    .mul(0.5 / Math.sqrt(w)); // [B, H, 1, T]
-  const exponents = omega.matmul(k).sub(halfSquare); // [B, H, m, T]
-  return exponents.sub(withoutGradient(exponents.maximum([-2, -1]))).exp();
+    .mul(0.5 / Math.sqrt(w)); // [B, H, G, 1, C]
+  const exponents = omega.matmul(k).sub(absent ? halfSquare.add(absent) : halfSquare); // [B, H, G, m, C]
+  return exponents.sub(withoutGradient(exponents.maximum([-3, -2, -1]))).exp();
+}
+
+/** 1e30 at the places of the chunks that have no token, else 0: [G, 1, C]; undefined when each has one. */
+function afterTheEnd(chunks: Tensor, T: number): Tensor | undefined {
+  const [, , G, C] = chunks.shape;
+  if (G * C === T) return undefined;
+  const one = chunks.constant(1).expand([T]);
+  return hiddenWhereMasked(one.pad(0, 0, G * C - T))
+    .neg()
+    .reshape([G, 1, C]);
 }
 
 /** The result does not depend on what is subtracted, so its gradient is zero. */
@@ -72,24 +93,15 @@ function withoutGradient(t: Tensor): Tensor {
 }
 
 /**
- * sum over j <= i of (phiQ_i . phiK_j) values_j, in chunks of C tokens: exact inside a chunk, and through the running sum
- * of phiK values of the earlier chunks. phiQ [B, H, T, m], phiK [B, H, m, T], values [B, H, T, n] -> [B, H, T, n].
+ * sum over j <= i of (phiQ_i . phiK_j) values_j: exact inside a chunk of C tokens, and through the running sum of phiK values
+ * of the earlier chunks. phiQ [B, H, G, C, m], phiK [B, H, G, m, C], values [B, H, G, C, n] -> [B, H, G, C, n].
  */
-function causalSums(phiQ: Tensor, phiK: Tensor, values: Tensor, sumChunk: number): Tensor {
-  const [B, H, T, m] = phiQ.shape;
-  const n = values.shape[3];
-  const C = Math.min(sumChunk, T);
-  const G = Math.ceil(T / C);
-  const qc = headChunks(phiQ, C); // [B, H, G, C, m]
-  const vc = headChunks(values, C); // [B, H, G, C, n]
-  const kc = phiK
-    .pad(3, 0, G * C - T)
-    .reshape([B, H, m, G, C])
-    .transpose([0, 1, 3, 2, 4]); // [B, H, G, m, C]
-  const weights = qc.matmul(kc).mul(pastOrPresent(C)); // [B, H, G, C, C]
-  const local = weights.matmul(vc); // [B, H, G, C, n]
-  const before = kc.matmul(vc).cumsum(2, { exclusive: true }); // [B, H, G, m, n]
-  return (G === 1 ? local : local.add(qc.matmul(before))).reshape([B, H, G * C, n]).slice(2, 0, T);
+function causalSums(phiQ: Tensor, phiK: Tensor, values: Tensor): Tensor {
+  const [, , G, C] = phiQ.shape;
+  const local = phiQ.matmul(phiK).mul(pastOrPresent(C)).matmul(values);
+  if (G === 1) return local;
+  const before = phiK.matmul(values).cumsum(2, { exclusive: true }); // [B, H, G, m, n]
+  return local.add(phiQ.matmul(before));
 }
 
 /** 1 on and below the diagonal, 0 above: [n, n]. */

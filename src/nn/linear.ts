@@ -3,7 +3,7 @@
  * shaped products than the derived ones.
  */
 import { sizeOf } from "../base/shape.ts";
-import { constant, type Tensor, withGradients } from "../graph/tensor.ts";
+import { constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
 
 export interface LinearParameters {
@@ -54,10 +54,19 @@ function weightGradient(x: Tensor, g: Tensor): Tensor {
     : x.swapLast().matmul(g);
 }
 
-/** Sum over the rows of x [N, width], as a product with ones: the reduction operator is slower on a CPU. */
-function sumOfRows(x: Tensor): Tensor {
-  const [count, width] = x.shape;
-  return constant(new Float32Array(count).fill(1), [1, count]).matmul(x).reshape([width]);
+/** x [..., width] * gain [width] + offset [width], column by column. */
+export function scaleAndShift(x: Tensor, gain: Tensor, offset: Tensor): Tensor {
+  return withGradient(x.mul(gain).add(offset), [x, gain, offset], (g) => [
+    g.mul(gain),
+    sumOfRows(g.mul(x)),
+    sumOfRows(g),
+  ]);
+}
+
+/** Sum over the rows of x [..., width]: [width]. A product with ones: the reduction operator is slower on a CPU. */
+export function sumOfRows(x: Tensor): Tensor {
+  const [count, width] = rows(x).shape;
+  return constant(new Float32Array(count).fill(1), [1, count]).matmul(rows(x)).reshape([width]);
 }
 
 function rows(x: Tensor): Tensor {

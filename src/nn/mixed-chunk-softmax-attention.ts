@@ -4,6 +4,7 @@
  * queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit (mixed-chunk-attention.ts).
  */
 import type { Tensor } from "../graph/tensor.ts";
+import { scaleAndShift } from "./linear.ts";
 import {
   type AttentionInputs,
   attentionOut,
@@ -69,5 +70,5 @@ export function affineHeads(
       .map((row, i) => row.reshape([d]).mul(scales[i]));
   const gammas = rowsOf("gamma", 1);
   const betas = rowsOf("beta", 0);
-  return sources.map((source, i) => source.mul(gammas[i]).add(betas[i]));
+  return sources.map((source, i) => scaleAndShift(source, gammas[i], betas[i]));
 }

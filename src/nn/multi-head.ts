@@ -104,14 +104,18 @@ export function futureHidden(queries: Tensor, keys = queries): Tensor {
  *
  *     dv = Pᵀ g = (gᵀ P)ᵀ           only narrow matrices are transposed
  *     dscores = P * (g vᵀ - r)      r = sum of g * result, a number a row: equal to the sum of P * (g vᵀ), and cheaper
+ *
+ * g vᵀ - r is one product, [g, -r] [v, 1]ᵀ: one column more costs less than a pass over the scores.
  */
 export function softmaxMatmul(scores: Tensor, v: Tensor): Tensor {
   const p = scores.softmax();
   const result = p.matmul(v);
   return withGradient(result, [scores, v], (g) => {
+    const minusR = g.mul(result).sum([-1]).neg(); // [..., R, 1]
+    const ones = v.constant(1).expand([...v.shape.slice(0, -2), 1, v.shape[v.rank - 2]]);
     const dScores = g
-      .matmul(v.swapLast())
-      .sub(g.mul(result).sum([-1]))
+      .concat([minusR], -1)
+      .matmul(v.swapLast().concat([ones], -2))
       .mul(p);
     return [dScores, g.swapLast().matmul(p).swapLast()];
   });

@@ -1,5 +1,6 @@
 /** Pre-layer normalisation over the last axis: ScaleNorm (Nguyen and Salazar 2019) or LayerNorm (Ba et al. 2016). */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
+import { sumOfRows } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
 export type NormKind = "scale" | "layer";
@@ -34,9 +35,20 @@ export function scaleNorm(x: Tensor, gain: Tensor): Tensor {
   });
 }
 
-/** Zero mean, unit variance, then per-dimension gain and bias [width]. */
+/**
+ * Zero mean, unit variance, then per-dimension gain and bias [width]: y = n gain + bias, n = (x - mean) / deviation. With
+ * h = g gain and means over the width, dx = (h - mean(h) - n mean(h n)) / deviation. The means are products with gain.
+ */
 export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor): Tensor {
+  const width = x.shape[x.rank - 1];
   const centred = x.sub(x.mean([-1]));
-  const inverse = centred.mul(centred).mean([-1]).add(EPSILON).sqrt().reciprocal();
-  return centred.mul(inverse).mul(gain).add(bias);
+  const inverse = centred.mul(centred).mean([-1]).add(EPSILON).sqrt().reciprocal(); // [..., 1]
+  const normal = centred.mul(inverse);
+  return withGradient(normal.mul(gain).add(bias), [x, gain, bias], (g) => {
+    const along = g.mul(normal);
+    const meanOf = (t: Tensor) => t.matmul(gain.div(width).reshape([width, 1])); // of t gain, [..., 1]
+    const factor = inverse.mul(meanOf(along));
+    const dx = g.mul(gain).sub(meanOf(g)).mul(inverse).sub(normal.mul(factor));
+    return [dx, sumOfRows(along), sumOfRows(g)];
+  });
 }

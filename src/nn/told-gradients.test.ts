@@ -4,10 +4,11 @@ import { floats } from "../../test/conformance/case.ts";
 import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";
 import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
-import { attend, attentionFunctionNames, laplace } from "./attention-functions.ts";
+import { attend, attentionFunctionNames, laplace, squaredReluMatmul } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
-import { linearParts } from "./linear.ts";
-import { scaleNorm } from "./norm.ts";
+import { linearParts, scaleAndShift } from "./linear.ts";
+import { softmaxMatmul } from "./multi-head.ts";
+import { layerNorm, scaleNorm } from "./norm.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -32,6 +33,28 @@ const functions: readonly TestFunction[] = [
     inputs: { x: floats([2, 3, 6], "x"), gain: floats([1], "gain") },
     build: ({ x, gain }) => [scaleNorm(x, gain)],
   },
+  {
+    name: "layerNorm",
+    inputs: { x: floats([2, 3, 6], "x"), gain: floats([6], "gain"), bias: floats([6], "bias") },
+    build: ({ x, gain, bias }) => [layerNorm(x, gain, bias)],
+  },
+  {
+    name: "scaleAndShift",
+    inputs: { x: floats([2, 3, 4], "x"), gain: floats([4], "gain"), offset: floats([4], "offset") },
+    build: ({ x, gain, offset }) => [scaleAndShift(x, gain, offset)],
+  },
+  {
+    name: "softmaxMatmul",
+    inputs: { scores: floats([2, 3, 5], "scores"), v: floats([2, 5, 4], "v") },
+    build: ({ scores, v }) => [softmaxMatmul(scores, v)],
+  },
+  ...[2, 5].map((e) => ({
+    name: `squaredReluMatmul, ${e} columns`,
+    inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
+    build: ({ scores, v }: Tensors) => [
+      squaredReluMatmul(scores, v, constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6])),
+    ],
+  })),
   {
     name: "linearParts, the left side transposed",
     inputs: linearInputs(4, 7),
