@@ -25,26 +25,30 @@ export function scoreScale(kind: AttentionFunction, span: number, s: number): nu
  */
 export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?: Tensor): Tensor {
   if (kind === "softmax") return softmaxMatmul(real ? scores.add(hiddenWhereMasked(real)) : scores, v);
-  if (kind === "relu2") return squaredReluMatmul(real ? scores.relu().mul(real) : scores.relu(), v);
+  if (kind === "relu2") return squaredReluMatmul(scores, v, real);
   const a = laplace(scores);
   return (real ? a.mul(real) : a).matmul(v);
 }
 
 /**
- * A v, A = positive * positive: positive [..., R, N], v [..., N, e] -> [..., R, e]. With g the gradient of the result,
- *
- *     dv = Aᵀ g                           or (gᵀ A)ᵀ, transposing whichever costs less
- *     dpositive = 2 (g vᵀ) * positive     or (2 g) vᵀ * positive, where g is smaller than the scores
+ * (relu(scores)^2 * real) v: with A the weights and g the gradient of the result, dv = Aᵀ g and dscores = 2 relu(scores)
+ * real * (g vᵀ), the factor 2 on the narrower of both sides.
  */
-function squaredReluMatmul(positive: Tensor, v: Tensor): Tensor {
+export function squaredReluMatmul(scores: Tensor, v: Tensor, real?: Tensor): Tensor {
+  const positive = real ? scores.relu().mul(real) : scores.relu();
   const a = positive.mul(positive);
-  const [R, N] = positive.shape.slice(-2);
-  const e = v.shape[v.rank - 1];
-  return withGradient(a.matmul(v), [positive, v], (g) => {
-    const toScores = e < N ? g.mul(2).matmul(v.swapLast()) : g.matmul(v.swapLast()).mul(2);
-    const narrow = (R + N) * e < R * N;
-    return [toScores.mul(positive), narrow ? g.swapLast().matmul(a).swapLast() : a.swapLast().matmul(g)];
+  const [N, e] = v.shape.slice(-2);
+  return withGradient(a.matmul(v), [scores, v], (g) => {
+    const dA = (t: Tensor) => t.matmul(v.swapLast());
+    return [N > e ? dA(g.mul(2)).mul(positive) : dA(g).mul(positive).mul(2), transposedProduct(a, g)];
   });
+}
+
+/** aᵀ g of a [..., R, N] and g [..., R, e], transposing whichever costs less. */
+function transposedProduct(a: Tensor, g: Tensor): Tensor {
+  const [R, N] = a.shape.slice(-2);
+  const e = g.shape[g.rank - 1];
+  return R * N < (R + N) * e ? a.swapLast().matmul(g) : g.swapLast().matmul(a).swapLast();
 }
 
 /** Weights of scores that lie side by side, [P, n_i] each: the same function over all of them, for a few new tokens. */

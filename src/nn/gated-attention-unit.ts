@@ -5,12 +5,11 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
-import { type AttentionFunction, attend, scoreScale } from "./attention-functions.ts";
+import { type AttentionFunction, scoreScale } from "./attention-functions.ts";
 import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
-import { futureHidden, tokenPositions } from "./multi-head.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, ROTARY_BIAS_FROM, relativeBias, rope, rotaryBias } from "./positions.ts";
-import { inQueryBlocks } from "./query-blocks.ts";
+import { type AngleTable, rope } from "./positions.ts";
+import { quadraticAttention } from "./quadratic-attention.ts";
 import type { Scope } from "./scope.ts";
 import { shiftTokens } from "./token-shift.ts";
 
@@ -44,39 +43,11 @@ export function gatedAttentionUnit(
   table: AngleTable,
   mask?: Tensor,
 ): Tensor {
-  const { causal, maxLength, shared, attentionFunction = "relu2", recompute = false } = config;
-  const [B, T] = x.shape;
   const { u, v, z } = gatedProjection(scope, x, config, mask);
-  const scale = scoreScale(attentionFunction, maxLength, shared);
+  const scale = scoreScale(config.attentionFunction ?? "relu2", config.maxLength, config.shared);
   const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
-  const attendTo = (scores: Tensor, values: Tensor) =>
-    attend(attentionFunction, scores, values, mask?.slice(1, 0, values.shape[1]).reshape([B, 1, -1]));
-  const attended =
-    (causal || recompute) && maxLength >= ROTARY_BIAS_FROM
-      ? inQueryBlocks(
-          [{ ...withBias(q, k, rotaryBias(scope.at("bias"), T, shared)), v }],
-          { causal, recompute },
-          ({ queries, keys, values, future }) => {
-            const scores = queries.matmul(keys); // [B, R, N]
-            return attendTo(future ? scores.add(future) : scores, values);
-          },
-        )[0]
-      : attendTo(q.matmul(k.swapLast()).add(wholeBias(scope.at("bias"), config, T)), v);
+  const attended = quadraticAttention(scope.at("bias"), { q, k, v, mask }, config);
   return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
-}
-
-/** What is added to all scores of T tokens: [T, T]. */
-function wholeBias(scope: Scope, { maxLength, shared, causal }: GauConfig, T: number): Tensor {
-  const bias = relativeBias(scope, maxLength, T, shared);
-  if (!causal) return bias;
-  return bias.add(futureHidden(tokenPositions(T)));
-}
-
-/** q and k [B, T, 2 s] with the factors of the bias beside them: q kᵀ + a bᵀ is one product. */
-function withBias(q: Tensor, k: Tensor, { a, b }: { a: Tensor; b: Tensor }): { q: Tensor; k: Tensor } {
-  const [B, T, s] = q.shape;
-  const [wideQ, wideK] = [q.concat([a.expand([B, T, s])], -1), k.concat([b.expand([B, T, s])], -1)];
-  return { q: wideQ, k: wideK };
 }
 
 /** u (undefined in a unit without gate), v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */

@@ -4,7 +4,7 @@ import { floats } from "../../test/conformance/case.ts";
 import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";
 import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
-import { attend, attentionFunctionNames, laplace } from "./attention-functions.ts";
+import { attend, attentionFunctionNames, laplace, squaredReluMatmul } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { linearParts, scaleAndShift } from "./linear.ts";
 import { softmaxMatmul } from "./multi-head.ts";
@@ -34,11 +34,6 @@ const functions: readonly TestFunction[] = [
     build: ({ x, gain }) => [scaleNorm(x, gain)],
   },
   {
-    name: "attention by relu2, few columns",
-    inputs: { scores: floats([2, 3, 12], "scores"), v: floats([2, 12, 2], "v") },
-    build: ({ scores, v }) => [attend("relu2", scores, v)],
-  },
-  {
     name: "layerNorm",
     inputs: { x: floats([2, 3, 6], "x"), gain: floats([6], "gain"), bias: floats([6], "bias") },
     build: ({ x, gain, bias }) => [layerNorm(x, gain, bias)],
@@ -53,6 +48,13 @@ const functions: readonly TestFunction[] = [
     inputs: { scores: floats([2, 3, 5], "scores"), v: floats([2, 5, 4], "v") },
     build: ({ scores, v }) => [softmaxMatmul(scores, v)],
   },
+  ...[2, 5].map((e) => ({
+    name: `squaredReluMatmul, ${e} columns`,
+    inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
+    build: ({ scores, v }: Tensors) => [
+      squaredReluMatmul(scores, v, constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6])),
+    ],
+  })),
   {
     name: "linearParts, the left side transposed",
     inputs: linearInputs(4, 7),

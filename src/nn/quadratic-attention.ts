@@ -1,0 +1,54 @@
+/**
+ * The attention of FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): f(q kᵀ + bias) v over the whole sequence, f squared ReLU
+ * or what it is ablated by. Its cost grows with the square of T.
+ */
+import type { Tensor } from "../graph/tensor.ts";
+import { type AttentionFunction, attend } from "./attention-functions.ts";
+import { ROTARY_BIAS_FROM, relativeBias, rotaryBias } from "./positions.ts";
+import { inQueryBlocks, type QueriesKeysValues } from "./query-blocks.ts";
+import type { Scope } from "./scope.ts";
+
+export interface QuadraticInputs extends QueriesKeysValues {
+  /** [B, T]: 1 where a token is real. */
+  readonly mask?: Tensor | undefined;
+}
+
+export interface QuadraticConfig {
+  /** n: the bias is one for spans of so many positions. */
+  readonly maxLength: number;
+  readonly causal: boolean;
+  readonly attentionFunction?: AttentionFunction;
+  /** Whether one block of queries exists at a time, also in the backward pass; with a rotary bias only. */
+  readonly recompute?: boolean | undefined;
+}
+
+/** q (scaled) and k [B, T, s], v [B, T, e] -> [B, T, e]; the bias has the given scope. */
+export function quadraticAttention(
+  scope: Scope,
+  { q, k, v, mask }: QuadraticInputs,
+  { maxLength, causal, attentionFunction = "relu2", recompute = false }: QuadraticConfig,
+): Tensor {
+  const [B, T, s] = q.shape;
+  const rotary = maxLength >= ROTARY_BIAS_FROM;
+  const own = rotary ? withBias(q, k, rotaryBias(scope, T, s)) : { q, k };
+  const added = rotary ? undefined : relativeBias(scope, maxLength, T, s);
+  const real = (keys: number) => mask?.slice(1, 0, keys).reshape([B, 1, keys]);
+  if (!causal && !(recompute && rotary)) {
+    const scores = own.q.matmul(own.k.swapLast()); // [B, T, T]
+    return attend(attentionFunction, added ? scores.add(added) : scores, v, real(T));
+  }
+  const options = { causal, recompute: recompute && rotary };
+  return inQueryBlocks([{ ...own, v }], options, ({ queries, keys, values, future }) => {
+    const scores = queries.matmul(keys); // [B, R, N]
+    const [, R, N] = scores.shape;
+    const bias = added?.slice(0, N - R, N).slice(1, 0, N); // causal blocks end at their last key
+    const addend = bias && future ? bias.add(future) : (bias ?? future);
+    return attend(attentionFunction, addend ? scores.add(addend) : scores, values, real(N));
+  })[0];
+}
+
+/** q and k [B, T, 2 s] with the factors of the bias beside them: q kᵀ + a bᵀ is one product, without a pass of its own. */
+function withBias(q: Tensor, k: Tensor, { a, b }: { a: Tensor; b: Tensor }): { q: Tensor; k: Tensor } {
+  const [wideQ, wideK] = [q.concat([a.expand(q.shape)], -1), k.concat([b.expand(k.shape)], -1)];
+  return { q: wideQ, k: wideK };
+}
