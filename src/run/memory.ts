@@ -23,15 +23,23 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly model: ModelConfig;
   readonly recompute: Recompute;
   readonly accumulate: number;
+  /** Whether the process evaluates as well. Default: true. */
+  readonly evaluated?: boolean;
 }
 
-/** Bytes that a process takes at most when it trains and evaluates this. */
-export function trainingMemory({ model, recompute, accumulate, ...shape }: TrainingMemoryInputs): number {
+/** Bytes that a process takes at most when it trains this. */
+export function trainingMemory({
+  model,
+  recompute,
+  accumulate,
+  evaluated = true,
+  ...shape
+}: TrainingMemoryInputs): number {
   const network = (scope: Scope, tokens: Tensor, mask?: Tensor) =>
     languageModel(scope, tokens, model, mask, { recompute });
   const weighted = !model.causal;
   const training = programMemory(trainingProgram(network, shape, { weighted }).program);
-  const evaluation = evaluationMemory(model, shape.context);
+  const evaluation = evaluated ? evaluationMemory(model, shape.context) : 0;
   const parameterBytes = training.outputBytes; // a gradient each, and the rows of the embedding
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0); // gradients and what the binding returns, two moments, sums
   return PROCESS_BYTES + training.inputBytes + copies * parameterBytes + ARENA_FACTOR * training.peakBytes + evaluation;
