@@ -1,6 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
+ * growing positions, memory of long contexts, and every architecture beside PyTorch. Progress goes to stderr, the report
+ * to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -10,6 +11,7 @@ import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchDecode } from "./decode.ts";
 import { describeMachine, versions } from "./machine.ts";
+import { benchMemory } from "./memory.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
 import { benchTraining } from "./training.ts";
 
@@ -18,7 +20,7 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode or architectures (default: all but architectures, which takes long)
+  --only SECTION   training, context, decode, memory or architectures (default: all but the last two, which take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures (default tiny)
   --model LIST     which architectures (default all)
@@ -28,7 +30,7 @@ const HELP = `npm run bench -- [options]
 Example: npm run bench -- --only training --rounds 15
 `;
 
-const sectionNames = ["training", "context", "decode", "architectures"] as const;
+const sectionNames = ["training", "context", "decode", "memory", "architectures"] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -56,7 +58,7 @@ function parseOptions(args: readonly string[]): Options | undefined {
   const { only, context, preset, model } = values;
   const sections =
     only === undefined
-      ? sectionNames.filter((name) => name !== "architectures")
+      ? sectionNames.filter((name) => name !== "architectures" && name !== "memory")
       : [oneOf("--only", only, sectionNames)];
   return {
     json: values.json,
@@ -116,6 +118,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
+    memory: wanted("memory") ? await benchMemory({ note }) : null,
   };
   if (json)
     process.stdout.write(`${JSON.stringify({ ...headline(results), machine, versions: installed, ...results })}\n`);

@@ -6,6 +6,7 @@ import type { PytorchSide } from "./comparison.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
+import type { MemoryReport } from "./memory.ts";
 import type { TrainingReport } from "./training.ts";
 
 export interface Sections {
@@ -13,6 +14,7 @@ export interface Sections {
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
   readonly architectures: ArchitecturesReport | null;
+  readonly memory: MemoryReport | null;
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -42,11 +44,12 @@ export function machineText(machine: Machine, versions: Versions): string {
   ].join("\n");
 }
 
-export function sectionsText({ training, context, decode, architectures }: Sections): string {
+export function sectionsText({ training, context, decode, memory, architectures }: Sections): string {
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
+  if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
 }
@@ -158,6 +161,19 @@ function architectureText({ architecture, context, batch, pytorch, idleShare, ..
       `first losses agree to ${pytorch.lossDifference.toExponential(1)}; waiting processes at most ${percent(idleShare ?? Number.NaN)} of one core`,
     ),
   ];
+}
+
+function memoryText({ preset, measurements, bytesPerToken }: MemoryReport): string {
+  return [
+    `memory: one training step of FLASH, preset ${preset}, one sequence`,
+    ...measurements.map(({ context, recompute, peakBytes, estimatedBytes, seconds }) =>
+      line(
+        `  context ${context}`,
+        `recompute ${recompute}: peak ${mebibytes(peakBytes)}, estimated ${mebibytes(estimatedBytes)}, ${seconds.toFixed(0)} s`,
+      ),
+    ),
+    line("a token more", `${bytesPerToken.map((bytes) => (bytes / 1000).toFixed(0)).join(", ")} kB with recomputation`),
+  ].join("\n");
 }
 
 function idleText(idleShare: number | null): string[] {
