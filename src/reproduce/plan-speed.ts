@@ -8,7 +8,7 @@
  *
  * Processes live side by side when their memory suffices for it; the others of a context then come in groups, each with
  * FLASH and Transformer++. Where memory does not suffice, or groups would take longer, each round starts every process in
- * turn; steps of half a minute and more are then timed twice, in one round.
+ * turn. Steps of half a minute and more are timed two or three times.
  */
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
@@ -179,11 +179,18 @@ function estimated(inputs: PlanInputs, { rounds, ...draft }: Draft): EstimatedJo
   const steps = draft.sides.map(({ model, context, batch, recompute }) =>
     inputs.costs.step(model, context, batch * context, recompute),
   );
-  const starts = Math.max(...steps) > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3));
+  const slowest = Math.max(...steps);
   const job: SpeedJob = draft.together
-    ? { kind: "speed", ...draft, warmup: WARMUP, rounds, perStart: 1 }
-    : { kind: "speed", ...draft, ...IN_TURN, rounds: starts };
+    ? { kind: "speed", ...draft, perStart: 1, ...sideBySideRounds(slowest, rounds) }
+    : { kind: "speed", ...draft, ...IN_TURN, rounds: slowest > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3)) };
   return { job, seconds: speedSeconds(inputs, job) };
+}
+
+/** Long steps are repeated less often: they vary less, and the start of a process matters less in them. */
+function sideBySideRounds(stepSeconds: number, rounds: number): Pick<SpeedJob, "warmup" | "rounds"> {
+  if (stepSeconds > 2 * LONG_STEP_SECONDS) return { warmup: 1, rounds: Math.min(2, rounds) };
+  if (stepSeconds > LONG_STEP_SECONDS) return { warmup: 1, rounds: Math.min(3, rounds) };
+  return { warmup: WARMUP, rounds };
 }
 
 export function speedSeconds({ costs }: Pick<PlanInputs, "costs">, job: SpeedJob): number {

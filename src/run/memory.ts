@@ -26,15 +26,19 @@ export interface TrainingMemoryInputs extends BatchShape {
 }
 
 /** Bytes that a process takes at most when it trains and evaluates this. */
-export function trainingMemory({ model, recompute, accumulate, ...shape }: TrainingMemoryInputs): number {
+export function trainingMemory(inputs: TrainingMemoryInputs): number {
+  return stepMemory(inputs) + evaluationMemory(inputs.model, inputs.context);
+}
+
+/** The same without evaluating. */
+export function stepMemory({ model, recompute, accumulate, ...shape }: TrainingMemoryInputs): number {
   const network = (scope: Scope, tokens: Tensor, mask?: Tensor) =>
     languageModel(scope, tokens, model, mask, { recompute });
   const weighted = !model.causal;
   const training = programMemory(trainingProgram(network, shape, { weighted }).program);
-  const evaluation = evaluationMemory(model, shape.context);
   const parameterBytes = training.outputBytes; // a gradient each, and the rows of the embedding
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0); // gradients and what the binding returns, two moments, sums
-  return PROCESS_BYTES + training.inputBytes + copies * parameterBytes + ARENA_FACTOR * training.peakBytes + evaluation;
+  return PROCESS_BYTES + training.inputBytes + copies * parameterBytes + ARENA_FACTOR * training.peakBytes;
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
