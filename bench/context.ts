@@ -2,10 +2,11 @@
  * Linear cost: the tiny preset trained at several contexts with the same number of tokens a step, each in a process of
  * its own, in turn with context 1,024. The time per token and the peak memory should not depend on the context.
  */
-import { longhandWorker } from "./longhand.ts";
-import { contextSetup, writeSetup } from "./setup.ts";
+
 import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
+import { longhandWorker } from "./longhand.ts";
+import { contextSetup, writeSetup } from "./setup.ts";
 
 /** A context beside the reference, both measured in the same rounds. */
 export interface ContextComparison {

@@ -6,8 +6,8 @@
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
 import { decodingArchitecture } from "../src/models/decoding.ts";
-import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { type Command, peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
+import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { readSetup } from "./setup.ts";
 
 const [file, threads, ...places] = process.argv.slice(2);

@@ -2,10 +2,11 @@
  * Decoding without a length limit: tokens a second at an early and at a late position of one text, in turn. Sampling is
  * not in it: the time is that of reading a token and having the logits of the next one.
  */
-import { nodeWorker, threads } from "./longhand.ts";
-import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
+
 import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import { settle, withWorkers } from "../src/reproduce/worker-process.ts";
+import { nodeWorker, threads } from "./longhand.ts";
+import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
 
 export interface DecodeReport {
   readonly model: Setup["model"];

@@ -6,14 +6,14 @@
 import type { Tensor } from "../src/graph/tensor.ts";
 import { languageModel } from "../src/models/language-model.ts";
 import type { Scope } from "../src/nn/scope.ts";
+import { peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
+import type { StepReply } from "../src/reproduce/worker-process.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
 import { modelFlops } from "./flops.ts";
 import { createProductBench, type ProductBench } from "./matmuls.ts";
-import { peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { readSetup } from "./setup.ts";
-import type { StepReply } from "../src/reproduce/worker-process.ts";
 
 const [file, threads] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });

@@ -1,8 +1,8 @@
 /** How Longhand's measured processes are started: this Node, this loader, the environment of the command line. */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { longhandEnvironment } from "./machine.ts";
 import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
+import { longhandEnvironment } from "./machine.ts";
 
 export const threads = (): number => availableParallelism();
 

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { pytorchEnvironment } from "./machine.ts";
 import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
+import { pytorchEnvironment } from "./machine.ts";
 
 /** What flash_lm.py says when it is ready. */
 export interface PytorchReady {

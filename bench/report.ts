@@ -1,8 +1,9 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
+
+import type { Spread } from "../src/reproduce/statistics.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
-import type { Spread } from "../src/reproduce/statistics.ts";
 import type { PytorchSide, TrainingReport } from "./training.ts";
 
 export interface Sections {

@@ -2,11 +2,7 @@
  * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
-import { type ModelFlops, modelFlops } from "./flops.ts";
-import { longhandWorker, threads } from "./longhand.ts";
-import type { ProductTiming } from "./matmuls.ts";
-import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
-import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
+
 import { median, ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import {
   type Interleaved,
@@ -16,6 +12,11 @@ import {
   type WorkerProcess,
   withWorkers,
 } from "../src/reproduce/worker-process.ts";
+import { type ModelFlops, modelFlops } from "./flops.ts";
+import { longhandWorker, threads } from "./longhand.ts";
+import type { ProductTiming } from "./matmuls.ts";
+import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
+import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
 
 export interface ProductRate {
   /** Shapes of the operands. */

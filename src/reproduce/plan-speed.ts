@@ -26,6 +26,8 @@ const LONG_STEP_SECONDS = 30;
 /** Tokens a step of FLASH alone, before those of the longest context. */
 const FLAT_TOKENS = 16_384;
 const SETTLE_SECONDS = 0.15;
+/** Estimates of many processes add up: they are to fit with some room. */
+const TOGETHER_SHARE = 0.85;
 
 /** How much is measured; grows as long as it fits. */
 interface Choice {
@@ -129,7 +131,9 @@ function contextJobs(
     const choice = chooseRecompute(inputs, model, context, batch * context);
     if (choice !== undefined) sides.push({ model, context, batch, ...choice });
     else {
-      const [plain, again] = (["none", "layers"] as const).map((kind) => inputs.costs.bytes(model, context, batch * context, kind));
+      const [plain, again] = (["none", "layers"] as const).map((kind) =>
+        inputs.costs.bytes(model, context, batch * context, kind),
+      );
       const why = `a step needs about ${gigabytes(plain)}, with recomputation ${gigabytes(again)}, and there are ${gigabytes(memory)}`;
       leftOut.push({ what: `speed of ${model} at context ${context}`, why });
     }
@@ -147,7 +151,8 @@ function contextJobs(
 /** Groups that fit into memory, each with the first models; undefined where a group does not. */
 function sideBySide(inputs: PlanInputs, sides: readonly SpeedSide[]): SpeedSide[][] | undefined {
   const isFirst = ({ model }: SpeedSide) => FIRST_MODELS.some((name) => name === model);
-  const fits = (all: readonly SpeedSide[]) => all.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= inputs.memory;
+  const room = TOGETHER_SHARE * inputs.memory;
+  const fits = (all: readonly SpeedSide[]) => all.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= room;
   const first = sides.filter(isFirst);
   const groups: SpeedSide[][] = [[...first]];
   for (const side of sides.filter((each) => !isFirst(each))) {
@@ -169,7 +174,7 @@ function flatJob(inputs: PlanInputs, contexts: readonly number[], rounds: number
     const batch = batchOf(tokens, context);
     return { model: "flash", context, batch, ...choice };
   });
-  const together = sides.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= inputs.memory;
+  const together = sides.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= TOGETHER_SHARE * inputs.memory;
   return estimated(inputs, { id: `speed/flat-${tokens}`, series: "flat", sides, together, rounds });
 }
 
@@ -182,7 +187,12 @@ function estimated(inputs: PlanInputs, { rounds, ...draft }: Draft): EstimatedJo
   const slowest = Math.max(...steps);
   const job: SpeedJob = draft.together
     ? { kind: "speed", ...draft, perStart: 1, ...sideBySideRounds(slowest, rounds) }
-    : { kind: "speed", ...draft, ...IN_TURN, rounds: slowest > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3)) };
+    : {
+        kind: "speed",
+        ...draft,
+        ...IN_TURN,
+        rounds: slowest > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3)),
+      };
   return { job, seconds: speedSeconds(inputs, job) };
 }
 

@@ -70,11 +70,18 @@ describe("a plan", () => {
 
   it("of ten minutes compares all architectures in speed up to 4,096, and the first four in quality or says what is missing", () => {
     const made = plan(nano, { budget: 10 });
-    const byContext = new Map(contextJobs(made).map((job) => [job.sides[0].context, job.sides.map(({ model }) => model)]));
-    for (const context of [512, 1024, 2048, 4096]) expect(byContext.get(context)?.toSorted()).toEqual(architectureNames.toSorted());
+    const byContext = new Map(
+      contextJobs(made).map((job) => [job.sides[0].context, job.sides.map(({ model }) => model)]),
+    );
+    for (const context of [512, 1024, 2048, 4096])
+      expect(byContext.get(context)?.toSorted()).toEqual(architectureNames.toSorted());
     expect(byContext.get(8192)).toEqual(["flash", "transformer++"]);
-    const causal = trainJobs(made).filter(({ section, objective, context }) => section === "quality" && objective === "causal" && context === 512);
-    expect(new Set(causal.map(({ model }) => model))).toEqual(new Set(["flash", "transformer++", "flash-quad", "transformer"]));
+    const causal = trainJobs(made).filter(
+      ({ section, objective, context }) => section === "quality" && objective === "causal" && context === 512,
+    );
+    expect(new Set(causal.map(({ model }) => model))).toEqual(
+      new Set(["flash", "transformer++", "flash-quad", "transformer"]),
+    );
     expect(trainJobs(made).filter(({ section }) => section === "ablations").length).toBeGreaterThanOrEqual(3);
     expect(made.leftOut).toContainEqual({ what: "quality at context 8192", why: "the budget does not allow it" });
   });
@@ -83,12 +90,17 @@ describe("a plan", () => {
     for (const budget of [2, 4, 8, 16]) {
       const jobs = contextJobs(plan(nano, { budget, only: "speed" }));
       const contexts = jobs.map(({ sides }) => sides[0].context);
-      for (const { sides } of jobs) expect(sides.map(({ model }) => model)).toEqual(expect.arrayContaining(["flash", "transformer++"]));
+      for (const { sides } of jobs)
+        expect(sides.map(({ model }) => model)).toEqual(expect.arrayContaining(["flash", "transformer++"]));
       expect(contexts).toEqual(expect.arrayContaining([512, 4096].slice(0, budget)));
     }
     const least = contextJobs(plan(nano, { budget: 1.2, only: "speed" }));
-    expect(new Set(least.flatMap(({ sides }) => sides.map(({ model }) => model)))).toEqual(new Set(["flash", "transformer++"]));
-    const eight = contextJobs(plan(nano, { budget: 12, only: "speed" })).flatMap(({ sides }) => sides.map(({ model }) => model));
+    expect(new Set(least.flatMap(({ sides }) => sides.map(({ model }) => model)))).toEqual(
+      new Set(["flash", "transformer++"]),
+    );
+    const eight = contextJobs(plan(nano, { budget: 12, only: "speed" })).flatMap(({ sides }) =>
+      sides.map(({ model }) => model),
+    );
     expect(new Set(eight).size).toBe(8);
   });
 
@@ -108,7 +120,8 @@ describe("a plan", () => {
         else expect(batch * context).toBe(Math.max(...sides.map((side) => side.context)));
       }
     }
-    for (const { batch, context } of trainJobs(plan(tiny, { budget: 400 }))) expect(batch * context).toBe(Math.max(4096, context));
+    for (const { batch, context } of trainJobs(plan(tiny, { budget: 400 })))
+      expect(batch * context).toBe(Math.max(4096, context));
   });
 
   it("groups what does not fit into memory at a time, always with FLASH and Transformer++", () => {
@@ -118,7 +131,10 @@ describe("a plan", () => {
     const c = costs(tiny);
     for (const { sides, together } of jobs) {
       expect(sides.map(({ model }) => model)).toEqual(expect.arrayContaining(["flash", "transformer++"]));
-      const bytes = sides.reduce((sum, { model, context, batch, recompute }) => sum + c.bytes(model, context, batch * context, recompute), 0);
+      const bytes = sides.reduce(
+        (sum, { model, context, batch, recompute }) => sum + c.bytes(model, context, batch * context, recompute),
+        0,
+      );
       if (together) expect(bytes).toBeLessThanOrEqual(15e9);
     }
     expect(new Set(jobs.flatMap(({ sides }) => sides.map(({ model }) => model))).size).toBe(8);
@@ -127,9 +143,15 @@ describe("a plan", () => {
   it("recomputes where a model does not fit without, and leaves out what fits neither way, with its bytes", () => {
     const made = plan(tiny, { budget: 3000, only: "speed", models: "flash,transformer++" }, { memory: 12e9 });
     const sideAt = (context: number, model: string) =>
-      speedJobs(made).filter(({ series }) => series === "contexts").flatMap(({ sides }) => sides).find((side) => side.context === context && side.model === model);
+      speedJobs(made)
+        .filter(({ series }) => series === "contexts")
+        .flatMap(({ sides }) => sides)
+        .find((side) => side.context === context && side.model === model);
     expect(sideAt(512, "transformer++")).toMatchObject({ recompute: "none", recomputeReason: null });
-    expect(sideAt(16_384, "transformer++")).toMatchObject({ recompute: "layers", recomputeReason: expect.stringContaining("does not fit") });
+    expect(sideAt(16_384, "transformer++")).toMatchObject({
+      recompute: "layers",
+      recomputeReason: expect.stringContaining("does not fit"),
+    });
     expect(sideAt(65_536, "transformer++")).toBeUndefined();
     expect(sideAt(65_536, "flash")).toBeDefined();
     expect(made.leftOut).toContainEqual({
@@ -140,14 +162,19 @@ describe("a plan", () => {
 
   it("runs the grid of learning rates at the shortest context and lets the others take its best", () => {
     const jobs = trainJobs(plan(tiny, { budget: 120, lr: "1e-3,2e-3" }));
-    const at = (model: string, context: number) => jobs.filter((job) => job.section === "quality" && job.objective === "causal" && job.model === model && job.context === context);
+    const at = (model: string, context: number) =>
+      jobs.filter(
+        (job) =>
+          job.section === "quality" && job.objective === "causal" && job.model === model && job.context === context,
+      );
     expect(at("flash", 512).map(({ lr }) => lr)).toEqual([0.001, 0.002]);
     const ids = at("transformer++", 512).map(({ id }) => id);
     expect(at("transformer++", 8192).map(({ lr }) => lr)).toEqual([{ bestOf: ids }]);
     expect(at("transformer", 512).map(({ lr }) => lr)).toEqual([{ bestOf: ids }]);
     const order = jobs.map(({ id }) => id);
     for (const { id, lr } of jobs) {
-      if (typeof lr !== "number") for (const earlier of lr.bestOf) expect(order.indexOf(earlier)).toBeLessThan(order.indexOf(id));
+      if (typeof lr !== "number")
+        for (const earlier of lr.bestOf) expect(order.indexOf(earlier)).toBeLessThan(order.indexOf(id));
     }
   });
 
@@ -185,7 +212,16 @@ describe("costs", () => {
   });
 
   it("need two contexts of a model", () => {
-    const one = { model: "flash", recompute: "none", context: 512, tokens: 1, milliseconds: 1, peakBytes: 1, baseBytes: 1, startSeconds: 1 } as const;
+    const one = {
+      model: "flash",
+      recompute: "none",
+      context: 512,
+      tokens: 1,
+      milliseconds: 1,
+      peakBytes: 1,
+      baseBytes: 1,
+      startSeconds: 1,
+    } as const;
     expect(() => costsFrom([one], () => 0)).toThrow(/flash needs two contexts/);
   });
 });

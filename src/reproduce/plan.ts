@@ -115,5 +115,7 @@ function groupName(job: Job): string {
       : `speed: context ${job.sides[0].context}`;
   }
   const section = sectionOf(job);
-  return section === "ablations" ? `ablations: context ${job.context}` : `${section}: ${job.objective}, context ${job.context}`;
+  return section === "ablations"
+    ? `ablations: context ${job.context}`
+    : `${section}: ${job.objective}, context ${job.context}`;
 }

@@ -12,7 +12,14 @@ import { costsFrom } from "./costs.ts";
 import { type ComparisonData, defaultTexts, openComparisonData, prepareComparisonData, textBytes } from "./data.ts";
 import type { Job, TrainJob } from "./jobs.ts";
 import { differences, type Identity, identify } from "./machine.ts";
-import { type Manifest, manifestMark, planSchema, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
+import {
+  type Manifest,
+  manifestMark,
+  planSchema,
+  readManifest,
+  requireSameSettings,
+  writeManifest,
+} from "./manifest.ts";
 import { availableMemory } from "./memory.ts";
 import { memoryEstimate } from "./models.ts";
 import { makePlan, type Plan } from "./plan.ts";
@@ -24,7 +31,14 @@ import { measureTraining, workFolder } from "./training.ts";
 
 export type ReproduceEvent =
   | { readonly type: "note" | "warning"; readonly message: string }
-  | { readonly type: "plan"; readonly folder: string; readonly budget: number; readonly preset: string; readonly plan: Plan; readonly done: number }
+  | {
+      readonly type: "plan";
+      readonly folder: string;
+      readonly budget: number;
+      readonly preset: string;
+      readonly plan: Plan;
+      readonly done: number;
+    }
   | {
       readonly type: "progress";
       readonly job: string;
@@ -70,7 +84,10 @@ const MEMORY_SHARE = 0.88;
  * Runs the comparison, or goes on with the one in `out`. Throws `usage` for wrong settings, a budget too small, other
  * settings, machine or versions than before; `data` for a text of no use; `io`.
  */
-export async function reproduce(input: ReproduceSettingsInput, options: ReproduceOptions = {}): Promise<ReproduceOutcome> {
+export async function reproduce(
+  input: ReproduceSettingsInput,
+  options: ReproduceOptions = {},
+): Promise<ReproduceOutcome> {
   const { onEvent = () => {}, signal, planOnly = false, nameOf = (field) => field } = options;
   const given = absolute(input);
   const folder = resolveSettings(given, nameOf).out;
@@ -101,10 +118,14 @@ export async function reproduce(input: ReproduceSettingsInput, options: Reproduc
 }
 
 /** Writes the report of a folder again from its results, without measuring. Throws "usage" for another folder. */
-export async function rebuildReport(folder: string, options: Pick<ReproduceOptions, "onEvent"> = {}): Promise<ReproduceOutcome> {
+export async function rebuildReport(
+  folder: string,
+  options: Pick<ReproduceOptions, "onEvent"> = {},
+): Promise<ReproduceOutcome> {
   const { onEvent = () => {} } = options;
   const manifest = await readManifest(folder);
-  if (manifest === undefined) throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
+  if (manifest === undefined)
+    throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
   const results = await collect(folder, manifest, (message) => onEvent({ type: "warning", message }));
   const path = await writeReport(folder, manifest, [...results.values()]);
   onEvent({ type: "report", path });
@@ -114,11 +135,19 @@ export async function rebuildReport(folder: string, options: Pick<ReproduceOptio
 
 /** Paths of texts as they are from anywhere. */
 function absolute(input: ReproduceSettingsInput): Record<string, unknown> {
-  const given: Record<string, unknown> = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const given: Record<string, unknown> = Object.fromEntries(
+    Object.entries(input).filter(([, value]) => value !== undefined),
+  );
   const { data } = given;
   if (typeof data !== "string" && !Array.isArray(data)) return given;
   const paths = typeof data === "string" ? data.split(",") : data.map(String);
-  return { ...given, data: paths.map((path) => path.trim()).filter((path) => path !== "").map((path) => resolve(path)) };
+  return {
+    ...given,
+    data: paths
+      .map((path) => path.trim())
+      .filter((path) => path !== "")
+      .map((path) => resolve(path)),
+  };
 }
 
 function refuseOtherFolders(error: unknown): undefined {
@@ -157,11 +186,11 @@ async function newManifest(settings: ReproduceSettings, doing: Doing): Promise<M
   const spent = (performance.now() - started) / 1000;
   const plan = planSchema.parse(
     makePlan({
-    settings,
-    costs: costsFrom(calibration, memoryEstimate(settings.preset, settings.vocab)),
-    memory: MEMORY_SHARE * availableMemory(),
-    textTokens: bytes / BYTES_PER_TOKEN,
-    prepareSeconds: spent + (needsText ? TOKENIZER_SECONDS + bytes / TEXT_BYTES_PER_SECOND : 0),
+      settings,
+      costs: costsFrom(calibration, memoryEstimate(settings.preset, settings.vocab)),
+      memory: MEMORY_SHARE * availableMemory(),
+      textTokens: bytes / BYTES_PER_TOKEN,
+      prepareSeconds: spent + (needsText ? TOKENIZER_SECONDS + bytes / TEXT_BYTES_PER_SECOND : 0),
     }),
   );
   const identity = identify(settings.threads);
@@ -184,7 +213,11 @@ async function doneJobs(folder: string, manifest: Manifest): Promise<number> {
 }
 
 /** The results there are, by job; a damaged one counts as missing and is told. */
-async function collect(folder: string, { plan }: Manifest, warn: (message: string) => void): Promise<Map<string, Result>> {
+async function collect(
+  folder: string,
+  { plan }: Manifest,
+  warn: (message: string) => void,
+): Promise<Map<string, Result>> {
   const results = new Map<string, Result>();
   for (const { job } of plan.jobs) {
     try {
@@ -218,13 +251,27 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
       if (stopRequested()) break;
       const started = performance.now();
       const onProgress = (text: string, done: number) =>
-        onEvent({ type: "progress", job: job.id, index: i + 1, jobs: plan.jobs.length, text, ...clock.at(job.id, done) });
+        onEvent({
+          type: "progress",
+          job: job.id,
+          index: i + 1,
+          jobs: plan.jobs.length,
+          text,
+          ...clock.at(job.id, done),
+        });
       const context: RunContext = { settings, folder, onProgress, onWarning, stopRequested };
       const measured = await measure(job, context, data, results);
       if (measured === undefined) break;
       const spent = (performance.now() - started) / 1000;
       clock.finished(job.id, seconds, spent);
-      const result = { ...resultMark, identity, finished: new Date().toISOString(), seconds: spent, job, ...measured } as Result;
+      const result = {
+        ...resultMark,
+        identity,
+        finished: new Date().toISOString(),
+        seconds: spent,
+        job,
+        ...measured,
+      } as Result;
       await writeResult(folder, result);
       results.set(job.id, result);
       if (job.kind === "train") await rm(workFolder(job, context), { recursive: true, force: true });
@@ -236,7 +283,13 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
   const inOrder = plan.jobs.map(({ job }) => results.get(job.id)).filter((result) => result !== undefined);
   const report = inOrder.length > 0 ? await writeReport(folder, manifest, inOrder) : undefined;
   if (report !== undefined) onEvent({ type: "report", path: report });
-  return { folder, finished: inOrder.length === plan.jobs.length, jobs: plan.jobs.length, done: inOrder.length, report };
+  return {
+    folder,
+    finished: inOrder.length === plan.jobs.length,
+    jobs: plan.jobs.length,
+    done: inOrder.length,
+    report,
+  };
 }
 
 const resultMark = { format: "longhand-reproduce-result", version: 1 } as const;
@@ -250,13 +303,20 @@ async function measure(
   if (job.kind === "speed") return await measureSpeed(job, context);
   if (data === undefined) throw new Error("the text of a training was not opened");
   const { vocabSize } = data.tokenizer;
-  return await measureTraining(job, { ...context, lr: rateOf(job, results), vocabSize, window: windowOf(context.settings) });
+  return await measureTraining(job, {
+    ...context,
+    lr: rateOf(job, results),
+    vocabSize,
+    window: windowOf(context.settings),
+  });
 }
 
 /** The learning rate of a job: its own, or the one with which the lowest final loss was reached. */
 function rateOf({ lr }: TrainJob, results: ReadonlyMap<string, Result>): number {
   if (typeof lr === "number") return lr;
-  const found = lr.bestOf.map((id) => results.get(id)).filter((result): result is TrainResult => result?.job.kind === "train");
+  const found = lr.bestOf
+    .map((id) => results.get(id))
+    .filter((result): result is TrainResult => result?.job.kind === "train");
   const whole = found.filter(({ final }) => final !== null);
   const loss = (result: TrainResult) => result.final?.loss ?? Number.POSITIVE_INFINITY;
   const best = whole.reduce((low, each) => (loss(each) < loss(low) ? each : low), whole[0]);

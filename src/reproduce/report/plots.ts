@@ -72,7 +72,10 @@ const LABEL_GAP = 13;
 export function linePlot(plot: LinePlot): string {
   const width = plot.width ?? 620;
   const series = plot.series.filter(({ points }) => points.length > 0);
-  const y = domain(series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])), plot);
+  const y = domain(
+    series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])),
+    plot,
+  );
   const x = extent(series.flatMap(({ points }) => points.map((p) => p.x)));
   const { document } = parseHTML("<html><body></body></html>");
   const svg = Plot.plot({
@@ -102,7 +105,8 @@ export function linePlot(plot: LinePlot): string {
 }
 
 function scale({ label, log, ticks }: Axis, own: readonly [number, number]): Plot.ScaleOptions {
-  const format = (value: number) => (Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2))));
+  const format = (value: number) =>
+    Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2)));
   return {
     type: log ? "log" : "linear",
     domain: [...own],
@@ -125,7 +129,9 @@ function marksOf({ look, points, faint }: Series): Plot.Markish[] {
   const { symbol, dashes } = looks[look] ?? { symbol: "circle", dashes: SOLID };
   const data = [...points];
   if (faint) {
-    return [Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 1.2, strokeDasharray: "2 4", strokeOpacity: 0.8 })];
+    return [
+      Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 1.2, strokeDasharray: "2 4", strokeOpacity: 0.8 }),
+    ];
   }
   return [
     Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 2, strokeDasharray: dashes }),
