@@ -39,7 +39,8 @@ export function planAblations(inputs: PlanInputs, seconds: number, quality: Sect
   const why = "the budget does not allow it";
   return {
     jobs: done,
-    leftOut: missing.map((name) => ({ what: `ablation ${name}`, why })),
+    leftOut:
+      done.length === 0 ? [{ what: "ablations", why }] : missing.map((name) => ({ what: `ablation ${name}`, why })),
     least: total(jobsWith(fewest).slice(0, LEAST)),
   };
 }

@@ -8,7 +8,7 @@
  *
  * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its kin.
  * The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to 1,024
- * until they are not; if they are still, the masked models wait, then those of 3.
+ * until they are not; if they are still, the masked models wait, then those of 3, and at last there is one rate alone.
  */
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
@@ -51,6 +51,15 @@ interface Stage {
 }
 
 export function planQuality(inputs: PlanInputs, seconds: number): SectionPlan {
+  const whole = planWithRates(inputs, seconds);
+  const { settings } = inputs;
+  if (whole.jobs.length > 0 || settings.lr.length === 1) return whole;
+  const one = planWithRates({ ...inputs, settings: { ...settings, lr: [middle(settings.lr)] } }, seconds);
+  const grid = { what: "quality: the grid of learning rates", why: "the budget does not allow it" };
+  return { ...one, leftOut: [grid, ...one.leftOut] };
+}
+
+function planWithRates(inputs: PlanInputs, seconds: number): SectionPlan {
   const { settings } = inputs;
   const leftOut: LeftOut[] = [];
   let contexts = contextsOf(inputs);

@@ -68,6 +68,8 @@ export const lookNames: readonly string[] = Object.keys(looks);
 const HEIGHT = 340;
 const MARGIN = { top: 24, right: 118, bottom: 44, left: 62 } as const;
 const LABEL_GAP = 13;
+/** A logarithmic axis of a smaller span would have hardly a tick with a number. */
+const NARROW = 4;
 
 export function linePlot(plot: LinePlot): string {
   const width = plot.width ?? 620;
@@ -76,6 +78,7 @@ export function linePlot(plot: LinePlot): string {
     series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])),
     plot,
   );
+  const logY = plot.y.log && y[1] / y[0] > NARROW;
   const x = extent(series.flatMap(({ points }) => points.map((p) => p.x)));
   const { document } = parseHTML("<html><body></body></html>");
   const svg = Plot.plot({
@@ -85,7 +88,7 @@ export function linePlot(plot: LinePlot): string {
     ...{ marginTop: MARGIN.top, marginRight: MARGIN.right, marginBottom: MARGIN.bottom, marginLeft: MARGIN.left },
     style: { fontSize: "12px", background: "none", color: "inherit" },
     x: scale(plot.x, x[0] === x[1] ? [x[0] * 0.9, x[1] * 1.1] : x),
-    y: { ...scale(plot.y, y), grid: true },
+    y: { ...scale({ ...plot.y, log: logY }, y), grid: true },
     marks: [
       ...(plot.level === undefined
         ? []
@@ -96,7 +99,7 @@ export function linePlot(plot: LinePlot): string {
             }),
           ]),
       ...series.flatMap(marksOf),
-      ...labels(series, y, plot.y.log),
+      ...labels(series, y, logY),
     ],
   });
   svg.setAttribute("role", "img");
@@ -109,6 +112,8 @@ function scale({ label, log, ticks }: Axis, own: readonly [number, number]): Plo
     Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2)));
   return {
     type: log ? "log" : "linear",
+    // With base 10 the ticks of contexts would lose their labels.
+    ...(log && ticks !== undefined ? { base: 2 } : {}),
     domain: [...own],
     label,
     labelAnchor: "center",

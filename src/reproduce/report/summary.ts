@@ -118,6 +118,7 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     const known = identities.findIndex((each) => differences(each, identity).length === 0);
     return known >= 0 ? known : identities.push(identity) - 1;
   };
+  for (const result of results) identityOf(result); // machines are numbered in the order of the results
   const speedResults = results.filter((result): result is SpeedResult => result.job.kind === "speed");
   const trained = results.filter((result): result is TrainResult => result.job.kind === "train");
   const contexts = speedResults.filter(({ job }) => job.series === "contexts");
