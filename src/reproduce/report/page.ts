@@ -116,6 +116,7 @@ th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--
 thead th{color:var(--quiet);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap}
+td:not(.n):not(:empty){min-width:9rem}
 @media (max-width:30rem){.pair{grid-template-columns:1fr}}
 @media print{body{max-width:none;padding:0}section{break-inside:auto}figure,table{break-inside:avoid}}
 `;

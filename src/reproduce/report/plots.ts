@@ -68,6 +68,8 @@ export const lookNames: readonly string[] = Object.keys(looks);
 const HEIGHT = 340;
 const MARGIN = { top: 24, right: 118, bottom: 44, left: 62 } as const;
 const LABEL_GAP = 13;
+/** Series whose names can stand where their lines end. */
+const FEW = 4;
 /** A logarithmic axis of a smaller span would have hardly a tick with a number. */
 const NARROW = 4;
 
@@ -95,11 +97,12 @@ export function linePlot(plot: LinePlot): string {
         : [
             Plot.ruleY([plot.level.y], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
             Plot.text([plot.level.label], {
-              ...{ x: x[0], y: plot.level.y, dy: -8, textAnchor: "start", fill: "currentColor", fillOpacity: 0.75 },
+              ...{ x: x[1], y: plot.level.y, dx: -12, dy: -8, textAnchor: "end" },
+              ...{ fill: "currentColor", fillOpacity: 0.75 },
             }),
           ]),
       ...series.flatMap(marksOf),
-      ...labels(series, y, logY),
+      ...labels(series, y, logY, series.length > FEW ? x[1] : undefined),
     ],
   });
   svg.setAttribute("role", "img");
@@ -148,8 +151,15 @@ function marksOf({ look, points, faint }: Series): Plot.Markish[] {
   ];
 }
 
-/** Names beside the last points, moved apart where they would cover each other. */
-function labels(series: readonly Series[], y: readonly [number, number], log: boolean): Plot.Markish[] {
+/**
+ * Names beside the last points, or at the right edge where there are many, moved apart where they would cover each other.
+ */
+function labels(
+  series: readonly Series[],
+  y: readonly [number, number],
+  log: boolean,
+  edge: number | undefined,
+): Plot.Markish[] {
   const inner = HEIGHT - MARGIN.top - MARGIN.bottom;
   const along = (value: number) => (log ? Math.log(value) : value);
   const [low, high] = y.map(along);
@@ -166,7 +176,7 @@ function labels(series: readonly Series[], y: readonly [number, number], log: bo
   }
   return ends.map(({ each, last, at, wanted }) =>
     Plot.text([each.label], {
-      ...{ x: last.x, y: last.y, dx: 9, dy: at - wanted, textAnchor: "start" },
+      ...{ x: edge ?? last.x, y: last.y, dx: 9, dy: at - wanted, textAnchor: "start" },
       ...{ fill: colourOf(each.look), fontWeight: each.faint ? "normal" : "600" },
     }),
   );
