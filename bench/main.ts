@@ -1,12 +1,13 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions. Progress goes to stderr, the report to stdout.
+ * growing positions, memory of long contexts. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
 import { benchContext } from "./context.ts";
 import { benchDecode } from "./decode.ts";
 import { describeMachine, versions } from "./machine.ts";
+import { benchMemory } from "./memory.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
 import { benchTraining } from "./training.ts";
 
@@ -15,14 +16,14 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context or decode
+  --only SECTION   training, context, decode or memory
   --no-pytorch     leave out the comparison with PyTorch
   --help
 
 Example: npm run bench -- --only training --rounds 15
 `;
 
-const sectionNames = ["training", "context", "decode"] as const;
+const sectionNames = ["training", "context", "decode", "memory"] as const;
 
 interface Options {
   readonly json: boolean;
@@ -86,6 +87,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     training: wanted("training") ? await benchTraining({ ...options, note }) : null,
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
+    memory: wanted("memory") ? await benchMemory({ note }) : null,
   };
   if (json)
     process.stdout.write(`${JSON.stringify({ ...headline(results), machine, versions: installed, ...results })}\n`);

@@ -4,12 +4,14 @@ import type { Spread } from "../src/reproduce/statistics.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
+import type { MemoryReport } from "./memory.ts";
 import type { PytorchSide, TrainingReport } from "./training.ts";
 
 export interface Sections {
   readonly training: TrainingReport | null;
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
+  readonly memory: MemoryReport | null;
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
@@ -39,11 +41,12 @@ export function machineText(machine: Machine, versions: Versions): string {
   ].join("\n");
 }
 
-export function sectionsText({ training, context, decode }: Sections): string {
+export function sectionsText({ training, context, decode, memory }: Sections): string {
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
+  if (memory) parts.push(memoryText(memory));
   return parts.join("\n\n");
 }
 
@@ -117,6 +120,19 @@ function decodeText({ model, positions, tokens, stateBytes, peakBytes }: DecodeR
       line(`  from position ${p.position}`, `${show(p.tokensPerSecond, 1)} tokens/s, ratio ${show(p.ratio, 3)}`),
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
+  ].join("\n");
+}
+
+function memoryText({ preset, measurements, bytesPerToken }: MemoryReport): string {
+  return [
+    `memory: one training step of FLASH, preset ${preset}, one sequence`,
+    ...measurements.map(({ context, recompute, peakBytes, estimatedBytes, seconds }) =>
+      line(
+        `  context ${context}`,
+        `recompute ${recompute}: peak ${mebibytes(peakBytes)}, estimated ${mebibytes(estimatedBytes)}, ${seconds.toFixed(0)} s`,
+      ),
+    ),
+    line("a token more", `${bytesPerToken.map((bytes) => (bytes / 1000).toFixed(0)).join(", ")} kB with recomputation`),
   ].join("\n");
 }
 

@@ -27,7 +27,7 @@ export interface Setup {
 
 const VOCABULARY = 8192;
 
-const training = {
+export const training = {
   batches: 4,
   learningRate: 7e-4,
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 },
@@ -84,7 +84,10 @@ export function readSetup(path: string): LoadedSetup {
 }
 
 /** Seeded tokens with the frequencies of text: rank r about as often as 1 / r. */
-function tokenSequence({ batch, context, model }: Setup, index: number): Int32Array {
+export function tokenSequence(
+  { batch, context, model }: Pick<Setup, "batch" | "context"> & { readonly model: { readonly vocabSize: number } },
+  index: number,
+): Int32Array {
   const key = randomKey(2, "benchmark tokens", index);
   return Int32Array.from({ length: batch * context + 1 }, (_, i) =>
     Math.min(model.vocabSize - 1, Math.floor(model.vocabSize ** randomUniform(key, i)) - 1),

@@ -31,11 +31,16 @@ export function programMemory(program: Program): ProgramMemory {
   const blocks = planBlocks(executionOrder(program, folded), new Set(program.outputs.values()));
   const sum = (sizes: readonly number[]) => sizes.reduce((total, bytes) => total + bytes, 0);
   const given = program.nodes.filter(({ kind }) => kind !== "operator").map(({ outputs }) => bytesOf(outputs[0]));
-  // What is computed once, when the program is loaded, and read at every run.
+  // What is computed once, when the program is loaded, and read at every run; equal values are merged.
   const read = new Set(
     program.nodes.flatMap((node) => (isFolded(node) || node.kind !== "operator" ? [] : node.inputs)),
   );
-  const kept = [...folded].flatMap(({ outputs }) => outputs.filter((output) => read.has(output)).map(bytesOf));
+  const identity = identities(program, folded);
+  const keptByIdentity = new Map<number, number>();
+  for (const { outputs } of folded) {
+    for (const output of outputs) if (read.has(output)) keptByIdentity.set(identity(output), bytesOf(output));
+  }
+  const kept = [...keptByIdentity.values()];
   return {
     inputBytes: sum(given),
     outputBytes: sum([...program.outputs.values()].map(bytesOf)),
@@ -136,6 +141,27 @@ function foldedNodes({ nodes }: Program): Set<OperatorNode> {
     if (node.inputs.every(fixed)) folded.add(node);
   }
   return folded;
+}
+
+/** A number for each folded value and small constant, the same for equal ones. */
+function identities({ nodes }: Program, folded: ReadonlySet<OperatorNode>): (tensor: Tensor) => number {
+  const numbers = new Map<string, number>();
+  const ofTensor = new Map<Tensor, number>();
+  const identity = (tensor: Tensor) => ofTensor.get(tensor) ?? -1;
+  for (const node of nodes) {
+    let text: string;
+    if (node.kind === "constant" && bytesOf(node.outputs[0]) <= LARGEST_INITIALISER_BYTES) text = node.data.join();
+    else if (node.kind === "operator" && folded.has(node))
+      text = `${node.name} ${JSON.stringify(node.attributes)} ${node.inputs.map(identity)}`;
+    else continue;
+    for (const [k, output] of node.outputs.entries()) {
+      const key = `${k} ${output.dtype} ${output.shape} ${text}`;
+      const number = numbers.get(key) ?? numbers.size;
+      numbers.set(key, number);
+      ofTensor.set(output, number);
+    }
+  }
+  return identity;
 }
 
 function countReads(order: readonly OperatorNode[]): Map<Tensor, number> {

@@ -3,7 +3,7 @@ import { type AblationName, ablationNames, ablations } from "../models/ablations
 import { type ArchitectureName, type ModelConfig, parseModelConfig } from "../models/config.ts";
 import { type PresetName, presetModel, presets } from "../models/presets.ts";
 import type { RunConfig } from "../run/config.ts";
-import { stepMemory } from "../run/memory.ts";
+import { trainingMemory } from "../run/memory.ts";
 import type { Costs } from "./costs.ts";
 
 export interface ModelChoice {
@@ -27,7 +27,8 @@ export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["by
     const key = `${model} ${context} ${tokens} ${recompute}`;
     const config = () => modelConfig({ model, preset, context, vocabSize, objective: "causal" });
     const batch = Math.max(1, Math.floor(tokens / context));
-    const bytes = known.get(key) ?? stepMemory({ model: config(), recompute, batch, context, accumulate: 1 });
+    const bytes =
+      known.get(key) ?? trainingMemory({ model: config(), recompute, batch, context, accumulate: 1, evaluated: false });
     known.set(key, bytes);
     return bytes;
   };

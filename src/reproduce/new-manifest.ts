@@ -1,10 +1,10 @@
 /** The beginning of a comparison: calibration, then a plan within the budget. */
+import { availableMemory } from "../run/available-memory.ts";
 import { calibrate } from "./calibrate.ts";
 import { costsFrom } from "./costs.ts";
 import { textBytes } from "./data.ts";
 import { identify } from "./machine.ts";
 import { type Manifest, manifestMark, planSchema } from "./manifest.ts";
-import { availableMemory } from "./memory.ts";
 import { memoryEstimate } from "./models.ts";
 import { makePlan } from "./plan.ts";
 import type { ReproduceSettings } from "./settings.ts";

@@ -15,7 +15,9 @@ import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
 import type { RunConfig } from "./config.ts";
 
 /** Node, its modules and the runtime before anything is computed. */
-const PROCESS_BYTES = 220e6;
+const PROCESS_BYTES = 190e6;
+/** What one node of the graph takes, here and in the runtime. */
+const NODE_BYTES = 10e3;
 /** Resident memory of the runtime over the values that are alive: gaps in its arena, its packed matrices. Measured. */
 const ARENA_FACTOR = 1.12;
 
@@ -23,22 +25,29 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly model: ModelConfig;
   readonly recompute: Recompute;
   readonly accumulate: number;
+  /** Whether the process evaluates as well. Default: true. */
+  readonly evaluated?: boolean;
 }
 
-/** Bytes that a process takes at most when it trains and evaluates this. */
-export function trainingMemory(inputs: TrainingMemoryInputs): number {
-  return stepMemory(inputs) + evaluationMemory(inputs.model, inputs.context);
-}
-
-/** The same without evaluating. */
-export function stepMemory({ model, recompute, accumulate, ...shape }: TrainingMemoryInputs): number {
+/** Bytes that a process takes at most when it trains this. */
+export function trainingMemory({
+  model,
+  recompute,
+  accumulate,
+  evaluated = true,
+  ...shape
+}: TrainingMemoryInputs): number {
   const network = (scope: Scope, tokens: Tensor, mask?: Tensor) =>
     languageModel(scope, tokens, model, mask, { recompute });
   const weighted = !model.causal;
-  const training = programMemory(trainingProgram(network, shape, { weighted }).program);
-  const parameterBytes = training.outputBytes; // a gradient each, and the rows of the embedding
-  const copies = 2 + 2 + (accumulate > 1 ? 1 : 0); // gradients and what the binding returns, two moments, sums
-  return PROCESS_BYTES + training.inputBytes + copies * parameterBytes + ARENA_FACTOR * training.peakBytes;
+  const { program } = trainingProgram(network, shape, { weighted });
+  const training = programMemory(program);
+  const evaluation = evaluated ? evaluationMemory(model, shape.context) : 0;
+  // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
+  const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
+  const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
+  const held = training.inputBytes + copies * training.outputBytes;
+  return fixed + held + ARENA_FACTOR * training.peakBytes + evaluation;
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */

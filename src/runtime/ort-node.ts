@@ -63,7 +63,7 @@ async function compile(
       // The plan of a first run would be allocated as one block beside what the arena already holds: twice the peak.
       enableMemPattern: false,
       graphOptimizationLevel: "all",
-      logSeverityLevel: 3,
+      logSeverityLevel: 4, // what fails is thrown, and told once
       ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${program.name}.onnx` } : {}),
       ...(profileTo ? { enableProfiling: true, profileFilePrefix: `${profileTo}-${program.name}` } : {}),
       extra: { optimization: { disable_specified_optimizers: disabledOptimizers(keepDuplicates).join(";") } },

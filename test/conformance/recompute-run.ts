@@ -1,9 +1,10 @@
 /**
  * Run by recompute.test.ts in a process of its own: one training step whose layers are kept, computed again, or computed
- * again from values that do not wait for the gradient; prints the peak memory of the step and its loss.
+ * again from values that do not wait for the gradient; prints the peak memory of the step, measured and estimated, and its loss.
  */
 import { readFileSync } from "node:fs";
 import { gradients } from "../../src/graph/gradients.ts";
+import { programMemory } from "../../src/graph/memory.ts";
 import { recomputed } from "../../src/graph/recompute.ts";
 import { type Tensor, withGradient } from "../../src/graph/tensor.ts";
 import { silu } from "../../src/nn/activations.ts";
@@ -50,5 +51,6 @@ const parameters = Object.entries(initialise(training.parameters, 1)).map(([path
 const tokens = Int32Array.from({ length: context }, (_, i) => (i * 31) % 128);
 const before = peak();
 const { loss } = await compiled.run({ ...Object.fromEntries(parameters), tokens, targets: tokens.map((t) => 127 - t) });
-console.log(JSON.stringify({ loss: loss[0], megabytes: peak() - before }));
+const { peakBytes } = programMemory(training.program);
+console.log(JSON.stringify({ loss: loss[0], megabytes: peak() - before, estimated: peakBytes / 2 ** 20 }));
 await engine.close();
