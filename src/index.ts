@@ -13,6 +13,14 @@ export { type ArchitectureName, architectureNames, type ModelConfig } from "./mo
 export { decodingArchitecture } from "./models/decoding.ts";
 export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
+export {
+  type ReproduceEvent,
+  type ReproduceOptions,
+  type ReproduceOutcome,
+  rebuildReport,
+  reproduce,
+} from "./reproduce/reproduce.ts";
+export type { ReproduceSettingsInput } from "./reproduce/settings.ts";
 export type { RunConfig } from "./run/config.ts";
 export { diagnose, type Finding } from "./run/doctor.ts";
 export {

@@ -27,7 +27,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
   // Added before the subcommands, which inherit the settings above.
-  for (const add of [addTrain, addEval, addGenerate, addFill, addModels, addReproduce, addDoctor]) add(program, streams);
+  for (const add of [addTrain, addEval, addGenerate, addFill, addModels, addReproduce, addDoctor])
+    add(program, streams);
   try {
     await program.parseAsync(argv as string[]);
   } catch (error) {

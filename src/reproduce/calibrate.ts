@@ -14,7 +14,11 @@ const LONG_CONTEXT = 4096;
 const LONG_BUDGET = 40;
 
 /** The two contexts; the tokens of a step are those of the second. */
-export function calibrationContexts({ contexts, qualityContexts, budget }: ReproduceSettings): [near: number, far: number] {
+export function calibrationContexts({
+  contexts,
+  qualityContexts,
+  budget,
+}: ReproduceSettings): [near: number, far: number] {
   const all = [...contexts, ...(qualityContexts ?? [])];
   const near = Math.min(...all);
   const far = Math.min(budget >= LONG_BUDGET ? 4096 : 2048, Math.max(...all));
@@ -50,7 +54,11 @@ export async function calibrate(
 }
 
 /** Every model, and the first two with recomputation where contexts are long enough for it to be of use. */
-function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSettings): [ArchitectureName, Recompute][] {
+function calibrated({
+  models,
+  contexts,
+  qualityContexts = [8192],
+}: ReproduceSettings): [ArchitectureName, Recompute][] {
   const long = Math.max(...contexts, ...qualityContexts) >= LONG_CONTEXT;
   const again = FIRST_MODELS.filter((model) => long && models.includes(model));
   return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)].map(
@@ -75,7 +83,16 @@ async function calibrationPoint(model: string, setup: WorkerSetup): Promise<Cali
     const { baseBytes } = process.hello;
     const peakBytes = await process.peakBytes();
     const { recompute } = setup;
-    return { model, recompute, context, tokens: batch * context, milliseconds: Math.min(...times), peakBytes, baseBytes, startSeconds };
+    return {
+      model,
+      recompute,
+      context,
+      tokens: batch * context,
+      milliseconds: Math.min(...times),
+      peakBytes,
+      baseBytes,
+      startSeconds,
+    };
   } finally {
     await process.stop();
   }

@@ -48,7 +48,8 @@ export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["byt
   const keyOf = (model: string, recompute: Recompute) => `${model} ${recompute}`;
   for (const { model, recompute } of points) {
     const key = keyOf(model, recompute);
-    if (!fits.has(key)) fits.set(key, fit(points.filter((point) => keyOf(point.model, point.recompute) === key)));
+    if (!fits.has(key))
+      fits.set(key, lineThrough(points.filter((point) => keyOf(point.model, point.recompute) === key)));
   }
   const plain = (model: ArchitectureName): Fit => {
     const own = fits.get(keyOf(model, "none"));
@@ -86,12 +87,17 @@ interface Fit {
   secondsPerToken(context: number): number;
 }
 
-function fit(points: readonly CalibrationPoint[]): Fit {
+function lineThrough(points: readonly CalibrationPoint[]): Fit {
   const [near, far] = [...points].sort((a, b) => a.context - b.context);
   if (far === undefined || near.context === far.context) {
     throw new Error(`calibration: ${near.model} needs two contexts, got ${points.map(({ context }) => context)}`);
   }
-  const seconds = line(near.context, near.milliseconds / 1000 / near.tokens, far.context, far.milliseconds / 1000 / far.tokens);
+  const seconds = line(
+    near.context,
+    near.milliseconds / 1000 / near.tokens,
+    far.context,
+    far.milliseconds / 1000 / far.tokens,
+  );
   return {
     start: Math.max(near.startSeconds, far.startSeconds),
     secondsPerToken: (context) => seconds(context) * (context > far.context ? BEYOND_MEASURED : 1),

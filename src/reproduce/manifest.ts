@@ -70,7 +70,10 @@ async function requireEmpty(folder: string): Promise<void> {
     throw new LonghandError("usage", `--out ${folder}: it is not a folder; choose another`, { cause: error });
   }
   if (names.some((name) => !name.startsWith("."))) {
-    throw new LonghandError("usage", `--out ${folder}: the folder holds something else than a comparison; choose another`);
+    throw new LonghandError(
+      "usage",
+      `--out ${folder}: the folder holds something else than a comparison; choose another`,
+    );
   }
 }
 
@@ -102,4 +105,5 @@ export function requireSameSettings(
   );
 }
 
-const show = (value: unknown) => (value === undefined ? "the default" : Array.isArray(value) ? value.join(",") : String(value));
+const show = (value: unknown) =>
+  value === undefined ? "the default" : Array.isArray(value) ? value.join(",") : String(value);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { messageOf } from "../base/errors.ts";
-import { availableMemory, totalMemory } from "./memory.ts";
+import { freeMemory, totalMemory } from "./memory.ts";
 import { WorkerProcess } from "./worker-process.ts";
 import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./worker-setup.ts";
 
@@ -76,7 +76,7 @@ export class MeasuredProcess {
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     let shortage: string | undefined;
     const watch = setInterval(() => {
-      const free = availableMemory();
+      const free = freeMemory();
       if (shortage !== undefined || free > RESERVE * totalMemory()) return;
       shortage = `it was stopped when ${gigabytes(free)} of ${gigabytes(totalMemory())} were left`;
       void this.worker.kill();

@@ -1,42 +1,23 @@
-/** How much memory there is: of the machine, or of the container that this process runs in. */
+/** How much memory there is for the processes that are measured: of the machine, or of the container that they run in. */
 import { readFileSync } from "node:fs";
-import { freemem, totalmem } from "node:os";
-
-const CGROUP = "/sys/fs/cgroup";
+import { totalmem } from "node:os";
+import { availableMemory } from "../run/available-memory.ts";
 
 /** Bytes that processes here can have together. */
 export function totalMemory(): number {
-  return Math.min(totalmem(), cgroupNumber("memory.max") ?? Number.POSITIVE_INFINITY);
+  return Math.min(totalmem(), containerLimit());
 }
 
-/** Bytes that could be allocated now without pushing anything out, caches of files not counted as used. */
-export function availableMemory(): number {
-  return Math.min(machineAvailable(), cgroupAvailable());
+/** Bytes that could be allocated now without pushing anything out, whatever limit the user has set. */
+export function freeMemory(): number {
+  return availableMemory({}) - process.memoryUsage.rss();
 }
 
-function machineAvailable(): number {
-  const kibibytes = /MemAvailable:\s+(\d+) kB/.exec(textOf("/proc/meminfo") ?? "")?.[1];
-  return kibibytes === undefined ? freemem() : Number(kibibytes) * 1024;
-}
-
-function cgroupAvailable(): number {
-  const limit = cgroupNumber("memory.max");
-  const current = cgroupNumber("memory.current");
-  if (limit === undefined || current === undefined) return Number.POSITIVE_INFINITY;
-  const cache = /^inactive_file (\d+)$/m.exec(textOf(`${CGROUP}/memory.stat`) ?? "")?.[1] ?? 0;
-  return limit - (current - Number(cache));
-}
-
-/** Undefined where there is no such limit ("max") or no such file. */
-function cgroupNumber(name: string): number | undefined {
-  const number = Number(textOf(`${CGROUP}/${name}`)?.trim() || Number.NaN);
-  return Number.isFinite(number) ? number : undefined;
-}
-
-function textOf(path: string): string | undefined {
+function containerLimit(): number {
   try {
-    return readFileSync(path, "utf8");
+    const limit = Number(readFileSync("/sys/fs/cgroup/memory.max", "utf8"));
+    return Number.isFinite(limit) ? limit : Number.POSITIVE_INFINITY;
   } catch {
-    return undefined;
+    return Number.POSITIVE_INFINITY; // no control groups of this version
   }
 }

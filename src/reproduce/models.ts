@@ -1,7 +1,7 @@
 /** The models of a comparison: architectures of one preset, made for a context, with or without an ablation. */
 import { type AblationName, ablationNames, ablations } from "../models/ablations.ts";
 import { type ArchitectureName, type ModelConfig, parseModelConfig } from "../models/config.ts";
-import { type PresetName, presets, presetModel } from "../models/presets.ts";
+import { type PresetName, presetModel, presets } from "../models/presets.ts";
 import type { RunConfig } from "../run/config.ts";
 import { trainingMemory } from "../run/memory.ts";
 import type { Costs } from "./costs.ts";
@@ -27,7 +27,8 @@ export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["by
     const key = `${model} ${context} ${tokens} ${recompute}`;
     const config = () => modelConfig({ model, preset, context, vocabSize, objective: "causal" });
     const batch = Math.max(1, Math.floor(tokens / context));
-    const bytes = known.get(key) ?? trainingMemory({ model: config(), recompute, batch, context, accumulate: 1 });
+    const bytes =
+      known.get(key) ?? trainingMemory({ model: config(), recompute, batch, context, accumulate: 1, evaluated: false });
     known.set(key, bytes);
     return bytes;
   };
@@ -51,7 +52,16 @@ export function isQuadratic(model: ArchitectureName): boolean {
   return ["flash-quad", "transformer", "transformer+", "transformer++"].includes(model);
 }
 
-const FIRST_ABLATIONS: readonly AblationName[] = ["local", "global", "no-gate", "softmax", "softmax-no-gate", "layer-norm", "chunk-512", "chunk-64"];
+const FIRST_ABLATIONS: readonly AblationName[] = [
+  "local",
+  "global",
+  "no-gate",
+  "softmax",
+  "softmax-no-gate",
+  "layer-norm",
+  "chunk-512",
+  "chunk-64",
+];
 
 /** The ablations of FLASH that change anything at this size and context, the paper's questions first. */
 export function ablationsAt(preset: PresetName, context: number): AblationName[] {

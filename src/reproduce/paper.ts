@@ -28,17 +28,28 @@ export interface PaperPerplexity {
 }
 
 export const paperPerplexities: readonly PaperPerplexity[] = [
-  { corpus: "Wiki-40B", objective: "causal", context: 8192, flash: 15.109, transformerPlusPlus: 15.254, place: "section 4" },
+  {
+    corpus: "Wiki-40B",
+    objective: "causal",
+    context: 8192,
+    flash: 15.109,
+    transformerPlusPlus: 15.254,
+    place: "section 4",
+  },
   { corpus: "C4", objective: "masked", context: 8192, flash: 3.897, transformerPlusPlus: 3.933, place: "section 4" },
 ];
 
 /** What the paper's ablations say, in words: its tables of figures were not at hand. */
 export const paperAblations: readonly { readonly claim: string; readonly place: string }[] = [
-  { claim: "Local attention matters more than global attention; both together are best.", place: "section 4, ablations" },
+  {
+    claim: "Local attention matters more than global attention; both together are best.",
+    place: "section 4, ablations",
+  },
   { claim: "Chunks of 128 to 1,024 tokens differ little; the paper takes 256.", place: "section 4, ablations" },
   { claim: "With the gate, squared ReLU replaces softmax without loss.", place: "section 2 and ablations" },
   {
-    claim: "Going from the quadratic to mixed chunk attention costs a Transformer (MC-TFM++) more than a gated unit (FLASH).",
+    claim:
+      "Going from the quadratic to mixed chunk attention costs a Transformer (MC-TFM++) more than a gated unit (FLASH).",
     place: "section 4, ablations",
   },
 ];

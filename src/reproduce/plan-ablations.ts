@@ -10,7 +10,9 @@ import { ablationsAt } from "./models.ts";
 import type { EstimatedJob, PlanInputs, SectionPlan } from "./plan.ts";
 import { middle, trainSeconds } from "./plan-quality.ts";
 
-const STEPS = [2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20];
+const STEPS = [
+  2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20,
+];
 const GOOD_STEPS = 60;
 /** The first of the list must fit for steps to be enough: FLASH, local, global, no gate, softmax, softmax without gate. */
 const ESSENTIAL = 6;
@@ -37,7 +39,8 @@ export function planAblations(inputs: PlanInputs, seconds: number, quality: Sect
   const why = "the budget does not allow it";
   return {
     jobs: done,
-    leftOut: missing.map((name) => ({ what: `ablation ${name}`, why })),
+    leftOut:
+      done.length === 0 ? [{ what: "ablations", why }] : missing.map((name) => ({ what: `ablation ${name}`, why })),
     least: total(jobsWith(fewest).slice(0, LEAST)),
   };
 }

@@ -8,7 +8,7 @@
  *
  * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its kin.
  * The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to 1,024
- * until they are not; if they are still, the masked models wait, then those of 3.
+ * until they are not; if they are still, the masked models wait, then those of 3, and at last there is one rate alone.
  */
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
@@ -17,13 +17,18 @@ import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
 import { chooseRecompute } from "./plan-recompute.ts";
 import { FINAL_EVAL_FACTOR } from "./split.ts";
 
-const STEPS = [3000, 2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20];
+const STEPS = [
+  3000, 2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20,
+];
 const GOOD_STEPS = 60;
 const FEW_STEPS = 30;
 /** Stages that decide the number of steps. */
 const ESSENTIAL = 4;
 /** For a training that seems not to fit: it is tried, and its result says how that went. */
-const NO_CHOICE = { recompute: "layers", recomputeReason: "by the estimate it does not fit into memory at all" } as const;
+const NO_CHOICE = {
+  recompute: "layers",
+  recomputeReason: "by the estimate it does not fit into memory at all",
+} as const;
 /** Points of a curve. */
 const EVALUATIONS = 8;
 const DEFAULT_CONTEXTS = [512, 8192];
@@ -46,6 +51,15 @@ interface Stage {
 }
 
 export function planQuality(inputs: PlanInputs, seconds: number): SectionPlan {
+  const whole = planWithRates(inputs, seconds);
+  const { settings } = inputs;
+  if (whole.jobs.length > 0 || settings.lr.length === 1) return whole;
+  const one = planWithRates({ ...inputs, settings: { ...settings, lr: [middle(settings.lr)] } }, seconds);
+  const grid = { what: "quality: the grid of learning rates", why: "the budget does not allow it" };
+  return { ...one, leftOut: [grid, ...one.leftOut] };
+}
+
+function planWithRates(inputs: PlanInputs, seconds: number): SectionPlan {
   const { settings } = inputs;
   const leftOut: LeftOut[] = [];
   let contexts = contextsOf(inputs);
@@ -106,11 +120,7 @@ function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly
     stage(others.slice(0, FURTHER_FIRST), "causal", short),
     stage(first, "masked", short),
     stage(others.slice(FURTHER_FIRST), "causal", short),
-    ...longest((T) => [
-      stage(first, "causal", T, true),
-      stage(others, "causal", T),
-      stage(first, "masked", T),
-    ]),
+    ...longest((T) => [stage(first, "causal", T, true), stage(others, "causal", T), stage(first, "masked", T)]),
     ...contexts.slice(1, -1).map((T) => stage(first, "causal", T)),
   ];
   return stages.filter(({ units }) => units.length > 0);
@@ -132,7 +142,18 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
       const id = `quality/${keyOf(unit)}${rate === undefined ? "" : `-lr-${rate}`}`;
       const lr = rate ?? bestRate(grids, unit, settings.lr);
       const job: TrainJob = {
-        ...{ kind: "train", id, section: "quality", model, ablation: null, objective, context, batch, steps, lr } as const,
+        ...({
+          kind: "train",
+          id,
+          section: "quality",
+          model,
+          ablation: null,
+          objective,
+          context,
+          batch,
+          steps,
+          lr,
+        } as const),
         ...(chooseRecompute(inputs, model, context, batch * context) ?? NO_CHOICE),
         evalEvery: Math.ceil(steps / EVALUATIONS),
       };
@@ -143,7 +164,8 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   return jobs;
 }
 
-const keyOf = ({ model, objective, context }: Omit<Unit, "grid">) => `${objective}-${context}-${model.replaceAll("+", "p")}`;
+const keyOf = ({ model, objective, context }: Omit<Unit, "grid">) =>
+  `${objective}-${context}-${model.replaceAll("+", "p")}`;
 
 /** The best of the model's own grid, else of its kin's, else the middle rate. */
 function bestRate(

@@ -8,7 +8,7 @@
  *
  * Processes live side by side when their memory suffices for it; the others of a context then come in groups, each with
  * FLASH and Transformer++. Where memory does not suffice, or groups would take longer, each round starts every process in
- * turn; steps of half a minute and more are then timed twice, in one round.
+ * turn. Steps of half a minute and more are timed two or three times.
  */
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
@@ -26,6 +26,8 @@ const LONG_STEP_SECONDS = 30;
 /** Tokens a step of FLASH alone, before those of the longest context. */
 const FLAT_TOKENS = 16_384;
 const SETTLE_SECONDS = 0.15;
+/** Estimates of many processes add up: they are to fit with some room. */
+const TOGETHER_SHARE = 0.85;
 
 /** How much is measured; grows as long as it fits. */
 interface Choice {
@@ -129,7 +131,9 @@ function contextJobs(
     const choice = chooseRecompute(inputs, model, context, batch * context);
     if (choice !== undefined) sides.push({ model, context, batch, ...choice });
     else {
-      const [plain, again] = (["none", "layers"] as const).map((kind) => inputs.costs.bytes(model, context, batch * context, kind));
+      const [plain, again] = (["none", "layers"] as const).map((kind) =>
+        inputs.costs.bytes(model, context, batch * context, kind),
+      );
       const why = `a step needs about ${gigabytes(plain)}, with recomputation ${gigabytes(again)}, and there are ${gigabytes(memory)}`;
       leftOut.push({ what: `speed of ${model} at context ${context}`, why });
     }
@@ -147,7 +151,8 @@ function contextJobs(
 /** Groups that fit into memory, each with the first models; undefined where a group does not. */
 function sideBySide(inputs: PlanInputs, sides: readonly SpeedSide[]): SpeedSide[][] | undefined {
   const isFirst = ({ model }: SpeedSide) => FIRST_MODELS.some((name) => name === model);
-  const fits = (all: readonly SpeedSide[]) => all.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= inputs.memory;
+  const room = TOGETHER_SHARE * inputs.memory;
+  const fits = (all: readonly SpeedSide[]) => all.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= room;
   const first = sides.filter(isFirst);
   const groups: SpeedSide[][] = [[...first]];
   for (const side of sides.filter((each) => !isFirst(each))) {
@@ -169,7 +174,7 @@ function flatJob(inputs: PlanInputs, contexts: readonly number[], rounds: number
     const batch = batchOf(tokens, context);
     return { model: "flash", context, batch, ...choice };
   });
-  const together = sides.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= inputs.memory;
+  const together = sides.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= TOGETHER_SHARE * inputs.memory;
   return estimated(inputs, { id: `speed/flat-${tokens}`, series: "flat", sides, together, rounds });
 }
 
@@ -179,11 +184,23 @@ function estimated(inputs: PlanInputs, { rounds, ...draft }: Draft): EstimatedJo
   const steps = draft.sides.map(({ model, context, batch, recompute }) =>
     inputs.costs.step(model, context, batch * context, recompute),
   );
-  const starts = Math.max(...steps) > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3));
+  const slowest = Math.max(...steps);
   const job: SpeedJob = draft.together
-    ? { kind: "speed", ...draft, warmup: WARMUP, rounds, perStart: 1 }
-    : { kind: "speed", ...draft, ...IN_TURN, rounds: starts };
+    ? { kind: "speed", ...draft, perStart: 1, ...sideBySideRounds(slowest, rounds) }
+    : {
+        kind: "speed",
+        ...draft,
+        ...IN_TURN,
+        rounds: slowest > LONG_STEP_SECONDS ? 1 : Math.max(2, Math.ceil(rounds / 3)),
+      };
   return { job, seconds: speedSeconds(inputs, job) };
+}
+
+/** Long steps are repeated less often: they vary less, and the start of a process matters less in them. */
+function sideBySideRounds(stepSeconds: number, rounds: number): Pick<SpeedJob, "warmup" | "rounds"> {
+  if (stepSeconds > 2 * LONG_STEP_SECONDS) return { warmup: 1, rounds: Math.min(2, rounds) };
+  if (stepSeconds > LONG_STEP_SECONDS) return { warmup: 1, rounds: Math.min(3, rounds) };
+  return { warmup: WARMUP, rounds };
 }
 
 export function speedSeconds({ costs }: Pick<PlanInputs, "costs">, job: SpeedJob): number {

@@ -6,7 +6,7 @@
  * 3. In each section comparisons are taken in a fixed order, FLASH against Transformer++ first, as long as they fit
  *    (plan-speed.ts, plan-quality.ts, plan-ablations.ts). What did not fit is listed with the reason.
  *
- * Throws "usage" when not even the first comparison of each section fits, saying how many minutes that takes.
+ * Throws "usage" when not even the first comparison of speed or quality fits, saying how many minutes that takes.
  */
 import { LonghandError } from "../base/errors.ts";
 import type { Costs } from "./costs.ts";
@@ -75,11 +75,12 @@ export function makePlan(inputs: PlanInputs): Plan {
     sections[name] = section;
     left -= section.jobs.reduce((sum, { seconds }) => sum + seconds, 0);
     shares -= SHARES[name];
+    if (name === "ablations" && wanted.length > 1) continue; // may be left out
     // A section gets its share at least when every section's first comparison fits into its own.
     least = Math.max(least, section.least / (SHARES[name] / wanted.reduce((sum, each) => sum + SHARES[each], 0)));
   }
-  const empty = wanted.find((name) => sections[name]?.jobs.length === 0);
-  if (empty !== undefined) {
+  const empty = wanted.filter((name) => sections[name]?.jobs.length === 0);
+  if (empty.some((name) => name !== "ablations") || empty.length === wanted.length) {
     const minutes = (least + prepareSeconds) / PLANNED_SHARE / 60;
     throw new LonghandError(
       "usage",
@@ -115,5 +116,7 @@ function groupName(job: Job): string {
       : `speed: context ${job.sides[0].context}`;
   }
   const section = sectionOf(job);
-  return section === "ablations" ? `ablations: context ${job.context}` : `${section}: ${job.objective}, context ${job.context}`;
+  return section === "ablations"
+    ? `ablations: context ${job.context}`
+    : `${section}: ${job.objective}, context ${job.context}`;
 }

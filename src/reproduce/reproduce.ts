@@ -2,29 +2,34 @@
  * The paper's comparison as a user means it: from settings to a folder with results and a report, or on from one. Plans,
  * runs each job that has no result yet, and writes the report; everything it tells goes through `onEvent`.
  */
-import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { acquireRunLock } from "../checkpoint/run-lock.node.ts";
-import { calibrate } from "./calibrate.ts";
-import { costsFrom } from "./costs.ts";
-import { type ComparisonData, defaultTexts, openComparisonData, prepareComparisonData, textBytes } from "./data.ts";
+import { Clock } from "./clock.ts";
+import { openText, windowOf } from "./comparison-text.ts";
+import type { ComparisonData } from "./data.ts";
 import type { Job, TrainJob } from "./jobs.ts";
-import { differences, type Identity, identify } from "./machine.ts";
-import { type Manifest, manifestMark, planSchema, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
-import { availableMemory } from "./memory.ts";
-import { memoryEstimate } from "./models.ts";
-import { makePlan, type Plan } from "./plan.ts";
+import { differences, identify } from "./machine.ts";
+import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
+import { newManifest } from "./new-manifest.ts";
+import type { Plan } from "./plan.ts";
 import { writeReport } from "./report/write.ts";
 import { type Result, readResult, type TrainResult, writeResult } from "./results.ts";
-import { type ReproduceSettings, type ReproduceSettingsInput, resolveSettings } from "./settings.ts";
+import { type ReproduceSettingsInput, resolveSettings } from "./settings.ts";
 import { measureSpeed, type RunContext } from "./speed.ts";
 import { measureTraining, workFolder } from "./training.ts";
 
 export type ReproduceEvent =
   | { readonly type: "note" | "warning"; readonly message: string }
-  | { readonly type: "plan"; readonly folder: string; readonly budget: number; readonly preset: string; readonly plan: Plan; readonly done: number }
+  | {
+      readonly type: "plan";
+      readonly folder: string;
+      readonly budget: number;
+      readonly preset: string;
+      readonly plan: Plan;
+      readonly done: number;
+    }
   | {
       readonly type: "progress";
       readonly job: string;
@@ -63,14 +68,14 @@ export interface ReproduceOutcome {
   readonly report: string | undefined;
 }
 
-/** Of what is free, what measured processes may use. */
-const MEMORY_SHARE = 0.88;
-
 /**
  * Runs the comparison, or goes on with the one in `out`. Throws `usage` for wrong settings, a budget too small, other
  * settings, machine or versions than before; `data` for a text of no use; `io`.
  */
-export async function reproduce(input: ReproduceSettingsInput, options: ReproduceOptions = {}): Promise<ReproduceOutcome> {
+export async function reproduce(
+  input: ReproduceSettingsInput,
+  options: ReproduceOptions = {},
+): Promise<ReproduceOutcome> {
   const { onEvent = () => {}, signal, planOnly = false, nameOf = (field) => field } = options;
   const given = absolute(input);
   const folder = resolveSettings(given, nameOf).out;
@@ -101,10 +106,14 @@ export async function reproduce(input: ReproduceSettingsInput, options: Reproduc
 }
 
 /** Writes the report of a folder again from its results, without measuring. Throws "usage" for another folder. */
-export async function rebuildReport(folder: string, options: Pick<ReproduceOptions, "onEvent"> = {}): Promise<ReproduceOutcome> {
+export async function rebuildReport(
+  folder: string,
+  options: Pick<ReproduceOptions, "onEvent"> = {},
+): Promise<ReproduceOutcome> {
   const { onEvent = () => {} } = options;
   const manifest = await readManifest(folder);
-  if (manifest === undefined) throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
+  if (manifest === undefined)
+    throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
   const results = await collect(folder, manifest, (message) => onEvent({ type: "warning", message }));
   const path = await writeReport(folder, manifest, [...results.values()]);
   onEvent({ type: "report", path });
@@ -114,11 +123,19 @@ export async function rebuildReport(folder: string, options: Pick<ReproduceOptio
 
 /** Paths of texts as they are from anywhere. */
 function absolute(input: ReproduceSettingsInput): Record<string, unknown> {
-  const given: Record<string, unknown> = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const given: Record<string, unknown> = Object.fromEntries(
+    Object.entries(input).filter(([, value]) => value !== undefined),
+  );
   const { data } = given;
   if (typeof data !== "string" && !Array.isArray(data)) return given;
   const paths = typeof data === "string" ? data.split(",") : data.map(String);
-  return { ...given, data: paths.map((path) => path.trim()).filter((path) => path !== "").map((path) => resolve(path)) };
+  return {
+    ...given,
+    data: paths
+      .map((path) => path.trim())
+      .filter((path) => path !== "")
+      .map((path) => resolve(path)),
+  };
 }
 
 function refuseOtherFolders(error: unknown): undefined {
@@ -142,38 +159,6 @@ function requireSameMachine(folder: string, { identity, settings }: Manifest, mi
   );
 }
 
-interface Doing {
-  readonly note: (message: string) => void;
-  readonly stopRequested: () => boolean;
-}
-
-/** Calibrates and plans; undefined when a stop was asked for. */
-async function newManifest(settings: ReproduceSettings, doing: Doing): Promise<Manifest | undefined> {
-  const needsText = settings.only.some((name) => name !== "speed");
-  const bytes = needsText && settings.data !== undefined ? await textBytes(settings.data) : DEFAULT_TEXT_BYTES;
-  const started = performance.now();
-  const calibration = await calibrate(settings, doing);
-  if (calibration === undefined) return undefined;
-  const spent = (performance.now() - started) / 1000;
-  const plan = planSchema.parse(
-    makePlan({
-    settings,
-    costs: costsFrom(calibration, memoryEstimate(settings.preset, settings.vocab)),
-    memory: MEMORY_SHARE * availableMemory(),
-    textTokens: bytes / BYTES_PER_TOKEN,
-    prepareSeconds: spent + (needsText ? TOKENIZER_SECONDS + bytes / TEXT_BYTES_PER_SECOND : 0),
-    }),
-  );
-  const identity = identify(settings.threads);
-  return { ...manifestMark, created: new Date().toISOString(), settings, identity, calibration, plan };
-}
-
-const DEFAULT_TEXT_BYTES = 1.2e6;
-/** At least, with vocabularies of some thousand tokens. */
-const BYTES_PER_TOKEN = 4;
-const TOKENIZER_SECONDS = 5;
-const TEXT_BYTES_PER_SECOND = 1e6;
-
 function tellPlan(folder: string, manifest: Manifest, done: number, onEvent: (event: ReproduceEvent) => void): void {
   const { budget, preset } = manifest.settings;
   onEvent({ type: "plan", folder, budget, preset, plan: manifest.plan, done });
@@ -184,7 +169,11 @@ async function doneJobs(folder: string, manifest: Manifest): Promise<number> {
 }
 
 /** The results there are, by job; a damaged one counts as missing and is told. */
-async function collect(folder: string, { plan }: Manifest, warn: (message: string) => void): Promise<Map<string, Result>> {
+async function collect(
+  folder: string,
+  { plan }: Manifest,
+  warn: (message: string) => void,
+): Promise<Map<string, Result>> {
   const results = new Map<string, Result>();
   for (const { job } of plan.jobs) {
     try {
@@ -206,11 +195,12 @@ interface Telling {
 async function run(folder: string, manifest: Manifest, { onEvent, stopRequested }: Telling): Promise<ReproduceOutcome> {
   const { plan, settings } = manifest;
   const onWarning = (message: string) => onEvent({ type: "warning", message });
+  const note = (message: string) => onEvent({ type: "note", message });
   const results = await collect(folder, manifest, onWarning);
   tellPlan(folder, manifest, results.size, onEvent);
   const waiting = plan.jobs.filter(({ job }) => !results.has(job.id));
   const identity = identify(settings.threads);
-  const data = waiting.some(({ job }) => job.kind === "train") ? await openText(folder, manifest, onEvent) : undefined;
+  const data = waiting.some(({ job }) => job.kind === "train") ? await openText(folder, manifest, note) : undefined;
   const clock = new Clock(plan, results);
   try {
     for (const [i, { job, seconds }] of plan.jobs.entries()) {
@@ -218,13 +208,27 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
       if (stopRequested()) break;
       const started = performance.now();
       const onProgress = (text: string, done: number) =>
-        onEvent({ type: "progress", job: job.id, index: i + 1, jobs: plan.jobs.length, text, ...clock.at(job.id, done) });
+        onEvent({
+          type: "progress",
+          job: job.id,
+          index: i + 1,
+          jobs: plan.jobs.length,
+          text,
+          ...clock.at(job.id, done),
+        });
       const context: RunContext = { settings, folder, onProgress, onWarning, stopRequested };
       const measured = await measure(job, context, data, results);
       if (measured === undefined) break;
       const spent = (performance.now() - started) / 1000;
       clock.finished(job.id, seconds, spent);
-      const result = { ...resultMark, identity, finished: new Date().toISOString(), seconds: spent, job, ...measured } as Result;
+      const result = {
+        ...resultMark,
+        identity,
+        finished: new Date().toISOString(),
+        seconds: spent,
+        job,
+        ...measured,
+      } as Result;
       await writeResult(folder, result);
       results.set(job.id, result);
       if (job.kind === "train") await rm(workFolder(job, context), { recursive: true, force: true });
@@ -236,7 +240,13 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
   const inOrder = plan.jobs.map(({ job }) => results.get(job.id)).filter((result) => result !== undefined);
   const report = inOrder.length > 0 ? await writeReport(folder, manifest, inOrder) : undefined;
   if (report !== undefined) onEvent({ type: "report", path: report });
-  return { folder, finished: inOrder.length === plan.jobs.length, jobs: plan.jobs.length, done: inOrder.length, report };
+  return {
+    folder,
+    finished: inOrder.length === plan.jobs.length,
+    jobs: plan.jobs.length,
+    done: inOrder.length,
+    report,
+  };
 }
 
 const resultMark = { format: "longhand-reproduce-result", version: 1 } as const;
@@ -250,73 +260,22 @@ async function measure(
   if (job.kind === "speed") return await measureSpeed(job, context);
   if (data === undefined) throw new Error("the text of a training was not opened");
   const { vocabSize } = data.tokenizer;
-  return await measureTraining(job, { ...context, lr: rateOf(job, results), vocabSize, window: windowOf(context.settings) });
+  return await measureTraining(job, {
+    ...context,
+    lr: rateOf(job, results),
+    vocabSize,
+    window: windowOf(context.settings),
+  });
 }
 
 /** The learning rate of a job: its own, or the one with which the lowest final loss was reached. */
 function rateOf({ lr }: TrainJob, results: ReadonlyMap<string, Result>): number {
   if (typeof lr === "number") return lr;
-  const found = lr.bestOf.map((id) => results.get(id)).filter((result): result is TrainResult => result?.job.kind === "train");
+  const found = lr.bestOf
+    .map((id) => results.get(id))
+    .filter((result): result is TrainResult => result?.job.kind === "train");
   const whole = found.filter(({ final }) => final !== null);
   const loss = (result: TrainResult) => result.final?.loss ?? Number.POSITIVE_INFINITY;
   const best = whole.reduce((low, each) => (loss(each) < loss(low) ? each : low), whole[0]);
   return best?.lr ?? Math.min(...found.map((result) => result.lr)); // all diverged: the most cautious
 }
-
-/** Held-out texts are cut to whole windows of the longest context that is trained. */
-const windowOf = ({ qualityContexts, qualityTokens }: ReproduceSettings) =>
-  Math.max(qualityTokens, ...(qualityContexts ?? []));
-
-async function openText(
-  folder: string,
-  { settings, plan }: Manifest,
-  onEvent: (event: ReproduceEvent) => void,
-): Promise<ComparisonData> {
-  const note = (message: string) => onEvent({ type: "note", message });
-  const prepared = join(folder, "data");
-  if (!existsSync(prepared)) {
-    const texts = settings.data ?? (await defaultTexts(folder));
-    await prepareComparisonData(prepared, { texts, vocab: settings.vocab, seed: settings.seed }, note);
-  }
-  const { evalFraction, evalTokens } = settings;
-  const data = await openComparisonData(prepared, { evalFraction, evalTokens, window: windowOf(settings) });
-  const longest = Math.max(...plan.jobs.map(({ job }) => (job.kind === "train" ? job.context : 0)));
-  if (data.train.tokens <= longest || data.curve.tokens < 2) {
-    data.close();
-    await rm(prepared, { recursive: true, force: true });
-    throw new LonghandError(
-      "data",
-      `data: the text gives ${data.train.tokens} tokens to learn and ${data.curve.tokens} to evaluate on, and a context of ${longest} needs more; give more text or smaller --quality-contexts`,
-    );
-  }
-  return data;
-}
-
-/** Time left, from the estimates and how they held so far. */
-class Clock {
-  private readonly estimates: ReadonlyMap<string, number>;
-  private readonly done = new Set<string>();
-  private estimated = 0;
-  private spent = 0;
-
-  constructor({ jobs }: Plan, results: ReadonlyMap<string, Result>) {
-    this.estimates = new Map(jobs.map(({ job, seconds }) => [job.id, seconds]));
-    for (const id of results.keys()) this.done.add(id);
-  }
-
-  finished(id: string, estimated: number, spent: number): void {
-    this.done.add(id);
-    this.estimated += estimated;
-    this.spent += spent;
-  }
-
-  at(id: string, share: number): { done: number; secondsLeft: number } {
-    const sum = (ids: Iterable<string>) => [...ids].reduce((total, each) => total + (this.estimates.get(each) ?? 0), 0);
-    const all = sum(this.estimates.keys());
-    const past = sum(this.done) + share * (this.estimates.get(id) ?? 0);
-    const pace = this.estimated > 0 ? this.spent / this.estimated : 1;
-    return { done: past / all, secondsLeft: (all - past) * pace };
-  }
-}
-
-export type { Identity };

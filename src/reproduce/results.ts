@@ -6,9 +6,9 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import { recomputeNames } from "../graph/recompute.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
+import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema } from "../models/config.ts";
 import { type Job, speedJobSchema, trainJobSchema } from "./jobs.ts";
 import { identitySchema } from "./machine.ts";
@@ -38,7 +38,12 @@ export const speedSideResultSchema = z.strictObject({
 });
 export type SpeedSideResult = z.infer<typeof speedSideResultSchema>;
 
-export const positionSchema = z.strictObject({ from: z.number(), to: z.number(), nats: z.number(), tokens: z.number() });
+export const positionSchema = z.strictObject({
+  from: z.number(),
+  to: z.number(),
+  nats: z.number(),
+  tokens: z.number(),
+});
 
 const measured = {
   format: z.literal("longhand-reproduce-result"),

@@ -66,7 +66,9 @@ export const reproduceSettingsSchema = z.strictObject({
     .describe("Learning rates of the grid, with commas between.")
     .meta({ value: "x,…" }),
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
-  evalTokens: whole(1).default(16384).describe("Held-out tokens of each point of a curve; the last takes four times that."),
+  evalTokens: whole(1)
+    .default(16384)
+    .describe("Held-out tokens of each point of a curve; the last takes four times that."),
   evalFraction: z.number().gt(0).lt(1).default(0.05).describe("Share of each text that is held out."),
   seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
@@ -133,7 +135,11 @@ function texts(given: string | readonly (string | number)[]): string[] {
   return all.map((text) => text.trim()).filter((text) => text !== "");
 }
 
-function choices<T extends string>(flag: string, given: Parameters<typeof texts>[0] | undefined, all: readonly T[]): T[] {
+function choices<T extends string>(
+  flag: string,
+  given: Parameters<typeof texts>[0] | undefined,
+  all: readonly T[],
+): T[] {
   if (given === undefined) return [...all];
   const wanted = texts(given);
   for (const name of wanted) {

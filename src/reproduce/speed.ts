@@ -48,7 +48,12 @@ class Side {
   private parameters: number | null = null;
   private peakBytes: number | null = null;
   private failure: string | null = null;
-  private readonly times = { warmupMs: [] as number[], ms: [] as number[], graphMs: [] as number[], optimizerMs: [] as number[] };
+  private readonly times = {
+    warmupMs: [] as number[],
+    ms: [] as number[],
+    graphMs: [] as number[],
+    optimizerMs: [] as number[],
+  };
 
   constructor(side: SpeedSide, settings: ReproduceSettings) {
     this.side = side;

@@ -55,7 +55,12 @@ export async function measureTraining(job: TrainJob, context: TrainContext): Pro
     } catch (error) {
       if (!(error instanceof NotEnoughMemory)) throw error;
       if (record.recompute === "layers") {
-        return described(job, context, record, `does not fit into memory, with recomputation neither: ${error.message}`);
+        return described(
+          job,
+          context,
+          record,
+          `does not fit into memory, with recomputation neither: ${error.message}`,
+        );
       }
       context.onWarning(`${job.id}: ${error.message}; starting again with recomputation of activations`);
       await rm(folder, { recursive: true, force: true });

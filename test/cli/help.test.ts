@@ -13,6 +13,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["generate", 'generate runs/book "It was"'],
     ["fill", 'fill runs/book "It was a [MASK] night."'],
     ["models", "models --preset tiny"],
+    ["reproduce", "reproduce --budget 10"],
     ["doctor", "doctor"],
   ])("%s has an example", async (name, example) => {
     const { stdout, stderr } = await succeed([...name.split(" ").filter(Boolean), "--help"]);

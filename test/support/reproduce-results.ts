@@ -20,20 +20,34 @@ export const identity: Identity = {
   threads: 2,
 };
 
-const mark = { format: "longhand-reproduce-result", version: 1, identity, finished: "2026-01-01T00:00:00.000Z" } as const;
+const mark = {
+  format: "longhand-reproduce-result",
+  version: 1,
+  identity,
+  finished: "2026-01-01T00:00:00.000Z",
+} as const;
 const quadratic = ["flash-quad", "transformer", "transformer+", "transformer++"];
 const config = (model: ArchitectureName, context: number, ablation: string | null = null) =>
   modelConfig({ model, ablation, preset: "tiny", context, vocabSize: 4096, objective: "causal" });
 
 /** Microseconds a token: 200 and 0.1 for each token of context where attention is quadratic, else 250. */
-const time = (model: string, context: number) => (quadratic.includes(model) ? 200 + 0.1 * context : 250) * (1 + model.length / 100);
+const time = (model: string, context: number) =>
+  (quadratic.includes(model) ? 200 + 0.1 * context : 250) * (1 + model.length / 100);
 
 export function speedResult(context: number, models: readonly ArchitectureName[] = architectureNames): SpeedResult {
   const tokens = Math.max(8192, context);
   const batch = tokens / context;
   const none = { recompute: "none", recomputeReason: null } as const;
   const job: SpeedJob = {
-    ...{ kind: "speed", id: `speed/context-${context}`, series: "contexts", together: true, warmup: 2, rounds: 3, perStart: 1 },
+    ...{
+      kind: "speed",
+      id: `speed/context-${context}`,
+      series: "contexts",
+      together: true,
+      warmup: 2,
+      rounds: 3,
+      perStart: 1,
+    },
     sides: models.map((model) => ({ model, context, batch, ...none })),
   };
   const sides = models.map((model) => {
@@ -44,7 +58,9 @@ export function speedResult(context: number, models: readonly ArchitectureName[]
       ...none,
       ...{ warmupMs: [ms[0] * 2, ms[0]], ms: fits ? ms : [], graphMs: ms, optimizerMs: ms.map((own) => own / 50) },
       peakBytes: fits ? 1e9 + tokens * (quadratic.includes(model) ? 150 * context : 200_000) : null,
-      failure: fits ? null : "does not fit into memory, with recomputation neither: it was stopped when 1.4 GB of 24.0 GB were left",
+      failure: fits
+        ? null
+        : "does not fit into memory, with recomputation neither: it was stopped when 1.4 GB of 24.0 GB were left",
     };
   });
   return { ...mark, seconds: 100, job, sides, idleShare: 0.01 };
@@ -55,10 +71,29 @@ export function flatResult(): SpeedResult {
   const wide = contexts.map((context) => {
     const side = speedResult(context, ["flash"]).sides[0];
     const ms = [16_000, 16_160, 16_080].map((own) => own * (1 + context / 4e6));
-    return { ...side, batch: 65_536 / context, tokens: 65_536, ms, graphMs: ms, optimizerMs: ms.map((own) => own / 50), peakBytes: 13e9 + context * 1000 };
+    return {
+      ...side,
+      batch: 65_536 / context,
+      tokens: 65_536,
+      ms,
+      graphMs: ms,
+      optimizerMs: ms.map((own) => own / 50),
+      peakBytes: 13e9 + context * 1000,
+    };
   });
-  const sides = wide.map(({ context, batch }) => ({ model: "flash", context, batch, recompute: "none", recomputeReason: null }) as const);
-  const job: SpeedJob = { kind: "speed", id: "speed/flat-65536", series: "flat", sides, together: false, warmup: 1, rounds: 2, perStart: 2 };
+  const sides = wide.map(
+    ({ context, batch }) => ({ model: "flash", context, batch, recompute: "none", recomputeReason: null }) as const,
+  );
+  const job: SpeedJob = {
+    kind: "speed",
+    id: "speed/flat-65536",
+    series: "flat",
+    sides,
+    together: false,
+    warmup: 1,
+    rounds: 2,
+    perStart: 2,
+  };
   return { ...mark, seconds: 300, job, sides: wide, idleShare: null };
 }
 
@@ -73,7 +108,15 @@ export interface MadeTraining {
   readonly stepMs: number;
 }
 
-export function trainResult({ model, context, objective = "causal", ablation, lr = 2e-3, end, stepMs }: MadeTraining): TrainResult {
+export function trainResult({
+  model,
+  context,
+  objective = "causal",
+  ablation,
+  lr = 2e-3,
+  end,
+  stepMs,
+}: MadeTraining): TrainResult {
   const steps = 80;
   const name = ablation ?? model.replaceAll("+", "p");
   const id = ablation === undefined ? `quality/${objective}-${context}-${name}-lr-${lr}` : `ablations/${name}`;
@@ -93,8 +136,21 @@ export function trainResult({ model, context, objective = "causal", ablation, lr
   });
   return {
     ...mark,
-    ...{ seconds: 120, job, config: config(model, context, job.ablation), parameters: 3_500_000, flopsPerToken: 3e7, lr },
-    ...{ warmup: 8, seed: 1, recompute: "none", recomputeReason: null, stepMs: Array.from({ length: steps }, () => stepMs) },
+    ...{
+      seconds: 120,
+      job,
+      config: config(model, context, job.ablation),
+      parameters: 3_500_000,
+      flopsPerToken: 3e7,
+      lr,
+    },
+    ...{
+      warmup: 8,
+      seed: 1,
+      recompute: "none",
+      recomputeReason: null,
+      stepMs: Array.from({ length: steps }, () => stepMs),
+    },
     ...{ losses: Array.from({ length: steps }, (_, i) => loss(i + 1)), peakBytes: 2e9, curve },
     final: { loss: loss(steps) + 0.01, tokens: 65_536, accuracy: objective === "masked" ? 0.25 : null, byPosition },
     failure: null,
@@ -121,7 +177,9 @@ export function madeResults(): Result[] {
     ...pair(8192, [2000, 8000]),
     ...pair(512, [1000, 900], "masked"),
     trainResult({ model: "flash", context: 1024, ablation: "flash", end: 3.9, stepMs: 1000 }),
-    ...ablationNames.map((ablation, i) => trainResult({ model: "flash", context: 1024, ablation, end: 3.92 + i / 50, stepMs: 990 })),
+    ...ablationNames.map((ablation, i) =>
+      trainResult({ model: "flash", context: 1024, ablation, end: 3.92 + i / 50, stepMs: 990 }),
+    ),
   ];
 }
 
@@ -130,9 +188,19 @@ export function manifestOf(results: readonly Result[]): Manifest {
   return {
     ...manifestMark,
     created: "2026-01-01T00:00:00.000Z",
-    settings: resolveSettings({ data: "/texts/diary.txt,/texts/plays.txt", out: "/runs/made", budget: 75, preset: "tiny" }),
+    settings: resolveSettings({
+      data: "/texts/diary.txt,/texts/plays.txt",
+      out: "/runs/made",
+      budget: 75,
+      preset: "tiny",
+    }),
     identity,
     calibration: [],
-    plan: { jobs, leftOut: [{ what: "ablation chunk-1024", why: "the budget does not allow it" }], prepareSeconds: 60, seconds: 4000 },
+    plan: {
+      jobs,
+      leftOut: [{ what: "ablation chunk-1024", why: "the budget does not allow it" }],
+      prepareSeconds: 60,
+      seconds: 4000,
+    },
   };
 }

@@ -111,9 +111,20 @@ function reporter(plans: NodeJS.WritableStream) {
   };
 }
 
-function planText(plan: Plan, { folder, budget, preset, done }: { folder: string; budget: number; preset: string; done: number }): string {
-  const groups = groupsOf(plan).map(({ name, jobs, seconds }) => [name, `${jobs} job${jobs === 1 ? "" : "s"}`, duration(seconds)]);
-  const rows = [["calibration and tokens", "", duration(plan.prepareSeconds)], ...groups, ["all", "", duration(plan.seconds)]];
+function planText(
+  plan: Plan,
+  { folder, budget, preset, done }: { folder: string; budget: number; preset: string; done: number },
+): string {
+  const groups = groupsOf(plan).map(({ name, jobs, seconds }) => [
+    name,
+    `${jobs} job${jobs === 1 ? "" : "s"}`,
+    duration(seconds),
+  ]);
+  const rows = [
+    ["calibration and tokens", "", duration(plan.prepareSeconds)],
+    ...groups,
+    ["all", "", duration(plan.seconds)],
+  ];
   const width = Math.max(...rows.map(([name]) => name.length));
   const lines = rows.map(([name, jobs, time]) => `  ${name.padEnd(width)}  ${jobs.padStart(8)}  ${time.padStart(8)}`);
   const missing = plan.leftOut.map(({ what, why }) => `  left out: ${what} (${why})`);

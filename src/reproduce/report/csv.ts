@@ -25,7 +25,9 @@ export function csvFiles(summary: Summary): Record<string, string> {
       ...{ peak_bytes: row.peakBytes, memory_ratio: row.memoryRatio, failure: row.failure, machine: row.identity },
     })),
     "quality.csv": summary.quality.map(trainedRow),
-    "curves.csv": [...summary.quality, ...summary.ablations].flatMap((row) => row.curve.map((point) => ({ ...named(row), ...point }))),
+    "curves.csv": [...summary.quality, ...summary.ablations].flatMap((row) =>
+      row.curve.map((point) => ({ ...named(row), ...point })),
+    ),
     "speed-ups.csv": summary.speedUps.map((row) => ({
       ...{ model: row.model, objective: row.objective, context: row.context },
       ...{ target_perplexity: row.targetPerplexity, transformer_pp_seconds: row.referenceSeconds },

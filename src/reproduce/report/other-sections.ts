@@ -1,5 +1,5 @@
 /** The rest of the report: findings, ablations, the paper's figures, what was left out, machine and method. */
-import { ablations, type AblationName } from "../../models/ablations.ts";
+import { type AblationName, ablations } from "../../models/ablations.ts";
 import { presets } from "../../models/presets.ts";
 import { describeIdentity } from "../machine.ts";
 import { PAPER, paperAblations, paperPerplexities, paperSpeedUps } from "../paper.ts";
@@ -21,7 +21,10 @@ function speedFindings({ speed }: Summary): string[] {
     .map(({ context, timesAsFast, arithmeticRatio, ...flash }) => {
       const reference = speed.find((row) => row.model === REFERENCE && row.context === context);
       const rate = reference?.gigaflopsPerSecond ?? null;
-      const rates = rate === null || flash.gigaflopsPerSecond === null ? "" : `, computed at ${significant(flash.gigaflopsPerSecond)} and ${significant(rate)} GFLOP/s`;
+      const rates =
+        rate === null || flash.gigaflopsPerSecond === null
+          ? ""
+          : `, computed at ${significant(flash.gigaflopsPerSecond)} and ${significant(rate)} GFLOP/s`;
       const ratio = timesAsFast === null ? "–" : ratioText(timesAsFast.median);
       return `At context ${whole(context)} a training step of FLASH is ${ratio} times as fast as Transformer++'s; their arithmetic alone is ${ratioText(arithmeticRatio ?? Number.NaN)} to 1${rates}.`;
     });
@@ -64,14 +67,16 @@ function speedUpFindings({ speedUps }: Summary): string[] {
 }
 
 export function paperSection(summary: Summary): Section {
-  const ours = (objective: string) => summary.speedUps.filter((row) => row.model === "flash" && row.objective === objective);
+  const ours = (objective: string) =>
+    summary.speedUps.filter((row) => row.model === "flash" && row.objective === objective);
   const best = (objective: string) => {
     const reached = ours(objective).filter(({ speedUp }) => speedUp !== null);
     if (reached.length === 0) return ours(objective).length === 0 ? "not measured" : "not reached";
     return reached.map(({ context, speedUp }) => `${ratioText(speedUp ?? 0)} at ${whole(context)}`).join(", ");
   };
   const perplexityOf = (model: string, objective: string, context: number) =>
-    summary.quality.find((row) => row.model === model && row.objective === objective && row.context === context)?.perplexity ?? null;
+    summary.quality.find((row) => row.model === model && row.objective === objective && row.context === context)
+      ?.perplexity ?? null;
   const body = [
     paragraph(
       `${PAPER}. Its models have about 110 million parameters and train on TPUs with 2^18 tokens a step; ours are small and learn another text on this machine. The directions can be compared, the values cannot.`,
@@ -95,12 +100,23 @@ export function paperSection(summary: Summary): Section {
         { head: "Transformer++", cell: (row) => row.transformerPlusPlus.toFixed(3), number: true },
         { head: "ratio", cell: (row) => (row.flash / row.transformerPlusPlus).toFixed(3), number: true },
         { head: "place", cell: (row) => row.place },
-        { head: "here: FLASH", cell: (row) => perplexityText(perplexityOf("flash", row.objective, row.context)), number: true },
-        { head: "Transformer++", cell: (row) => perplexityText(perplexityOf(REFERENCE, row.objective, row.context)), number: true },
+        {
+          head: "here: FLASH",
+          cell: (row) => perplexityText(perplexityOf("flash", row.objective, row.context)),
+          number: true,
+        },
+        {
+          head: "Transformer++",
+          cell: (row) => perplexityText(perplexityOf(REFERENCE, row.objective, row.context)),
+          number: true,
+        },
         {
           head: "ratio",
           cell: (row) => {
-            const [a, b] = [perplexityOf("flash", row.objective, row.context), perplexityOf(REFERENCE, row.objective, row.context)];
+            const [a, b] = [
+              perplexityOf("flash", row.objective, row.context),
+              perplexityOf(REFERENCE, row.objective, row.context),
+            ];
             return a === null || b === null ? "–" : (a / b).toFixed(3);
           },
           number: true,
@@ -125,8 +141,16 @@ export function ablationSection({ ablations: rows, settings }: Summary): Section
       [
         { head: "", cell: (row: QualityRow) => row.ablation ?? (row.model === "flash" ? "FLASH" : nameOf(row.model)) },
         { head: "what it is", cell: describeAblation },
-        { head: "perplexity", cell: (row) => (row.failure === null ? perplexityText(row.perplexity) : "failed"), number: true },
-        { head: "against FLASH", cell: (row) => (base === null || row.perplexity === null ? "–" : signed(row.perplexity / base)), number: true },
+        {
+          head: "perplexity",
+          cell: (row) => (row.failure === null ? perplexityText(row.perplexity) : "failed"),
+          number: true,
+        },
+        {
+          head: "against FLASH",
+          cell: (row) => (base === null || row.perplexity === null ? "–" : signed(row.perplexity / base)),
+          number: true,
+        },
         { head: "parameters", cell: (row) => `${(row.parameters / 1e6).toFixed(2)} M`, number: true },
         { head: "ms a step", cell: (row) => spreadText(row.stepMilliseconds), number: true },
         { head: "memory", cell: (row) => bytesText(row.peakBytes), number: true },
@@ -141,29 +165,55 @@ export function ablationSection({ ablations: rows, settings }: Summary): Section
 
 function describeAblation({ model, ablation }: QualityRow): string {
   if (ablation !== null) return ablations[ablation as AblationName]?.description ?? "";
-  return model === "flash" ? "Mixed chunk attention, as in the paper." : "Mixed chunk attention in a Transformer's heads.";
+  return model === "flash"
+    ? "Mixed chunk attention, as in the paper."
+    : "Mixed chunk attention in a Transformer's heads.";
 }
 
 const signed = (ratio: number) => `${ratio >= 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
 
 export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Summary): Section {
   const failed = [
-    ...speed.filter(({ failure }) => failure !== null).map((row) => ({ what: `speed of ${nameOf(row.model)} at context ${whole(row.context)}`, why: row.failure ?? "" })),
-    ...[...quality, ...rows].filter(({ failure }) => failure !== null).map((row) => ({ what: row.job, why: row.failure ?? "" })),
+    ...speed
+      .filter(({ failure }) => failure !== null)
+      .map((row) => ({
+        what: `speed of ${nameOf(row.model)} at context ${whole(row.context)}`,
+        why: row.failure ?? "",
+      })),
+    ...[...quality, ...rows]
+      .filter(({ failure }) => failure !== null)
+      .map((row) => ({ what: row.job, why: row.failure ?? "" })),
   ];
   const all = [...failed, ...leftOut];
   const body =
     all.length === 0
       ? ""
-      : table("What is not in this report", [{ head: "what", cell: (row) => row.what }, { head: "why", cell: (row) => row.why }], all);
+      : table(
+          "What is not in this report",
+          [
+            { head: "what", cell: (row) => row.what },
+            { head: "why", cell: (row) => row.why },
+          ],
+          all,
+        );
   return { id: "left-out", title: "What was left out or did not fit", body };
 }
 
 export function methodSection(summary: Summary): Section {
   const { identities, settings, idleShare, finishedJobs, jobs, measuredSeconds } = summary;
-  const machines = identities.map((identity, i) => (identities.length > 1 ? `Machine ${i + 1}: ${describeIdentity(identity)}` : describeIdentity(identity)));
-  const idle = idleShare === null ? "" : ` The waiting processes used ${(100 * idleShare).toFixed(0)} % of one core at most during a timed step.`;
-  const mixed = identities.length > 1 ? [`The figures come from ${identities.length} machines or versions: ${mixedRows(summary)}. Do not compare times between them.`] : [];
+  const machines = identities.map((identity, i) =>
+    identities.length > 1 ? `Machine ${i + 1}: ${describeIdentity(identity)}` : describeIdentity(identity),
+  );
+  const idle =
+    idleShare === null
+      ? ""
+      : ` The waiting processes used ${(100 * idleShare).toFixed(0)} % of one core at most during a timed step.`;
+  const mixed =
+    identities.length > 1
+      ? [
+          `The figures come from ${identities.length} machines or versions: ${mixedRows(summary)}. Do not compare times between them.`,
+        ]
+      : [];
   const body = [
     list(machines),
     ...mixed.map(paragraph),
@@ -185,5 +235,13 @@ function mixedRows({ speed, quality, ablations: rows }: Summary): string {
     ...[...quality, ...rows].map((row) => ({ name: row.job, at: row.identity })),
   ];
   const machines = [...new Set(all.map(({ at }) => at))].sort();
-  return machines.map((at) => `machine ${at + 1}: ${all.filter((row) => row.at === at).map(({ name }) => name).join(", ")}`).join("; ");
+  return machines
+    .map(
+      (at) =>
+        `machine ${at + 1}: ${all
+          .filter((row) => row.at === at)
+          .map(({ name }) => name)
+          .join(", ")}`,
+    )
+    .join("; ");
 }

@@ -2,7 +2,7 @@
 import { colourOf, lookNames } from "./plots.ts";
 
 /** Text as HTML. */
-export function escape(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
@@ -17,27 +17,27 @@ export interface Column<Row> {
 /** A table; the first column heads its rows. */
 export function table<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const side = (column: Column<Row>) => (column.number ? ' class="n"' : "");
-  const head = columns.map((column) => `<th scope="col"${side(column)}>${escape(column.head)}</th>`).join("");
+  const head = columns.map((column) => `<th scope="col"${side(column)}>${escapeHtml(column.head)}</th>`).join("");
   const body = rows.map((row) => {
     const cells = columns.map((column, i) => {
-      const text = escape(column.cell(row));
+      const text = escapeHtml(column.cell(row));
       return i === 0 ? `<th scope="row">${text}</th>` : `<td${side(column)}>${text}</td>`;
     });
     return `<tr>${cells.join("")}</tr>`;
   });
-  return `<div class="scroll"><table><caption>${escape(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
+  return `<div class="scroll"><table><caption>${escapeHtml(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
 }
 
 export function figure(svg: string, caption: string): string {
-  return `<figure>${svg}<figcaption>${escape(caption)}</figcaption></figure>`;
+  return `<figure>${svg}<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
 }
 
 export function paragraph(text: string): string {
-  return `<p>${escape(text)}</p>`;
+  return `<p>${escapeHtml(text)}</p>`;
 }
 
 export function list(items: readonly string[]): string {
-  return `<ul>${items.map((item) => `<li>${escape(item)}</li>`).join("\n")}</ul>`;
+  return `<ul>${items.map((item) => `<li>${escapeHtml(item)}</li>`).join("\n")}</ul>`;
 }
 
 export interface Section {
@@ -49,20 +49,22 @@ export interface Section {
 
 export function page(title: string, lead: string, sections: readonly Section[]): string {
   const shown = sections.filter(({ body }) => body !== "");
-  const links = shown.map(({ id, title: name }) => `<a href="#${id}">${escape(name)}</a>`).join(" · ");
-  const bodies = shown.map(({ id, title: name, body }) => `<section id="${id}">\n<h2>${escape(name)}</h2>\n${body}\n</section>`);
+  const links = shown.map(({ id, title: name }) => `<a href="#${id}">${escapeHtml(name)}</a>`).join(" · ");
+  const bodies = shown.map(
+    ({ id, title: name, body }) => `<section id="${id}">\n<h2>${escapeHtml(name)}</h2>\n${body}\n</section>`,
+  );
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escape(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <header>
-<h1>${escape(title)}</h1>
+<h1>${escapeHtml(title)}</h1>
 ${lead}
 <nav>${links}</nav>
 </header>
@@ -80,7 +82,16 @@ const DARK = ["#ff7b72", "#e6a26b", "#6cb6ff", "#96d0ff", "#adb5bd", "#4fd1a5", 
 
 const variables = (colours: readonly string[]) =>
   lookNames.map((look, i) => `${colourOf(look).slice(4, -1)}:${colours[ORDER.indexOf(look)] ?? colours[i]};`).join("");
-const ORDER = ["flash", "flash-quad", "transformer++", "transformer+", "transformer", "mc-tfm++", "performer", "combiner"];
+const ORDER = [
+  "flash",
+  "flash-quad",
+  "transformer++",
+  "transformer+",
+  "transformer",
+  "mc-tfm++",
+  "performer",
+  "combiner",
+];
 
 const STYLE = `
 :root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${variables(LIGHT)}}
@@ -105,6 +116,7 @@ th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--
 thead th{color:var(--quiet);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap}
+td:not(.n):not(:empty){min-width:9rem}
 @media (max-width:30rem){.pair{grid-template-columns:1fr}}
 @media print{body{max-width:none;padding:0}section{break-inside:auto}figure,table{break-inside:avoid}}
 `;

@@ -68,11 +68,19 @@ export const lookNames: readonly string[] = Object.keys(looks);
 const HEIGHT = 340;
 const MARGIN = { top: 24, right: 118, bottom: 44, left: 62 } as const;
 const LABEL_GAP = 13;
+/** Series whose names can stand where their lines end. */
+const FEW = 4;
+/** A logarithmic axis of a smaller span would have hardly a tick with a number. */
+const NARROW = 4;
 
 export function linePlot(plot: LinePlot): string {
   const width = plot.width ?? 620;
   const series = plot.series.filter(({ points }) => points.length > 0);
-  const y = domain(series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])), plot);
+  const y = domain(
+    series.flatMap(({ points }) => points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y])),
+    plot,
+  );
+  const logY = plot.y.log && y[1] / y[0] > NARROW;
   const x = extent(series.flatMap(({ points }) => points.map((p) => p.x)));
   const { document } = parseHTML("<html><body></body></html>");
   const svg = Plot.plot({
@@ -82,18 +90,19 @@ export function linePlot(plot: LinePlot): string {
     ...{ marginTop: MARGIN.top, marginRight: MARGIN.right, marginBottom: MARGIN.bottom, marginLeft: MARGIN.left },
     style: { fontSize: "12px", background: "none", color: "inherit" },
     x: scale(plot.x, x[0] === x[1] ? [x[0] * 0.9, x[1] * 1.1] : x),
-    y: { ...scale(plot.y, y), grid: true },
+    y: { ...scale({ ...plot.y, log: logY }, y), grid: true },
     marks: [
       ...(plot.level === undefined
         ? []
         : [
             Plot.ruleY([plot.level.y], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
             Plot.text([plot.level.label], {
-              ...{ x: x[0], y: plot.level.y, dy: -8, textAnchor: "start", fill: "currentColor", fillOpacity: 0.75 },
+              ...{ x: x[1], y: plot.level.y, dx: -12, dy: -8, textAnchor: "end" },
+              ...{ fill: "currentColor", fillOpacity: 0.75 },
             }),
           ]),
       ...series.flatMap(marksOf),
-      ...labels(series, y, plot.y.log),
+      ...labels(series, y, logY, series.length > FEW ? x[1] : undefined),
     ],
   });
   svg.setAttribute("role", "img");
@@ -102,9 +111,12 @@ export function linePlot(plot: LinePlot): string {
 }
 
 function scale({ label, log, ticks }: Axis, own: readonly [number, number]): Plot.ScaleOptions {
-  const format = (value: number) => (Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2))));
+  const format = (value: number) =>
+    Math.abs(value) >= 1 ? value.toLocaleString("en-US") : String(Number(value.toPrecision(2)));
   return {
     type: log ? "log" : "linear",
+    // With base 10 the ticks of contexts would lose their labels.
+    ...(log && ticks !== undefined ? { base: 2 } : {}),
     domain: [...own],
     label,
     labelAnchor: "center",
@@ -125,7 +137,9 @@ function marksOf({ look, points, faint }: Series): Plot.Markish[] {
   const { symbol, dashes } = looks[look] ?? { symbol: "circle", dashes: SOLID };
   const data = [...points];
   if (faint) {
-    return [Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 1.2, strokeDasharray: "2 4", strokeOpacity: 0.8 })];
+    return [
+      Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 1.2, strokeDasharray: "2 4", strokeOpacity: 0.8 }),
+    ];
   }
   return [
     Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 2, strokeDasharray: dashes }),
@@ -137,8 +151,15 @@ function marksOf({ look, points, faint }: Series): Plot.Markish[] {
   ];
 }
 
-/** Names beside the last points, moved apart where they would cover each other. */
-function labels(series: readonly Series[], y: readonly [number, number], log: boolean): Plot.Markish[] {
+/**
+ * Names beside the last points, or at the right edge where there are many, moved apart where they would cover each other.
+ */
+function labels(
+  series: readonly Series[],
+  y: readonly [number, number],
+  log: boolean,
+  edge: number | undefined,
+): Plot.Markish[] {
   const inner = HEIGHT - MARGIN.top - MARGIN.bottom;
   const along = (value: number) => (log ? Math.log(value) : value);
   const [low, high] = y.map(along);
@@ -155,7 +176,7 @@ function labels(series: readonly Series[], y: readonly [number, number], log: bo
   }
   return ends.map(({ each, last, at, wanted }) =>
     Plot.text([each.label], {
-      ...{ x: last.x, y: last.y, dx: 9, dy: at - wanted, textAnchor: "start" },
+      ...{ x: edge ?? last.x, y: last.y, dx: 9, dy: at - wanted, textAnchor: "start" },
       ...{ fill: colourOf(each.look), fontWeight: each.faint ? "normal" : "600" },
     }),
   );

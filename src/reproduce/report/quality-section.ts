@@ -20,7 +20,8 @@ function groupsOf(rows: readonly QualityRow[]): Group[] {
   return [...groups.values()].sort((a, b) => a.objective.localeCompare(b.objective) || a.context - b.context);
 }
 
-const nameOfGroup = ({ objective, context }: Pick<Group, "objective" | "context">) => `${objective}, context ${whole(context)}`;
+const nameOfGroup = ({ objective, context }: Pick<Group, "objective" | "context">) =>
+  `${objective}, context ${whole(context)}`;
 
 export function qualitySection(summary: Summary): Section {
   const title = "Quality: perplexity against steps and time";
@@ -71,13 +72,25 @@ function qualityTable(group: Group): string {
     `After ${whole(group.rows[0].steps)} steps of ${whole(group.rows[0].tokensPerStep)} tokens: ${nameOfGroup(group)}`,
     [
       { head: "", cell: (row: QualityRow) => nameOf(row.model) },
-      { head: "perplexity", cell: (row) => (row.failure === null ? perplexityText(row.perplexity) : "failed"), number: true },
+      {
+        head: "perplexity",
+        cell: (row) => (row.failure === null ? perplexityText(row.perplexity) : "failed"),
+        number: true,
+      },
       {
         head: "against Transformer++",
         cell: (row) => (row.perplexity === null || reference === null ? "–" : percent(row.perplexity / reference)),
         number: true,
       },
-      ...(masked ? [{ head: "accuracy", cell: (row: QualityRow) => (row.accuracy === null ? "–" : `${(100 * row.accuracy).toFixed(1)} %`), number: true }] : []),
+      ...(masked
+        ? [
+            {
+              head: "accuracy",
+              cell: (row: QualityRow) => (row.accuracy === null ? "–" : `${(100 * row.accuracy).toFixed(1)} %`),
+              number: true,
+            },
+          ]
+        : []),
       { head: "parameters", cell: (row) => `${(row.parameters / 1e6).toFixed(2)} M`, number: true },
       { head: "learning rate", cell: (row) => String(row.lr), number: true },
       { head: "rates tried (perplexity)", cell: ratesText },
@@ -107,9 +120,17 @@ function speedUpTable({ speedUps }: Summary): string {
       { head: "trained", cell: (row) => nameOfGroup(row) },
       { head: "perplexity to reach", cell: (row) => perplexityText(row.targetPerplexity), number: true },
       { head: "Transformer++", cell: (row) => secondsText(row.referenceSeconds), number: true },
-      { head: "time needed", cell: (row) => (row.seconds === null ? "not reached" : secondsText(row.seconds)), number: true },
+      {
+        head: "time needed",
+        cell: (row) => (row.seconds === null ? "not reached" : secondsText(row.seconds)),
+        number: true,
+      },
       { head: "step", cell: (row) => (row.steps === null ? "–" : significant(row.steps)), number: true },
-      { head: "speed-up", cell: (row) => (row.speedUp === null ? "–" : `${ratioText(row.speedUp)} times`), number: true },
+      {
+        head: "speed-up",
+        cell: (row) => (row.speedUp === null ? "–" : `${ratioText(row.speedUp)} times`),
+        number: true,
+      },
     ],
     speedUps,
   );

@@ -37,7 +37,9 @@ function plots(rows: readonly SpeedRow[], contexts: readonly number[]): string[]
     value === null ? undefined : { x: context, y: value.median, low: value.low, high: value.high },
   );
   const ratio = series(({ model, context, timesAsFast: value }) =>
-    value === null || model === REFERENCE ? undefined : { x: context, y: value.median, low: value.low, high: value.high },
+    value === null || model === REFERENCE
+      ? undefined
+      : { x: context, y: value.median, low: value.low, high: value.high },
   );
   const flash = rows.filter(({ model, arithmeticRatio }) => model === "flash" && arithmeticRatio !== null);
   const arithmetic: Series = {
@@ -46,7 +48,9 @@ function plots(rows: readonly SpeedRow[], contexts: readonly number[]): string[]
     faint: true,
     points: flash.map((row) => ({ x: row.context, y: row.arithmeticRatio ?? Number.NaN })).sort((a, b) => a.x - b.x),
   };
-  const memory = series(({ context, peakBytes }) => (peakBytes === null ? undefined : { x: context, y: peakBytes / 1e9 }));
+  const memory = series(({ context, peakBytes }) =>
+    peakBytes === null ? undefined : { x: context, y: peakBytes / 1e9 },
+  );
   const made = [
     figure(
       linePlot({ title: "Time per token against the context", series: time, x, y: { label: "µs a token", log: true } }),
@@ -61,15 +65,20 @@ function plots(rows: readonly SpeedRow[], contexts: readonly number[]): string[]
           series: [...ratio, ...(arithmetic.points.length > 1 ? [arithmetic] : [])],
           x,
           y: { label: "times as fast as Transformer++", log: true },
-          level: { y: 1, label: "Transformer++" },
+          level: { y: 1, label: "" },
         }),
-        "Speed of a training step against Transformer++'s at the same context. The dotted line is what the counts of arithmetic alone would give FLASH.",
+        "Speed of a training step against Transformer++'s (the dashed line at 1) at the same context. The dotted line is what the counts of arithmetic alone would give FLASH.",
       ),
     );
   }
   made.push(
     figure(
-      linePlot({ title: "Peak memory against the context", series: memory, x, y: { label: "peak memory (GB)", log: true } }),
+      linePlot({
+        title: "Peak memory against the context",
+        series: memory,
+        x,
+        y: { label: "peak memory (GB)", log: true },
+      }),
       "Largest resident size of the process that trains.",
     ),
   );
@@ -101,9 +110,17 @@ function timeTable(rows: readonly SpeedRow[]): string {
       { head: "context, model", cell: (row) => `${whole(row.context)} ${nameOf(row.model)}` },
       { head: "examples", cell: (row) => whole(row.batch), number: true },
       { head: "ms a step", cell: (row) => spreadText(row.milliseconds), number: true },
-      { head: "µs a token", cell: (row) => (row.microsecondsPerToken ? significant(row.microsecondsPerToken.median) : "–"), number: true },
+      {
+        head: "µs a token",
+        cell: (row) => (row.microsecondsPerToken ? significant(row.microsecondsPerToken.median) : "–"),
+        number: true,
+      },
       { head: "MFLOP a token", cell: (row) => significant(row.megaflopsPerToken), number: true },
-      { head: "GFLOP/s", cell: (row) => (row.gigaflopsPerSecond === null ? "–" : significant(row.gigaflopsPerSecond)), number: true },
+      {
+        head: "GFLOP/s",
+        cell: (row) => (row.gigaflopsPerSecond === null ? "–" : significant(row.gigaflopsPerSecond)),
+        number: true,
+      },
       { head: "memory", cell: (row) => bytesText(row.peakBytes), number: true },
       { head: "rounds", cell: (row) => String(row.milliseconds?.rounds ?? 0), number: true },
       { head: "note", cell: noteOf },

@@ -2,7 +2,7 @@
  * Everything that the report says, computed from the raw results: what report.json holds and the tables, plots and CSV are
  * made of. Times are medians with quartiles over rounds; a ratio is taken round by round, then its median.
  */
-import { type Identity, differences } from "../machine.ts";
+import { differences, type Identity } from "../machine.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
 import { ratios, type Spread, spread } from "../statistics.ts";
@@ -71,7 +71,12 @@ export interface QualityRow {
   readonly recompute: string;
   readonly failure: string | null;
   readonly curve: readonly { readonly step: number; readonly seconds: number; readonly perplexity: number }[];
-  readonly byPosition: readonly { readonly from: number; readonly to: number; readonly perplexity: number; readonly tokens: number }[];
+  readonly byPosition: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly perplexity: number;
+    readonly tokens: number;
+  }[];
   readonly identity: number;
 }
 
@@ -113,10 +118,14 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     const known = identities.findIndex((each) => differences(each, identity).length === 0);
     return known >= 0 ? known : identities.push(identity) - 1;
   };
+  for (const result of results) identityOf(result); // machines are numbered in the order of the results
   const speedResults = results.filter((result): result is SpeedResult => result.job.kind === "speed");
   const trained = results.filter((result): result is TrainResult => result.job.kind === "train");
   const contexts = speedResults.filter(({ job }) => job.series === "contexts");
-  const quality = bestRows(trained.filter(({ job }) => job.section === "quality"), identityOf);
+  const quality = bestRows(
+    trained.filter(({ job }) => job.section === "quality"),
+    identityOf,
+  );
   return {
     created: manifest.created,
     finishedJobs: results.length,
@@ -124,14 +133,19 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     settings: manifest.settings,
     identities,
     speed: withoutRepetition(contexts.flatMap((result) => speedRows(result, identityOf(result)))),
-    flat: speedResults.filter(({ job }) => job.series === "flat").flatMap((result) => flatRows(result, identityOf(result))),
+    flat: speedResults
+      .filter(({ job }) => job.series === "flat")
+      .flatMap((result) => flatRows(result, identityOf(result))),
     idleShare: speedResults.reduce<number | null>(
       (most, { idleShare }) => (idleShare === null ? most : Math.max(most ?? 0, idleShare)),
       null,
     ),
     quality,
     speedUps: speedUps(quality),
-    ablations: bestRows(trained.filter(({ job }) => job.section === "ablations"), identityOf),
+    ablations: bestRows(
+      trained.filter(({ job }) => job.section === "ablations"),
+      identityOf,
+    ),
     leftOut: manifest.plan.leftOut,
     measuredSeconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
   };
@@ -142,7 +156,7 @@ function speedRows({ job, sides }: SpeedResult, identity: number): SpeedRow[] {
   return sides.map((side) => {
     const timed = side.ms.length > 0;
     const perToken = side.ms.map((ms) => (1000 * ms) / side.tokens);
-    const ofReference = reference && reference.ms.map((ms) => (1000 * ms) / reference.tokens);
+    const ofReference = reference?.ms.map((ms) => (1000 * ms) / reference.tokens);
     const comparable = timed && ofReference !== undefined && ofReference.length === perToken.length;
     return {
       ...{ job: job.id, model: side.model, context: side.context, batch: side.batch, tokens: side.tokens },
@@ -207,7 +221,13 @@ function qualityRow(result: TrainResult, rates: QualityRow["rates"], identity: n
   const { job, final, curve } = result;
   return {
     ...{ job: job.id, model: job.model, ablation: job.ablation, objective: job.objective, context: job.context },
-    ...{ tokensPerStep: job.batch * job.context, steps: job.steps, lr: result.lr, rates, parameters: result.parameters },
+    ...{
+      tokensPerStep: job.batch * job.context,
+      steps: job.steps,
+      lr: result.lr,
+      rates,
+      parameters: result.parameters,
+    },
     loss: final?.loss ?? null,
     perplexity: final === null ? null : Math.exp(final.loss),
     accuracy: final?.accuracy ?? null,
@@ -231,7 +251,10 @@ function speedUps(rows: readonly QualityRow[]): SpeedUp[] {
     );
     const last = reference?.curve.at(-1);
     if (last === undefined || row.model === REFERENCE || row.curve.length === 0) return [];
-    const reached = timeToLoss(row.curve.map((point) => ({ ...point, loss: Math.log(point.perplexity) })), Math.log(last.perplexity));
+    const reached = timeToLoss(
+      row.curve.map((point) => ({ ...point, loss: Math.log(point.perplexity) })),
+      Math.log(last.perplexity),
+    );
     return {
       ...{ model: row.model, objective: row.objective, context: row.context },
       targetPerplexity: last.perplexity,
