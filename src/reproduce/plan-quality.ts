@@ -2,9 +2,10 @@
  * Which models are trained, and for how many steps. Taken in this order as long as they fit:
  *
  * 1. FLASH and Transformer++, causal, at the shortest context, at every learning rate of the grid;
- * 2. both at the longest context; 3. FLASH-Quad and Transformer at the shortest; 4. both masked at the shortest;
- * 5. the other architectures at the shortest; 6. the whole grid at the longest context; 7. the others there;
- * 8. FLASH and Transformer++ masked at the longest, then at the contexts between.
+ * 2. both at the longest context, FLASH there also in half and in a third of the steps, to see how soon it can be as good;
+ * 3. FLASH-Quad and Transformer at the shortest; 4. both first ones masked at the shortest; 5. the other architectures at
+ * the shortest; 6. the whole grid at the longest context; 7. the others there; 8. FLASH and Transformer++ masked at the
+ * longest, then at the contexts between.
  *
  * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its kin.
  * The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to 1,024
@@ -34,6 +35,8 @@ const EVALUATIONS = 8;
 const DEFAULT_CONTEXTS = [512, 8192];
 const SHORTEST_LONG = 1024;
 const FURTHER_FIRST = 2;
+/** Shares of the steps that FLASH is trained for beside all of them. */
+const SHORTER = [1 / 2, 1 / 3];
 
 type Objective = TrainJob["objective"];
 
@@ -43,6 +46,8 @@ interface Unit {
   readonly objective: Objective;
   readonly context: number;
   readonly grid: boolean;
+  /** Share of the steps, with a schedule of its own that ends there. Default: all. */
+  readonly share?: number;
 }
 
 interface Stage {
@@ -113,7 +118,7 @@ function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly
     units: names.map((model) => ({ model, objective, context, grid })),
   });
   const longest = (make: (context: number) => Stage[]) => (long === undefined ? [] : make(long));
-  const start = [stage(first, "causal", short, true), ...longest((T) => [stage(first, "causal", T)])];
+  const start = [stage(first, "causal", short, true), ...longest((T) => [withShorter(stage(first, "causal", T))])];
   if (!only.includes("quality")) return start; // context use alone
   const stages = [
     ...start,
@@ -126,6 +131,14 @@ function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly
   return stages.filter(({ units }) => units.length > 0);
 }
 
+/** FLASH with shorter schedules beside the whole one: the paper's speed-up asks when a model is as good as Transformer++. */
+function withShorter({ what, units }: Stage): Stage {
+  const shorter = units
+    .filter(({ model }) => model === "flash")
+    .flatMap((unit) => SHORTER.map((share) => ({ ...unit, share })));
+  return { what, units: [...units, ...shorter] };
+}
+
 const total = (jobs: readonly EstimatedJob[]) => jobs.reduce((sum, { seconds }) => sum + seconds, 0);
 
 function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): EstimatedJob[] {
@@ -135,7 +148,8 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   const grids = new Map<string, string[]>();
   const jobs: EstimatedJob[] = [];
   for (const unit of units.values()) {
-    const { model, objective, context } = unit;
+    const { model, objective, context, share = 1 } = unit;
+    const own = Math.round(share * steps);
     const batch = batchOf(settings.qualityTokens, context);
     const rates = unit.grid ? settings.lr : [undefined];
     for (const rate of rates) {
@@ -151,11 +165,11 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
           objective,
           context,
           batch,
-          steps,
+          steps: own,
           lr,
         } as const),
         ...(chooseRecompute(inputs, model, context, batch * context) ?? NO_CHOICE),
-        evalEvery: Math.ceil(steps / EVALUATIONS),
+        evalEvery: Math.ceil(own / EVALUATIONS),
       };
       jobs.push({ job, seconds: trainSeconds({ settings, costs }, job) });
       if (unit.grid) grids.set(keyOf(unit), [...(grids.get(keyOf(unit)) ?? []), id]);
@@ -164,8 +178,8 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   return jobs;
 }
 
-const keyOf = ({ model, objective, context }: Omit<Unit, "grid">) =>
-  `${objective}-${context}-${model.replaceAll("+", "p")}`;
+const keyOf = ({ model, objective, context, share = 1 }: Omit<Unit, "grid">) =>
+  `${objective}-${context}-${model.replaceAll("+", "p")}${share === 1 ? "" : `-share-${share.toFixed(2)}`}`;
 
 /** The best of the model's own grid, else of its kin's, else the middle rate. */
 function bestRate(

@@ -62,7 +62,7 @@ export const reproduceSettingsSchema = z.strictObject({
   steps: whole(1).optional().describe("Steps of each training for quality; default: by the budget."),
   ablationSteps: whole(1).optional().describe("Steps of each ablation; default: by the budget."),
   lr: list()
-    .default("1e-3,2e-3,4e-3")
+    .default("2e-3,4e-3,8e-3")
     .describe("Learning rates of the grid, with commas between.")
     .meta({ value: "x,…" }),
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),

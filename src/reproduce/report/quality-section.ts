@@ -114,7 +114,7 @@ function ratesText({ rates }: QualityRow): string {
 function speedUpTable({ speedUps }: Summary): string {
   if (speedUps.length === 0) return "";
   return table(
-    "Speed-up by the paper's definition: Transformer++'s training time over the time in which a model reaches Transformer++'s last perplexity (straight lines between evaluations)",
+    "Speed-up by the paper's definition: Transformer++'s training time over the time in which a model reaches Transformer++'s last perplexity (straight lines between evaluations), by the best of its schedules",
     [
       { head: "", cell: (row) => nameOf(row.model) },
       { head: "trained", cell: (row) => nameOfGroup(row) },
@@ -125,7 +125,11 @@ function speedUpTable({ speedUps }: Summary): string {
         cell: (row) => (row.seconds === null ? "not reached" : secondsText(row.seconds)),
         number: true,
       },
-      { head: "step", cell: (row) => (row.steps === null ? "–" : significant(row.steps)), number: true },
+      {
+        head: "step",
+        cell: (row) => (row.steps === null ? "–" : `${significant(row.steps)} of ${row.ofSteps}`),
+        number: true,
+      },
       {
         head: "speed-up",
         cell: (row) => (row.speedUp === null ? "–" : `${ratioText(row.speedUp)} times`),

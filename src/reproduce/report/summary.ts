@@ -87,6 +87,8 @@ export interface SpeedUp {
   readonly context: number;
   readonly targetPerplexity: number;
   readonly referenceSeconds: number;
+  /** Of the training that reached it first: its schedule's length. */
+  readonly ofSteps: number;
   /** Null where the perplexity was not reached. */
   readonly seconds: number | null;
   readonly steps: number | null;
@@ -122,10 +124,8 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
   const speedResults = results.filter((result): result is SpeedResult => result.job.kind === "speed");
   const trained = results.filter((result): result is TrainResult => result.job.kind === "train");
   const contexts = speedResults.filter(({ job }) => job.series === "contexts");
-  const quality = bestRows(
-    trained.filter(({ job }) => job.section === "quality"),
-    identityOf,
-  );
+  const [whole, shorter] = byLength(trained.filter(({ job }) => job.section === "quality"));
+  const quality = bestRows(whole, identityOf);
   return {
     created: manifest.created,
     finishedJobs: results.length,
@@ -141,7 +141,10 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
       null,
     ),
     quality,
-    speedUps: speedUps(quality),
+    speedUps: speedUps(
+      quality,
+      shorter.map((result) => qualityRow(result, [], identityOf(result))),
+    ),
     ablations: bestRows(
       trained.filter(({ job }) => job.section === "ablations"),
       identityOf,
@@ -244,21 +247,34 @@ function qualityRow(result: TrainResult, rates: QualityRow["rates"], identity: n
   };
 }
 
-function speedUps(rows: readonly QualityRow[]): SpeedUp[] {
-  return rows.flatMap((row) => {
-    const reference = rows.find(
-      ({ model, objective, context }) => model === REFERENCE && objective === row.objective && context === row.context,
+/** Trainings of all steps, and those of the same model, objective and context with a shorter schedule. */
+function byLength(results: readonly TrainResult[]): [whole: TrainResult[], shorter: TrainResult[]] {
+  const isShorter = ({ job }: TrainResult) =>
+    results.some(
+      ({ job: { model, objective, context, steps } }) =>
+        model === job.model && objective === job.objective && context === job.context && steps > job.steps,
     );
+  return [results.filter((result) => !isShorter(result)), results.filter(isShorter)];
+}
+
+function speedUps(rows: readonly QualityRow[], shorter: readonly QualityRow[]): SpeedUp[] {
+  const alike = (one: QualityRow, other: QualityRow) =>
+    one.objective === other.objective && one.context === other.context;
+  return rows.flatMap((row) => {
+    const reference = rows.find((other) => other.model === REFERENCE && alike(other, row));
     const last = reference?.curve.at(-1);
     if (last === undefined || row.model === REFERENCE || row.curve.length === 0) return [];
-    const reached = timeToLoss(
-      row.curve.map((point) => ({ ...point, loss: Math.log(point.perplexity) })),
-      Math.log(last.perplexity),
-    );
+    const attempts = [row, ...shorter.filter((other) => other.model === row.model && alike(other, row))].map((each) => {
+      const losses = each.curve.map((point) => ({ ...point, loss: Math.log(point.perplexity) }));
+      return { steps: each.steps, reached: timeToLoss(losses, Math.log(last.perplexity)) };
+    });
+    const seconds = (attempt: (typeof attempts)[number]) => attempt.reached?.seconds ?? Number.POSITIVE_INFINITY;
+    const { steps: ofSteps, reached } = attempts.reduce((best, each) => (seconds(each) < seconds(best) ? each : best));
     return {
       ...{ model: row.model, objective: row.objective, context: row.context },
       targetPerplexity: last.perplexity,
       referenceSeconds: last.seconds,
+      ofSteps,
       seconds: reached?.seconds ?? null,
       steps: reached?.step ?? null,
       speedUp: reached === undefined ? null : last.seconds / reached.seconds,
