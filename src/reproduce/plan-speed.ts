@@ -3,7 +3,7 @@
  *
  * 1. FLASH and Transformer++ at the contexts that a step of the fixed size holds, the ends first; 2. the others there,
  *    short contexts first; 3. FLASH alone at contexts far apart with the same, larger number of tokens a step;
- * 4. FLASH and Transformer++ at each longer context; 5. FLASH alone at more contexts, with the tokens of the longest;
+ * 4. FLASH and Transformer++ at longer contexts, in order; 5. FLASH alone at more contexts, with the tokens of the longest;
  * 6. the others at longer contexts. What is left is spent on more rounds.
  *
  * Processes live side by side when their memory suffices for it; the others of a context then come in groups, each with
@@ -45,11 +45,15 @@ export function planSpeed(inputs: PlanInputs, seconds: number): SectionPlan {
   let choice: Choice = { contexts: new Map(), flat: [], rounds };
   let least: number | undefined;
   const costOf = (candidate: Choice) => total(jobsOf(inputs, candidate).jobs);
-  for (const { what, grow } of growth(inputs)) {
+  let longer = true; // once a longer context does not fit, one beyond it is not worth the rest
+  for (const { what, grow, ascending = false } of growth(inputs)) {
     const candidate = grow(choice);
     least ??= costOf(candidate);
-    if (costOf(candidate) <= seconds) choice = candidate;
-    else leftOut.push({ what, why: "the budget does not allow it" });
+    if ((longer || !ascending) && costOf(candidate) <= seconds) choice = candidate;
+    else {
+      leftOut.push({ what, why: "the budget does not allow it" });
+      if (ascending) longer = false;
+    }
   }
   if (settings.rounds === undefined) {
     for (const more of ROUNDS) {
@@ -64,6 +68,8 @@ export function planSpeed(inputs: PlanInputs, seconds: number): SectionPlan {
 interface Growth {
   readonly what: string;
   readonly grow: (choice: Choice) => Choice;
+  /** One of the longer contexts, which come in order. */
+  readonly ascending?: boolean;
 }
 
 function growth({ settings: { models, contexts, tokens } }: PlanInputs): Growth[] {
@@ -92,7 +98,7 @@ function growth({ settings: { models, contexts, tokens } }: PlanInputs): Growth[
     ...outsideIn(short).map((context) => add(context, first)),
     ...(others.length > 0 ? short.map((context) => add(context, others)) : []),
     ...(longest > FLAT_TOKENS ? flat(FLAT_TOKENS, false) : []),
-    ...long.map((context) => add(context, first)),
+    ...long.map((context) => ({ ...add(context, first), ascending: true })),
     ...flat(longest, true),
     ...(others.length > 0 ? long.map((context) => add(context, others)) : []),
   ];

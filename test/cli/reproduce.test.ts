@@ -31,6 +31,7 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
   it("goes on where it was killed, and writes a report that needs nothing else", async () => {
     const killed = start([...args, "--json"], { timeoutMs: 120_000 });
     await killed.saw(/"type":"result","job":"quality\/causal-32-flash-lr-0.001"/);
+    await fail(["reproduce", "--out", out], 2, /is training in this folder/); // one process at a time
     killed.child.kill("SIGKILL");
     await killed.ended;
     const before = raw("speed/context-32");

@@ -105,7 +105,9 @@ function reporter(plans: NodeJS.WritableStream) {
     end({ folder, finished, done, jobs }: ReproduceOutcome, planOnly: boolean) {
       progress.end();
       if (planOnly || finished) return;
-      progress.note(`stopped with ${done} of ${jobs} jobs measured: go on with  longhand reproduce --out ${folder}`);
+      if (jobs === 0) progress.note("stopped before anything was measured; nothing is kept");
+      else
+        progress.note(`stopped with ${done} of ${jobs} jobs measured: go on with  longhand reproduce --out ${folder}`);
     },
     close: () => progress.end(),
   };
