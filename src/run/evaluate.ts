@@ -15,6 +15,7 @@ import { createEvaluator, type Evaluation, evaluationShape } from "../train/eval
 import type { Model } from "../train/objective.ts";
 import { maskingOf, type RunConfig } from "./config.ts";
 import { isShardFolder } from "./data.ts";
+import { requireEvaluationMemory } from "./memory.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface EvaluateOptions {
@@ -116,6 +117,7 @@ async function measure<Result>(
       `--context ${context}: this flash-quad model is made for at most ${config.model.maxLength} tokens`,
     );
   }
+  requireEvaluationMemory(config, context);
   if (isShardFolder(options.data)) {
     const shards = await openShards(options.data, { tokenizerDigest: tokenizer.digest });
     return evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());

@@ -7,7 +7,7 @@ import { programMemory } from "../graph/memory.ts";
 import type { Recompute } from "../graph/recompute.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { languageModel } from "../models/language-model.ts";
+import { languageModel, parameterCount } from "../models/language-model.ts";
 import type { Scope } from "../nn/scope.ts";
 import { evaluationShape } from "../train/evaluate.ts";
 import { type BatchShape, evaluationProgram, maskedEvaluationProgram, trainingProgram } from "../train/objective.ts";
@@ -57,21 +57,40 @@ function evaluationMemory(model: ModelConfig, context: number): number {
   return ARENA_FACTOR * programMemory(programOf(network, evaluationShape(context)).program).peakBytes;
 }
 
-/** Throws "usage" with what would fit when the training of this configuration needs more memory than there is. */
-export function requireMemory(config: RunConfig): void {
+/**
+ * Throws "usage" with what would fit when the training of this configuration needs more memory than there is. A run that
+ * goes on can change how activations are kept, but neither batch nor context.
+ */
+export function requireMemory(config: RunConfig, { resumed = false }: { readonly resumed?: boolean } = {}): void {
   if (config.engine.device !== "cpu") return;
   const available = availableMemory();
   const inputs = inputsOf(config);
   const needed = trainingMemory(inputs);
   if (needed <= available) return;
-  const choices = whatFits(inputs, available);
-  const advice =
-    choices.length === 0 ? "choose a smaller --preset or a shorter --context" : `${listed(choices)} would fit`;
+  const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
+  const otherwise = resumed ? "go on where there is more" : "choose a smaller --preset or a shorter --context";
+  const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;
+  throw new LonghandError("usage", `training needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);
+}
+
+/** Throws "usage" with the context that would fit when evaluating at this one needs more memory than there is. */
+export function requireEvaluationMemory({ model, engine }: Pick<RunConfig, "model" | "engine">, context: number): void {
+  if (engine.device !== "cpu") return;
+  const available = availableMemory();
+  const parameters = 4 * parameterCount(model);
+  const needed = (length: number) => PROCESS_BYTES + 2 * parameters + evaluationMemory(model, length);
+  if (needed(context) <= available) return;
+  const shorter = halves(context).find((length) => needed(length) <= available);
+  const advice = shorter === undefined ? "evaluate where there is more" : `--context ${shorter} would fit`;
   throw new LonghandError(
     "usage",
-    `training needs about ${gigabytes(needed)} and ${gigabytes(available)} are available: ${advice} (${MEMORY_LIMIT_VARIABLE} overrides what is available)`,
+    `--context ${context}: evaluation needs about ${shortage(needed(context), available)}: ${advice} ${OVERRIDE}`,
   );
 }
+
+const OVERRIDE = `(${MEMORY_LIMIT_VARIABLE} overrides what is available)`;
+const shortage = (needed: number, available: number) =>
+  `${gigabytes(needed)} and ${gigabytes(available)} are available`;
 
 function inputsOf({ model, training }: RunConfig): TrainingMemoryInputs {
   const { batch, context, recompute, accumulate } = training;
@@ -86,14 +105,17 @@ function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   if (batch !== undefined) choices.push(`--batch ${batch}`);
   const context = halves(inputs.context).find((n) => fits({ context: n }));
   if (context !== undefined) choices.push(`--context ${context}`);
-  if (inputs.recompute === "none") {
-    const needed = trainingMemory({ ...inputs, recompute: "layers" });
-    if (needed <= available) choices.push(`--recompute layers (about ${gigabytes(needed)})`);
-  }
+  choices.push(...recomputationThatFits(inputs, available));
   if (choices.length > 0) return choices;
   const together = { batch: 1, recompute: "layers" } as const;
   const length = [inputs.context, ...halves(inputs.context)].find((n) => fits({ ...together, context: n }));
   return length === undefined ? [] : [`--batch 1 --recompute layers --context ${length} together`];
+}
+
+function recomputationThatFits(inputs: TrainingMemoryInputs, available: number): string[] {
+  if (inputs.recompute === "layers") return [];
+  const needed = trainingMemory({ ...inputs, recompute: "layers" });
+  return needed <= available ? [`--recompute layers (about ${gigabytes(needed)})`] : [];
 }
 
 /** n / 2, n / 4, … 1 */

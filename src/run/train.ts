@@ -12,6 +12,7 @@ import { createRunFolder, readConfig, writeConfig } from "../checkpoint/run-fold
 import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
 import { sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer } from "../data/tokenizer.node.ts";
+import type { Recompute } from "../graph/recompute.ts";
 import { languageModel, parametersOf } from "../models/language-model.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
@@ -117,17 +118,19 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
 export interface ResumeOptions extends TrainOptions {
   /** A new last step, to train longer than was planned; the schedule then ends there. */
   readonly steps?: number;
+  /** Other than before: what is kept for the backward pass changes the memory of a step, not what is learnt. */
+  readonly recompute?: Recompute;
 }
 
 /** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
 export async function resume(run: string, options: ResumeOptions = {}): Promise<TrainResult> {
   const { onEvent = () => {} } = options;
   let config = await readConfig(run, parseRunConfig);
-  if (options.steps !== undefined) {
-    config = parseRunConfig({ ...config, training: { ...config.training, steps: options.steps } });
-  }
+  const { steps = config.training.steps, recompute = config.training.recompute } = options;
+  const changed = steps !== config.training.steps || recompute !== config.training.recompute;
+  if (changed) config = parseRunConfig({ ...config, training: { ...config.training, steps, recompute } });
   await requireDevice(config.engine.device);
-  requireMemory(config);
+  requireMemory(config, { resumed: true });
   const lock = await lockRun(run);
   try {
     const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
@@ -158,7 +161,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
       );
     }
     const data = await openRunData(run, dataRequest(config), tokenizer);
-    if (options.steps !== undefined) await writeConfig(run, config);
+    if (changed) await writeConfig(run, config);
     return await runLoop(run, config, data, state, options);
   } finally {
     lock.release();

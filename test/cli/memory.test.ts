@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { hugePages } from "../../src/runtime/huge-pages.node.ts";
 import { fail, learnt, start, succeed, tiny, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
@@ -21,6 +22,15 @@ describe("--recompute layers", { timeout: 60_000 }, () => {
     // The learning rates of the first two steps differ, as two were planned: their losses come before any of that counts.
     expect(right[0]).toEqual(left[0]);
     expect(right).toHaveLength(4);
+  });
+
+  it("can be chosen for a run that goes on, and is remembered", async () => {
+    const run = join(folder, "later");
+    await succeed(trainInto(run, "--steps", "2"));
+    await fail(["train", "--resume", run, "--recompute", "layer"], 2, /--recompute layer: expected one of none, layers/);
+    await succeed(["train", "--resume", run, "--steps", "3", "--recompute", "layers"]);
+    expect(JSON.parse(readFileSync(join(run, "config.json"), "utf8")).training.recompute).toBe("layers");
+    expect(learnt(run, 3).losses).toHaveLength(3);
   });
 
   it("rejects another choice, with those there are", async () => {
@@ -48,6 +58,33 @@ describe("too little memory", { timeout: 60_000 }, () => {
       child.kill("SIGKILL");
       await ended;
     }
+  });
+
+  it("is told of a run that goes on, which can change recomputation alone, and of an evaluation", async () => {
+    const run = join(folder, "smaller");
+    await succeed(trainInto(run, ...large, "--steps", "1"));
+    const resumed = ["train", "--resume", run, "--steps", "2"];
+    const advice = /training needs about .* available: --recompute layers \(about 0\.\d GB\) would fit/;
+    await fail(resumed, 2, advice, within("600MB"));
+    await fail(resumed, 2, /are available: go on where there is more \(/, within("1MB"));
+    const evaluation = ["eval", run, "--data", text, "--context", "1048576"];
+    const shorter = /--context 1048576: evaluation needs about .* available: --context \d+ would fit/;
+    const { stderr } = await fail(evaluation, 2, shorter, within("400MB"));
+    const [, context] = /--context (\d+) would fit/.exec(stderr) ?? [];
+    await succeed(["eval", run, "--data", text, "--context", context ?? "none"], within("400MB"));
+  });
+
+  // Only where a process stands between that can tell: with huge pages to switch on, and before Node 22.15.
+  const between = !("execve" in process) && hugePages().mode === "madvise";
+  it.runIf(between)("is guessed when the system kills the process", async () => {
+    const args = trainInto(join(folder, "killed"), "--steps", "100000", "--json");
+    const { child, ended, saw } = start(args, { startsAgain: true });
+    await saw(/"type":"train","step":1,/);
+    const working = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ")[0]);
+    expect(working).toBeGreaterThan(1);
+    process.kill(working, "SIGKILL");
+    const { stderr } = await ended;
+    expect(stderr).toMatch(/^longhand: killed by SIGKILL, most likely because memory ran out: go on with --resume/m);
   });
 
   it("says so where nothing would fit, and rejects a limit that is none", async () => {

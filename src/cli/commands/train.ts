@@ -1,6 +1,7 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { recomputeNames } from "../../graph/recompute.ts";
 import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
@@ -19,7 +20,7 @@ export function addTrain(program: Command, streams: Streams): void {
     );
   addFlags(command, trainSettingsSchema);
   command
-    .addOption(new Option("--resume <folder>", "Go on with a run exactly where it stopped (with --steps: further)."))
+    .addOption(new Option("--resume <folder>", "Go on with a run exactly where it stopped (with --steps: further; with --recompute: in other memory)."))
     .addOption(new Option("--config <file>", "JSON file with any of these flags; flags given here win."))
     .addOption(
       new Option("--set <key=value>", "Set any field of the configuration; may be repeated.").argParser(
@@ -78,19 +79,27 @@ function goOn(
   onEvent: (event: RunEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainResult> {
-  const { steps, ...others } = flags;
+  const { steps, recompute, ...others } = flags;
   const [other] = Object.keys(others);
   if (other !== undefined) {
     throw new LonghandError(
       "usage",
-      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only --steps can change)`,
+      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only --steps and --recompute can change)`,
     );
   }
   const last = steps === undefined ? undefined : numberOrText(String(steps));
   if (last !== undefined && !(Number.isInteger(last) && Number(last) >= 1)) {
     throw new LonghandError("usage", `--steps ${last}: expected a whole number of at least 1`);
   }
-  return resume(run, { onEvent, signal, ...(last === undefined ? {} : { steps: Number(last) }) });
+  const kept = recompute === undefined ? undefined : recomputeNames.find((name) => name === recompute);
+  if (kept === undefined && recompute !== undefined) {
+    throw new LonghandError("usage", `--recompute ${recompute}: expected one of ${recomputeNames.join(", ")}`);
+  }
+  return resume(run, {
+    ...{ onEvent, signal },
+    ...(last === undefined ? {} : { steps: Number(last) }),
+    ...(kept === undefined ? {} : { recompute: kept }),
+  });
 }
 
 /** Tells events to a person, on stderr. */
