@@ -27,7 +27,11 @@ describe("--recompute layers", { timeout: 60_000 }, () => {
   it("can be chosen for a run that goes on, and is remembered", async () => {
     const run = join(folder, "later");
     await succeed(trainInto(run, "--steps", "2"));
-    await fail(["train", "--resume", run, "--recompute", "layer"], 2, /--recompute layer: expected one of none, layers/);
+    await fail(
+      ["train", "--resume", run, "--recompute", "layer"],
+      2,
+      /--recompute layer: expected one of none, layers/,
+    );
     await succeed(["train", "--resume", run, "--steps", "3", "--recompute", "layers"]);
     expect(JSON.parse(readFileSync(join(run, "config.json"), "utf8")).training.recompute).toBe("layers");
     expect(learnt(run, 3).losses).toHaveLength(3);

@@ -20,7 +20,12 @@ export function addTrain(program: Command, streams: Streams): void {
     );
   addFlags(command, trainSettingsSchema);
   command
-    .addOption(new Option("--resume <folder>", "Go on with a run exactly where it stopped (with --steps: further; with --recompute: in other memory)."))
+    .addOption(
+      new Option(
+        "--resume <folder>",
+        "Go on with a run exactly where it stopped (with --steps: further; with --recompute: in other memory).",
+      ),
+    )
     .addOption(new Option("--config <file>", "JSON file with any of these flags; flags given here win."))
     .addOption(
       new Option("--set <key=value>", "Set any field of the configuration; may be repeated.").argParser(

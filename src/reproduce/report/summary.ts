@@ -130,7 +130,7 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     created: manifest.created,
     finishedJobs: results.length,
     jobs: manifest.plan.jobs.length,
-    settings: manifest.settings,
+    settings: withoutFolders(manifest.settings),
     identities,
     speed: withoutRepetition(contexts.flatMap((result) => speedRows(result, identityOf(result)))),
     flat: speedResults
@@ -152,6 +152,12 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     leftOut: manifest.plan.leftOut,
     measuredSeconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
   };
+}
+
+/** A report is passed on: it has the names of files, not where they lie. */
+function withoutFolders(settings: Manifest["settings"]): Manifest["settings"] {
+  const nameOf = (path: string) => path.split(/[\\/]/).findLast((part) => part !== "") ?? path;
+  return { ...settings, data: settings.data?.map(nameOf), out: nameOf(settings.out) };
 }
 
 function speedRows({ job, sides }: SpeedResult, identity: number): SpeedRow[] {

@@ -26,7 +26,7 @@ export async function writeReport(folder: string, manifest: Manifest, results: r
 /** The whole page. */
 export function reportHtml(summary: Summary): string {
   const { settings, finishedJobs, jobs } = summary;
-  const texts = (settings.data ?? ["moby-dick.txt"]).map((path) => path.split(/[\\/]/).at(-1)).join(", ");
+  const texts = (settings.data ?? ["moby-dick.txt"]).join(", ");
   const trained = summary.quality.length > 0 ? ` Learnt: ${texts}.` : "";
   const state = finishedJobs < jobs ? ` Unfinished: ${whole(finishedJobs)} of ${whole(jobs)} jobs are measured.` : "";
   const found = findings(summary);
