@@ -16,6 +16,7 @@ import {
   littleEndian,
   type ShardHeader,
   type ShardIndex,
+  type ShardOrigin,
   shardFile,
   TOKENIZER_FILE,
   tokenWidth,
@@ -25,15 +26,18 @@ import type { TextPiece, TextSource } from "./text-source.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
 export interface ShardProgress {
-  /** Bytes of text done and in all, and tokens written. */
+  /** Bytes of text and tokens written. */
   readonly bytes: number;
-  readonly totalBytes: number;
   readonly tokens: number;
+  /** Share of the source: 0 … 1. */
+  readonly done: number;
 }
 
 export interface ShardRequest {
   readonly source: TextSource;
   readonly tokenizer: TextTokenizer;
+  /** Kept in index.json. */
+  readonly origin?: ShardOrigin;
   /** The folder to fill; made when missing. */
   readonly out: string;
   /** Default 2^24: files of 32 MiB. */
@@ -72,7 +76,7 @@ export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
         counter.endDocument();
         await writing(out, () => shards.endDocument());
       }
-      request.onProgress?.({ bytes, totalBytes: source.totalBytes, tokens: shards.tokens });
+      request.onProgress?.({ bytes, tokens: shards.tokens, done: pieces[pieces.length - 1].done });
     }
     if (bytes === 0) throw new LonghandError("data", `data: ${source.path} contains no text`);
     return await writing(out, async () => {
@@ -84,6 +88,7 @@ export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
         bytes,
         characters: counter.characters,
         words: counter.words,
+        ...(request.origin === undefined ? {} : { origin: request.origin }),
         shards: await shards.finish(),
       };
       await writeDurably(join(out, TOKENIZER_FILE), tokenizer.json);
@@ -101,7 +106,9 @@ async function writing<T>(out: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof LonghandError) throw error;
     const full = (error as NodeJS.ErrnoException).code === "ENOSPC";
-    const problem = full ? `the disk is full while writing ${out}` : `cannot write ${out}: ${messageOf(error)}`;
+    const problem = full
+      ? `the disk is full while writing ${out}; free some space and run the same command again`
+      : `cannot write ${out}: ${messageOf(error)}`;
     throw new LonghandError("io", `shards: ${problem}`, { cause: error });
   }
 }

@@ -68,15 +68,15 @@ export async function prepareRunData(
     else if (request.tokenizer !== undefined) tokenizer = await loadTokenizer(request.tokenizer);
     else tokenizer = await trainTokenizer({ source, vocabSize: vocab, seed });
     const total = (source?.totalBytes ?? 0) + (evalSource?.totalBytes ?? 0);
-    let before = 0;
+    let before = 0; // stored bytes
     for (const [name, text] of [
       ["train", source],
       ["heldout", evalSource],
     ] as const) {
       if (text === undefined) continue;
       const out = join(temporary, name);
-      const onShards = ({ bytes }: { bytes: number }) =>
-        onProgress({ stage: "tokens", done: (before + bytes) / total });
+      const onShards = ({ done }: { done: number }) =>
+        onProgress({ stage: "tokens", done: (before + done * text.totalBytes) / total });
       await writeShards({ source: text, tokenizer, out, onProgress: onShards });
       before += text.totalBytes;
     }
