@@ -12,6 +12,9 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["eval", "eval runs/book --data other.txt"],
     ["generate", 'generate runs/book "It was"'],
     ["fill", 'fill runs/book "It was a [MASK] night."'],
+    ["prepare", "prepare --data hub:wiki40b/en"],
+    ["data", "data inspect data/wiki"],
+    ["data inspect", "data inspect data/wiki"],
     ["models", "models --preset tiny"],
     ["doctor", "doctor"],
   ])("%s has an example", async (name, example) => {

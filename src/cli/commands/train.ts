@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
 import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
+import { byteCount } from "../amounts.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, openProgress } from "../progress.ts";
@@ -99,16 +100,28 @@ function reporter() {
   let steps = 0;
   let speed = 0;
   let stage = "";
+  let began = 0;
   let masked = false;
   return {
     show(event: RunEvent) {
       switch (event.type) {
         case "prepare":
-          if (event.stage !== stage)
+          if (event.stage === "download") {
+            if (event.bytes === 0) progress.note(`fetching ${event.file} (${byteCount(event.totalBytes)})`);
+            break;
+          }
+          if (event.stage !== stage) {
             progress.note(event.stage === "tokenizer" ? "training the tokenizer" : "turning text into tokens");
+            began = performance.now();
+          }
           stage = event.stage;
+          if (event.stage === "tokens" && event.done > 0) {
+            const left = ((performance.now() - began) / 1000 / event.done) * (1 - event.done);
+            progress.update(Math.floor(event.done * 100), 100, `% of the text, ${duration(left)} left`);
+          }
           break;
         case "start": {
+          progress.end();
           const { config } = event;
           steps = config.training.steps;
           masked = config.training.objective === "masked";
