@@ -2,7 +2,7 @@
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
 export { openShards, type ShardOrigin, writeShards } from "./data/shards.node.ts";
-export { type Corpus, type CorpusOptions, openCorpus } from "./data/sources/corpus.ts";
+export { type Corpus, type CorpusOptions, type DataSpec, openCorpus } from "./data/sources/corpus.ts";
 export { openTextSource } from "./data/sources/text.ts";
 export type { TextPiece, TextSource } from "./data/text-source.ts";
 export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokenizer.node.ts";

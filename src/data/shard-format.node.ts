@@ -39,8 +39,8 @@ export interface ShardHeader {
 
 /** Where the text of shards came from, so that it can be prepared again. */
 export interface ShardOrigin {
-  /** Path or hub address; the latter with the commit. */
-  readonly data: string;
+  /** Path, several paths, or address on the hub with the commit. */
+  readonly data: string | readonly string[];
   readonly split?: string;
   /** Field or column of the text, where it was chosen. */
   readonly field?: string;
@@ -159,7 +159,7 @@ function isIndex(value: unknown): value is ShardIndex {
   return (
     counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
     typeof index.tokenizerDigest === "string" &&
-    (index.origin === undefined || typeof index.origin?.data === "string") &&
+    (index.origin === undefined || typeof index.origin === "object") &&
     Array.isArray(index.shards) &&
     index.shards.every((shard) => typeof shard === "object" && shard !== null)
   );

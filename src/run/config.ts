@@ -7,6 +7,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
+import type { DataSpec } from "../data/sources/corpus.ts";
 import { isHubAddress } from "../data/sources/hub/address.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
@@ -18,7 +19,7 @@ const count = () => z.number().int().positive();
 export const runConfigSchema = z.strictObject({
   longhand: z.string().describe("Version that wrote the file."),
   data: z.strictObject({
-    path: z.string(),
+    path: z.union([z.string(), z.array(z.string())]),
     field: z.string().optional(),
     split: z.string().optional(),
     limit: z.string().optional(),
@@ -105,8 +106,8 @@ export interface ResolvedData {
   readonly vocabSize: number;
   readonly digest: string;
   /** Where the data are: an absolute path, or an address on the hub with the commit. */
-  readonly path?: string | undefined;
-  readonly evalPath?: string | undefined;
+  readonly path?: DataSpec | undefined;
+  readonly evalPath?: DataSpec | undefined;
 }
 
 /** Settings and `--set` fields made into a complete configuration. `version` is the package's. */
@@ -193,12 +194,14 @@ function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
 }
 
 /** Absolute, where it is a path. */
-export function dataPath(data: string): string {
+export function dataPath(data: DataSpec): DataSpec {
+  if (typeof data !== "string") return data.map((path) => resolve(path));
   return data === "-" || isHubAddress(data) ? data : resolve(data);
 }
 
 /** runs/<name of the data without its ending>; of hub:c4/en runs/c4-en, of a pattern its folder, of stdin runs/stdin. */
-export function defaultRunFolder(data: string): string {
+export function defaultRunFolder(spec: DataSpec): string {
+  const data = typeof spec === "string" ? spec : spec[0];
   if (data === "-") return join("runs", "stdin");
   if (isHubAddress(data))
     return join(

@@ -2,13 +2,14 @@
  * The tokens of a run: text tokenized into the run folder's `data`, or token shards that exist already. The held-out
  * part is a text of its own, the validation split of the data, or the end of the data.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
 import { limited } from "../data/limit.ts";
+import { isShardFile } from "../data/shard-format.node.ts";
 import { openShards, type ShardOrigin, type TokenShards, writeShards } from "../data/shards.node.ts";
-import { type Corpus, openCorpus } from "../data/sources/corpus.ts";
+import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
 import type { DownloadProgress } from "../data/sources/hub/client.ts";
 import type { Split } from "../data/sources/splits.ts";
 import type { TextSource } from "../data/text-source.ts";
@@ -25,7 +26,7 @@ export interface RunData {
 }
 
 export interface DataRequest {
-  readonly data: string;
+  readonly data: DataSpec;
   readonly field?: string | undefined;
   readonly split?: string | undefined;
   readonly limit?: string | undefined;
@@ -64,11 +65,17 @@ export interface PrepareListener {
 /** More text than that never makes one token: what bounds the held-out text that is prepared. */
 const BYTES_PER_TOKEN = 32;
 
-/** Folders of token shards that a path holds: one, or one for each split; undefined when it is something else. */
-export function preparedParts(path: string): Partial<Record<Split, string>> | undefined {
+/**
+ * Folders of token shards that a path holds: one, or one for each split (of the data of a run, the held-out text is its
+ * validation), finished or not; undefined when it is something else.
+ */
+export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | undefined {
+  if (typeof path !== "string") return path.length === 1 ? preparedParts(path[0]) : undefined;
   if (existsSync(join(path, "index.json"))) return { train: path };
-  if (!existsSync(join(path, "tokenizer.json")) || !existsSync(join(path, "train"))) return undefined;
-  return { train: join(path, "train"), validation: join(path, "validation") };
+  const [train, heldOut, validation] = ["train", "heldout", "validation"].map((name) => join(path, name));
+  if (!existsSync(train) || !readdirSync(train).some(isShardFile)) return undefined;
+  if (existsSync(join(path, "tokenizer.json"))) return { train, validation };
+  return existsSync(heldOut) ? { train, validation: heldOut } : { train };
 }
 
 /**
@@ -96,7 +103,7 @@ export async function prepareRunData(
       onProgress({ stage: "download", file, done: bytes / totalBytes, bytes, totalBytes }),
   };
   const corpora: Corpus[] = [];
-  const open = async (path: string | undefined, more: { split?: string | undefined; limit?: string | undefined }) => {
+  const open = async (path: DataSpec | undefined, more: { split?: string | undefined; limit?: string | undefined }) => {
     if (path === undefined || preparedParts(path) !== undefined) return undefined;
     const corpus = await openCorpus(path, { ...options, ...more });
     corpora.push(corpus);
@@ -132,10 +139,13 @@ export async function prepareRunData(
 }
 
 /** What says how to read a text cannot be said of token shards. Throws "usage". */
-export function refuseTextOptions(data: string, options: Readonly<Record<string, string | undefined>>): void {
+export function refuseTextOptions(data: DataSpec, options: Readonly<Record<string, string | undefined>>): void {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined) continue;
-    throw new LonghandError("usage", `--${name} ${value}: ${data} holds token shards, of which nothing can be chosen`);
+    throw new LonghandError(
+      "usage",
+      `--${name} ${value}: ${nameOf(data)} holds token shards, of which nothing can be chosen`,
+    );
   }
 }
 
@@ -189,7 +199,7 @@ async function openParts(folder: string, request: DataRequest, tokenizer: TextTo
     else heldOut = await openPart(own);
     requireContext(train.tokens, context, data);
     if (heldOut.tokens < 2) {
-      throw new LonghandError("data", `data: ${data} leaves 1 token to evaluate on, too few; give more text`);
+      throw new LonghandError("data", `data: ${nameOf(data)} leaves 1 token to evaluate on, too few; give more text`);
     }
     return { tokenizer, train, heldOut: sliceTokens(heldOut, 0, Math.min(heldOut.tokens, evalTokens + 1)), close };
   } catch (error) {
@@ -208,11 +218,11 @@ function heldOutShards(folder: string, { data, evalData }: DataRequest): string 
   return preparedParts(data)?.validation ?? (existsSync(written) ? written : undefined);
 }
 
-function requireContext(tokens: number, context: number, path: string): void {
+function requireContext(tokens: number, context: number, data: DataSpec): void {
   if (tokens > context) return;
   const needed = `a context of ${context} needs at least ${context + 1}`;
   throw new LonghandError(
     "data",
-    `data: ${path} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller --context`,
+    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller --context`,
   );
 }

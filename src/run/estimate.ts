@@ -1,7 +1,7 @@
 /** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
 import { LonghandError } from "../base/errors.ts";
 import { parseLimit } from "../data/limit.ts";
-import { openCorpus } from "../data/sources/corpus.ts";
+import { type DataSpec, openCorpus } from "../data/sources/corpus.ts";
 import type { Split } from "../data/sources/splits.ts";
 import type { TextSource } from "../data/text-source.ts";
 import { textInMemory } from "../data/text-source.ts";
@@ -24,7 +24,7 @@ export interface SplitEstimate {
 }
 
 export interface PrepareEstimate {
-  readonly data: string;
+  readonly data: DataSpec;
   readonly splits: readonly SplitEstimate[];
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { openShards, type ShardIndex, type ShardOrigin, type ShardProgress, writeShards } from "../data/shards.node.ts";
-import { type Corpus, openCorpus } from "../data/sources/corpus.ts";
+import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
 import type { DownloadProgress } from "../data/sources/hub/client.ts";
 import type { Split } from "../data/sources/splits.ts";
 import type { TextSource } from "../data/text-source.ts";
@@ -34,7 +34,7 @@ export interface PreparedSplit {
 export interface PrepareResult {
   readonly out: string;
   /** Where the text came from; an address on the hub with the commit. */
-  readonly data: string;
+  readonly data: DataSpec;
   readonly vocabSize: number;
   readonly splits: readonly PreparedSplit[];
 }
@@ -53,7 +53,7 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
   const settings = parsePrepareSettings(input);
   const { onEvent = () => {}, signal } = options;
   if (preparedParts(settings.data) !== undefined) {
-    throw new LonghandError("usage", `--data ${settings.data}: it is prepared already: train on it as it is`);
+    throw new LonghandError("usage", `--data ${nameOf(settings.data)}: it is prepared already: train on it as it is`);
   }
   refuseFinished(settings.out);
   const given = settings.tokenizer === undefined ? undefined : await loadTokenizer(settings.tokenizer);

@@ -14,12 +14,11 @@ const whole = (least: number) => z.number().int().min(least);
 
 const dataField = (what: string) =>
   z
-    .string()
-    .min(1)
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" })
     .describe(
       `${what}: a file (UTF-8 text; .jsonl, .gz, .zst; .parquet), a folder or pattern of them, - for stdin, hub:NAME, or token shards.`,
     )
-    .meta({ value: "path" });
+    .meta({ value: "path..." });
 
 const textFields = {
   field: z

@@ -105,6 +105,8 @@ describe("a corpus of the hub", { timeout: 120_000 }, () => {
     const [result] = jsonLines((await succeed(evaluate, withHub())).stdout) as Record<string, number>[];
     expect(result.words).toBe(words([addresses(10, 14).join("\n\n")]));
     expect(Math.log(result.wordPerplexity)).toBeCloseTo((result.loss * result.tokens) / result.words, 6);
+    const parts = jsonLines((await succeed(["data", "inspect", "books/data", "--json"], withHub())).stdout);
+    expect(parts).toMatchObject([{ split: "train" }, { split: "validation", documents: 1 }]);
     const asked = hub.requests.length;
     await succeed(["train", "--resume", "books", "--steps", "3"], withHub());
     expect(hub.requests.length).toBe(asked);
@@ -174,6 +176,25 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     put("dump/b.parquet", parquet({ id: ["3"], body: ["one"] }));
     await succeed(["prepare", "--data", "dump/*.parquet", "--field", "body", "--out", "rows", ...small], withHub());
     expect(await documentsOf("rows")).toEqual(["one", "two", "one"]);
+    // What a shell makes of the pattern.
+    const expanded = [
+      "prepare",
+      "--data",
+      "dump/a.parquet",
+      "dump/b.parquet",
+      "--field=body",
+      "--out",
+      "again",
+      ...small,
+    ];
+    await succeed(expanded, withHub());
+    expect(await documentsOf("again")).toEqual(["one", "two", "one"]);
+    await fail(
+      [...expanded.slice(0, 4), "hub:pg19", "--out=x"],
+      2,
+      /--data hub:pg19: it cannot be given together/,
+      withHub(),
+    );
     const { stdout } = await succeed(["data", "inspect", "rows"], withHub());
     expect(stdout).toMatch(/^rows: 3 documents, \d+ tokens, 3 words, 9 B of text\n {2}from .*dump\/\*.parquet\n/);
     expect(stdout).toContain("  33.33 % of the documents (1) equal an earlier one\n");
@@ -197,10 +218,10 @@ describe("files of one's own", { timeout: 120_000 }, () => {
   });
 
   it("keep a split that was finished before the trouble", async () => {
-    for (const [i, chapter] of chapters(1, 5).entries()) put(`books/train/${i}.txt`, chapter);
-    const bad = put("books/validation/1.txt", Buffer.from("na\xefve", "latin1"));
-    const args = ["prepare", "--data", "books", "--out", "shelf", ...small];
-    await fail(args, 1, /books.validation.1.txt is not UTF-8/, withHub());
+    for (const [i, chapter] of chapters(1, 5).entries()) put(`library/train/${i}.txt`, chapter);
+    const bad = put("library/validation/1.txt", Buffer.from("na\xefve", "latin1"));
+    const args = ["prepare", "--data", "library", "--out", "shelf", ...small];
+    await fail(args, 1, /library.validation.1.txt is not UTF-8/, withHub());
     const before = statSync(join(folder, "shelf", "train", "index.json")).mtimeMs;
     put(bad, "mended");
     await succeed(args, withHub());

@@ -42,6 +42,7 @@ const types = [
   "BlankCandidate",
   "Corpus",
   "CorpusOptions",
+  "DataSpec",
   "Decoder",
   "Device",
   "Engine",

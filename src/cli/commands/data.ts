@@ -1,5 +1,6 @@
 /** longhand data inspect */
 import type { Command } from "commander";
+import { nameOf } from "../../data/sources/corpus.ts";
 import { type Inspection, inspectShards, type LengthRange } from "../../run/inspect.ts";
 import { byteCount, count } from "../amounts.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -44,7 +45,9 @@ export function addData(program: Command, streams: Streams): void {
 function inspectionText(inspection: Inspection): string {
   const { path, origin, documents, tokens, bytes, words, vocabSize, duplicates, duplicateShare, samples } = inspection;
   const from =
-    origin === undefined ? "" : `  from ${origin.data}${origin.split === undefined ? "" : `, ${origin.split}`}\n`;
+    origin === undefined
+      ? ""
+      : `  from ${nameOf(origin.data)}${origin.split === undefined ? "" : `, ${origin.split}`}\n`;
   const shown = samples.map(({ document, tokens, text }) => {
     return `  document ${document}, ${count(tokens)} tokens: ${JSON.stringify(text)}\n`;
   });

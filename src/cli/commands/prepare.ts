@@ -1,6 +1,7 @@
 /** longhand prepare */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { nameOf } from "../../data/sources/corpus.ts";
 import { estimatePreparation, type PrepareEstimate } from "../../run/estimate.ts";
 import { type PrepareEvent, type PrepareResult, prepare } from "../../run/prepare.ts";
 import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.ts";
@@ -74,8 +75,8 @@ function estimateText({ data, splits }: PrepareEstimate): string {
       `${split}: ${count(files)} ${files === 1 ? "file" : "files"} of ${byteCount(storedBytes)}; about ${byteCount(textBytes)} of text in ` +
       `${count(documents)} documents, ${count(tokens)} tokens, ${byteCount(shardBytes)} of shards, ${duration(seconds)}\n`,
   );
-  const fetched = data.startsWith("hub:") ? "the files are fetched first, unless the cache has them\n" : "";
-  return `${data}\n${lines.join("")}${fetched}`;
+  const fetched = nameOf(data).startsWith("hub:") ? "the files are fetched first, unless the cache has them\n" : "";
+  return `${nameOf(data)}\n${lines.join("")}${fetched}`;
 }
 
 function resultText({ splits, vocabSize }: PrepareResult): string {

@@ -1,4 +1,4 @@
-/** What `--data` can be, opened: a path, a pattern, `-`, or an address on the hub, as one source of text for each split. */
+/** What `--data` can be, opened: paths, a pattern, `-`, or an address on the hub, as one source of text for each split. */
 import { resolve } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { type Limit, limited, parseLimit } from "../limit.ts";
@@ -11,7 +11,10 @@ import { findOnHub } from "./hub/find.ts";
 import { hubAccess } from "./hub/http.ts";
 import type { Reading } from "./records.ts";
 import { parseSplit, SPLITS, type Split } from "./splits.ts";
-import { type FilesBySplit, findLocal, sourceOf, storeInput } from "./text.ts";
+import { type FilesBySplit, type FoundFile, findLocal, sourceOf, storeInput } from "./text.ts";
+
+/** A path, a pattern, `-` or an address on the hub; or several paths. */
+export type DataSpec = string | readonly string[];
 
 export interface CorpusOptions {
   /** Field of JSON lines or column of parquet that holds the text; default: the recipe's, or "text". */
@@ -30,7 +33,7 @@ export interface CorpusOptions {
 
 export interface Corpus {
   /** What to give as `data` to get the same again: an absolute path, or the hub's address with the commit. */
-  readonly data: string;
+  readonly data: DataSpec;
   /** In the order in which they are published; at least one. */
   readonly splits: ReadonlyMap<Split, TextSource>;
   /** What goes into index.json of the shards of a split. */
@@ -40,7 +43,7 @@ export interface Corpus {
 }
 
 interface Found {
-  readonly data: string;
+  readonly data: DataSpec;
   readonly files: FilesBySplit;
   readonly field?: string;
   readonly transform?: Reading["transform"];
@@ -48,7 +51,7 @@ interface Found {
 }
 
 /** Throws "usage" for what cannot be meant, "data" for what is not there, "io" for disk and network. */
-export async function openCorpus(data: string, options: CorpusOptions = {}): Promise<Corpus> {
+export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): Promise<Corpus> {
   const { field, limit } = options;
   const wanted = options.split === undefined ? undefined : parseSplit(options.split);
   const most: Limit | undefined = limit === undefined ? undefined : parseLimit(limit);
@@ -64,13 +67,13 @@ export async function openCorpus(data: string, options: CorpusOptions = {}): Pro
   for (const split of SPLITS) {
     const files = found.files[split];
     if (files === undefined || (wanted !== undefined && split !== wanted)) continue;
-    const source = sourceOf(data, files, reading);
+    const source = sourceOf(nameOf(data), files, reading);
     splits.set(split, most === undefined ? source : limited(source, most));
   }
   if (splits.size === 0) {
     await close();
     const there = SPLITS.filter((split) => found.files[split] !== undefined);
-    throw new LonghandError("usage", `--split ${options.split}: ${data} has only ${there.join(" and ")}`);
+    throw new LonghandError("usage", `--split ${options.split}: ${nameOf(data)} has only ${there.join(" and ")}`);
   }
   const several = Object.keys(found.files).length > 1;
   return {
@@ -86,7 +89,17 @@ export async function openCorpus(data: string, options: CorpusOptions = {}): Pro
   };
 }
 
-async function find(data: string, options: CorpusOptions): Promise<Found> {
+/** For messages. */
+export function nameOf(data: DataSpec): string {
+  if (typeof data === "string") return data;
+  return data.length === 1 ? data[0] : `${data[0]} and ${data.length - 1} more`;
+}
+
+async function find(data: DataSpec, options: CorpusOptions): Promise<Found> {
+  if (typeof data !== "string") {
+    if (data.length === 1) return find(data[0], options);
+    return { data: data.map((path) => resolve(path)), files: { train: await filesOf(data) } };
+  }
   if (data === "-") {
     const kind = options.field === undefined ? "text" : "json-lines"; // a field is of something
     const { found, close } = await storeInput(options.input ?? process.stdin, kind);
@@ -108,4 +121,16 @@ async function find(data: string, options: CorpusOptions): Promise<Found> {
     ...(recipe === undefined ? {} : { field: recipe.field }),
     ...(recipe?.form === "wiki40b" ? { transform: plainArticle } : {}),
   };
+}
+
+/** All files of several paths, in this order, as one text. Throws "usage" when one is no path. */
+async function filesOf(paths: readonly string[]): Promise<FoundFile[]> {
+  const files: FoundFile[] = [];
+  for (const path of paths) {
+    if (path === "-" || isHubAddress(path)) {
+      throw new LonghandError("usage", `--data ${path}: it cannot be given together with other data`);
+    }
+    files.push(...Object.values(await findLocal(path)).flat());
+  }
+  return files;
 }

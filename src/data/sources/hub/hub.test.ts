@@ -78,7 +78,7 @@ describe("the recipes", () => {
     });
     expect(corpus.data).toBe(`hub:wiki40b@${hub.commitOf("google/wiki40b")}/en`);
     expect(corpus.origin("test")).toEqual({ data: corpus.data, split: "test" });
-    expect((await textsOf(corpus.data)).texts).toEqual(texts);
+    expect((await textsOf(String(corpus.data))).texts).toEqual(texts);
   });
 
   it("read PG-19 as whole books", async () => {
