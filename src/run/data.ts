@@ -46,14 +46,7 @@ export type PrepareProgress =
       /** 0 … 1 */
       readonly done: number;
     }
-  | {
-      readonly stage: "download";
-      readonly done: number;
-      /** File of a data set on the hub. */
-      readonly file: string;
-      readonly bytes: number;
-      readonly totalBytes: number;
-    };
+  | ({ readonly stage: "download"; readonly done: number } & DownloadProgress);
 
 export interface PrepareListener {
   readonly onProgress: (progress: PrepareProgress) => void;
@@ -99,8 +92,8 @@ export async function prepareRunData(
   const options = {
     field,
     onWarning,
-    onDownload: ({ path: file, bytes, totalBytes }: DownloadProgress) =>
-      onProgress({ stage: "download", file, done: bytes / totalBytes, bytes, totalBytes }),
+    onDownload: (progress: DownloadProgress) =>
+      onProgress({ stage: "download", done: progress.bytes / progress.totalBytes, ...progress }),
   };
   const corpora: Corpus[] = [];
   const open = async (path: DataSpec | undefined, more: { split?: string | undefined; limit?: string | undefined }) => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
-import { openCorpus } from "../data/sources/corpus.ts";
+import { type CorpusOptions, openCorpus } from "../data/sources/corpus.ts";
 import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
@@ -27,6 +27,7 @@ export interface EvaluateOptions {
   /** At most so much text: "10MB", "100docs". */
   readonly limit?: string | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
+  readonly onDownload?: CorpusOptions["onDownload"];
   /** Tokens a window; default: the training context. Every window starts anew. */
   readonly context?: number | undefined;
   readonly onProgress?: (done: number) => void;
@@ -123,14 +124,14 @@ async function measure<Result>(
       `--context ${context}: this flash-quad model is made for at most ${config.model.maxLength} tokens`,
     );
   }
-  const { field, split, limit, onWarning } = options;
+  const { field, split, limit, onWarning, onDownload } = options;
   const parts = preparedParts(options.data);
   if (parts !== undefined) {
     refuseTextOptions(options.data, { field, split, limit });
     const shards = await openShards(parts.validation ?? (parts.train as string), { tokenizerDigest: tokenizer.digest });
     return evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   }
-  const corpus = await openCorpus(options.data, { field, split, limit, onWarning });
+  const corpus = await openCorpus(options.data, { field, split, limit, onWarning, onDownload });
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
     const [first] = corpus.splits.values();

@@ -46,7 +46,7 @@ export type RunEvent =
 
 export interface TrainOptions {
   readonly onEvent?: (event: RunEvent) => void;
-  /** Ends training after the step at hand, with a checkpoint. */
+  /** Ends training after the step at hand, with a checkpoint; before the first, with the signal's reason and no run. */
   readonly signal?: AbortSignal;
   /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -82,7 +82,10 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     let data: RunData;
     try {
       data = await prepareRunData(run, dataRequest(draft), {
-        onProgress: (progress) => onEvent({ type: "prepare", ...progress }),
+        onProgress: (progress) => {
+          options.signal?.throwIfAborted();
+          onEvent({ type: "prepare", ...progress });
+        },
         onWarning: (message) => onEvent({ type: "warning", message }),
         ready: async ({ tokenizer, ...resolved }) => {
           config = resolveConfig(settings, overrides, resolved, version);

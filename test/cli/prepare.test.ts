@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { loadTokenizer, openShards } from "../../src/index.ts";
+import { textInMemory } from "../../src/data/text-source.ts";
+import { loadTokenizer, openShards, trainTokenizer } from "../../src/index.ts";
 import { addresses, c4, chapters, parquet, pg19, unmarked, wiki40b } from "../support/hub/corpora.ts";
 import { TestHub } from "../support/hub/server.ts";
 import { fail, jsonLines, type RunOptions, start, succeed, tiny, workspace } from "./command.ts";
@@ -14,11 +15,14 @@ const { folder, text } = workspace();
 const small = ["--vocab", "300"];
 let hub: TestHub;
 let env: Record<string, string>;
+const tokenizer = join(folder, "tokenizer.json");
 beforeAll(async () => {
   hub = await TestHub.start();
   hub.put("google/wiki40b", wiki40b());
   hub.put("emozilla/pg19", pg19());
   hub.put("allenai/c4", c4());
+  const source = textInMemory("chapters", chapters(1, 3));
+  writeFileSync(tokenizer, (await trainTokenizer({ source, vocabSize: 400, seed: 1 })).json);
   env = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hf"), HF_TOKEN: "" };
 });
 afterAll(() => hub.stop());
@@ -287,15 +291,27 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     });
   });
 
-  it("stop at the first Ctrl-C", async () => {
+  it("stop at the first Ctrl-C, prepared or trained on", async () => {
     const big = put("big.txt", chapters(1, 100).join("\n\n").repeat(12));
-    const args = ["prepare", "--data", big, "--out", "stopped", "--tokenizer", join(folder, "rows", "tokenizer.json")];
-    const running = start(args, withHub());
-    await running.saw(/turning train into tokens/);
-    running.child.kill("SIGINT");
-    const { status, stderr } = await running.ended;
-    expect(status).toBe(130);
-    expect(stderr).toMatch(/stopped: run the same command again; finished splits and what was fetched are kept\n$/);
+    const from = ["--data", big, "--tokenizer", tokenizer, "--out"];
+    for (const [args, sentence] of [
+      [
+        ["prepare", ...from, "stopped"],
+        /stopped: run the same command again; finished splits and what was fetched are kept\n$/,
+      ],
+      [
+        ["train", ...from, "stopped-run", ...tiny.slice(0, -4)],
+        /stopped before the first step: nothing is kept but what was fetched\n$/,
+      ],
+    ] as const) {
+      const running = start(args, withHub());
+      await running.saw(/turning (train|text) into tokens/);
+      running.child.kill("SIGINT");
+      const { status, stderr } = await running.ended;
+      expect(stderr).toMatch(sentence);
+      expect(status).toBe(130);
+    }
     expect(existsSync(join(folder, "stopped", "index.json"))).toBe(false);
+    expect(existsSync(join(folder, "stopped-run"))).toBe(false);
   });
 });

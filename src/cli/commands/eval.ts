@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type EvaluateOptions, evaluate, evaluateMasked, type PositionLoss } from "../../run/evaluate.ts";
 import { type LoadedModel, loadModel } from "../../run/model.ts";
 import { printJson, type Streams } from "../output.ts";
-import { openProgress } from "../progress.ts";
+import { fetching, openProgress } from "../progress.ts";
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
@@ -49,6 +49,7 @@ export function addEval(program: Command, streams: Streams): void {
         const { result, text } = await measured(model, {
           ...request,
           onWarning: (m) => progress.note(`warning: ${m}`),
+          onDownload: fetching(progress),
           onProgress: (done) => progress.update(Math.round(done * 100), 100, "%"),
         });
         progress.end();

@@ -8,7 +8,7 @@ import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.
 import { byteCount, count } from "../amounts.ts";
 import { addFlags, flagOf } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
-import { duration, openProgress } from "../progress.ts";
+import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
 export function addPrepare(program: Command, streams: Streams): void {
@@ -91,6 +91,7 @@ function resultText({ splits, vocabSize }: PrepareResult): string {
 /** Tells events to a person, on stderr. */
 function reporter() {
   const progress = openProgress("prepare");
+  const fetched = fetching(progress);
   let began = 0;
   let split = "";
   progress.note("reading, and training the tokenizer unless one is given");
@@ -98,7 +99,7 @@ function reporter() {
     show(event: PrepareEvent) {
       switch (event.type) {
         case "download":
-          if (event.bytes === 0) progress.note(`fetching ${event.path} (${byteCount(event.totalBytes)})`);
+          fetched(event);
           break;
         case "tokenizer":
         case "split":

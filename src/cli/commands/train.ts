@@ -3,10 +3,9 @@ import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
 import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
-import { byteCount } from "../amounts.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
-import { duration, openProgress } from "../progress.ts";
+import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
 export function addTrain(program: Command, streams: Streams): void {
@@ -37,7 +36,9 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
   const show = json === true ? (event: RunEvent) => printJson(streams, event) : undefined;
   const stop = stopSignal("stopping after this step and saving; once more to stop at once");
   const bar = reporter();
+  let began = false;
   const onEvent = (event: RunEvent) => {
+    began ||= event.type === "start";
     show?.(event);
     bar.show(event);
   };
@@ -53,6 +54,11 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
           );
     bar.end(result);
     if (json === true) printJson(streams, { type: "end", ...result });
+  } catch (error) {
+    if (!stop.signal.aborted || run !== undefined || began) throw error;
+    bar.close();
+    process.stderr.write("stopped before the first step: nothing is kept but what was fetched\n");
+    process.exitCode = 130;
   } finally {
     bar.close();
     stop.release();
@@ -97,6 +103,7 @@ function goOn(
 /** Tells events to a person, on stderr. */
 function reporter() {
   const progress = openProgress("train");
+  const fetched = fetching(progress);
   let steps = 0;
   let speed = 0;
   let stage = "";
@@ -107,7 +114,7 @@ function reporter() {
       switch (event.type) {
         case "prepare":
           if (event.stage === "download") {
-            if (event.bytes === 0) progress.note(`fetching ${event.file} (${byteCount(event.totalBytes)})`);
+            fetched(event);
             break;
           }
           if (event.stage !== stage) {

@@ -1,7 +1,7 @@
 /**
  * Parquet: a column of text, one document a row. Read by row group and within it by ranges of rows, so that what is in
- * memory at a time is the compressed column of one row group and a few pages, however large the file. A writer that puts
- * a row group into one page (as pyarrow does with long texts) makes that page the least that can be read.
+ * memory at a time is the compressed column of one row group and a few pages, however large the file. Where a
+ * writer put a row group of long texts into one page, that page is the least that can be read.
  */
 import { isUtf8 } from "node:buffer";
 import {
