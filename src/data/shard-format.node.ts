@@ -46,6 +46,9 @@ export interface ShardOrigin {
   readonly field?: string;
   /** How much of it was taken, where that was limited: "100MB", "1000docs". */
   readonly limit?: string;
+  /** What the tokenizer was trained with, where that belongs to the preparation. */
+  readonly vocab?: number;
+  readonly seed?: number;
 }
 
 export interface ShardIndex {

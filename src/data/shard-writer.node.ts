@@ -46,7 +46,9 @@ export interface ShardRequest {
   readonly onProgress?: (progress: ShardProgress) => void;
 }
 
-const PIECES_IN_BATCH = 32;
+/** A batch ends at this many bytes of text, or pieces where documents are short. */
+const BATCH_BYTES = 640_000;
+const BATCH_PIECES = 1024;
 const BATCHES_IN_FLIGHT = 2;
 const TOKENS_PER_SHARD = 2 ** 24;
 const WRITE_TOKENS = 2 ** 18;
@@ -143,11 +145,14 @@ async function* encodedBatches(
     flying.push({ pieces, ids });
   };
   let pieces: TextPiece[] = [];
+  let bytes = 0;
   for await (const piece of source.pieces()) {
     pieces.push(piece);
-    if (pieces.length < PIECES_IN_BATCH) continue;
+    bytes += piece.bytes;
+    if (bytes < BATCH_BYTES && pieces.length < BATCH_PIECES) continue;
     launch(pieces);
     pieces = [];
+    bytes = 0;
     while (flying.length >= BATCHES_IN_FLIGHT) yield await landed(flying);
   }
   if (pieces.length > 0) launch(pieces);

@@ -44,7 +44,7 @@ export async function estimatePreparation(input: PrepareSettingsInput): Promise<
   const settings = parsePrepareSettings(input);
   const corpus = await openCorpus(settings.data, { ...textOptions(settings), limit: undefined, remote: true });
   try {
-    const parts = partsOf(corpus, settings.out);
+    const parts = partsOf(corpus, settings);
     const looks: Look[] = [];
     for (const [i, { source }] of parts.entries()) looks.push(await lookAt(source, i === 0));
     const { tokensPerByte, bytesPerSecond, trainingSeconds, vocabSize } = await measure(looks[0], settings);

@@ -66,7 +66,7 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
     },
   });
   try {
-    const parts = partsOf(corpus, settings.out);
+    const parts = partsOf(corpus, settings);
     const tokenizer = given ?? (await tokenizerOf(parts, settings));
     signal?.throwIfAborted();
     onEvent({ type: "tokenizer", vocabSize: tokenizer.vocabSize, digest: tokenizer.digest });
@@ -106,14 +106,14 @@ export interface PartToPrepare {
 }
 
 /** Train and validation, each in a folder of its own; or the one split that was chosen or that there is. */
-export function partsOf(corpus: Corpus, out: string): PartToPrepare[] {
+export function partsOf(corpus: Corpus, { out, tokenizer, vocab, seed }: PrepareSettings): PartToPrepare[] {
   const all = [...corpus.splits.keys()];
   const splits = all.length === 1 ? all : all.filter((split) => split !== "test");
   return splits.map((split) => ({
     split,
     out: splits.length === 1 ? out : join(out, split),
     source: corpus.splits.get(split) as TextSource,
-    origin: corpus.origin(split),
+    origin: { ...corpus.origin(split), ...(tokenizer === undefined ? { vocab, seed } : {}) },
   }));
 }
 

@@ -282,13 +282,16 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     const disk = join(folder, "disk");
     mkdirSync(disk);
     const script = `mount -t tmpfs -o size=40k longhand "$0" && { "$@"; status=$?
-      [ -e "$0/out/index.json" ] && exit 50
+      [ -e "$0/out/index.json" ] && exit 50; [ -e "$0/out/train" ] && exit 52
       mount -o remount,size=20m "$0"; "$@" >/dev/null 2>&1 || exit 51; exit $status; }`;
     const through = ["unshare", "-rm", "bash", "-c", script, disk];
     const args = ["prepare", "--data", text, "--out", join(disk, "out"), ...small];
     await fail(args, 1, /the disk is full while writing .*out; free some space and run the same command again$/, {
       through,
     });
+    const fetched = ["prepare", "--data", "hub:wiki40b/en", "--out", join(disk, "out"), ...small];
+    const sentence = /hub: cannot keep en.train-0000.* in .*: the disk is full; make room or set HF_HUB_CACHE to another/;
+    await fail(fetched, 1, sentence, { through, env: { ...env, HF_HOME: join(disk, "hf") } });
   });
 
   it("stop at the first Ctrl-C, prepared or trained on", async () => {

@@ -21,7 +21,9 @@ export function decompress(
 
 async function* gunzip(chunks: AsyncIterable<Buffer>, path: string): AsyncGenerator<Buffer> {
   const stream = createGunzip();
-  pipeline(Readable.from(chunks), stream, () => {}); // an error destroys the stream, and is thrown below
+  // One buffer ahead, no more: how much has been read is what progress and estimates go by.
+  const source = Readable.from(chunks, { highWaterMark: 1 });
+  pipeline(source, stream, () => {}); // an error destroys the stream, and is thrown below
   try {
     yield* stream;
   } catch (error) {

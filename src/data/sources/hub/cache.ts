@@ -54,7 +54,10 @@ export class HubCache {
       await mkdir(dirname(path), { recursive: true });
       const file = await open(path, position === 0 ? "w" : "r+");
       try {
-        await file.write(bytes, 0, bytes.length, position);
+        // One write may take less than it is given, on a disk that is nearly full for one.
+        for (let done = 0; done < bytes.length; ) {
+          done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+        }
       } finally {
         await file.close();
       }

@@ -55,14 +55,15 @@ export class HubDataset {
     const wanted = revision ?? "main";
     if (COMMIT.test(wanted)) return new HubDataset(name, wanted, cache, options);
     const { access, patience } = options;
-    const info = await datasetInfo({
+    const request = {
       name,
       revision: wanted,
-      additionalFields: ["sha"],
+      additionalFields: ["sha" as const],
       hubUrl: access.endpoint,
       ...(access.token === undefined ? {} : { accessToken: access.token }),
       fetch: hubFetch(access, name, patience),
-    });
+    };
+    const info = await persist(access, () => datasetInfo(request), patience);
     if (!COMMIT.test(String(info.sha))) {
       throw new LonghandError("data", `hub: ${access.endpoint} does not say which commit ${name} ${wanted} is`);
     }
@@ -71,7 +72,12 @@ export class HubDataset {
   }
 
   /** The files in a folder of the data set, or below it; none when there is no such folder. */
-  async list(folder: string, recursive: boolean): Promise<HubEntry[]> {
+  list(folder: string, recursive: boolean): Promise<HubEntry[]> {
+    const { access, patience } = this.#options;
+    return persist(access, () => this.#listOnce(folder, recursive), patience);
+  }
+
+  async #listOnce(folder: string, recursive: boolean): Promise<HubEntry[]> {
     const entries: HubEntry[] = [];
     const listing = listFiles({ ...this.#request(), path: encodePath(folder), recursive });
     try {
@@ -140,7 +146,9 @@ export class HubDataset {
 
   async #blob(entry: HubEntry): Promise<Blob> {
     // xet: the plain address serves every file by ranges, and what comes is compared with its digest.
-    const blob = await downloadFile({ ...this.#request(), path: encodePath(entry.path), xet: false });
+    const request = { ...this.#request(), path: encodePath(entry.path), xet: false };
+    const { access, patience } = this.#options;
+    const blob = await persist(access, () => downloadFile(request), patience);
     if (blob === null || blob.size !== entry.bytes) {
       const now = blob === null ? "is gone" : `has ${blob.size} bytes now`;
       throw new LonghandError(

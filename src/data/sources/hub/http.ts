@@ -3,6 +3,7 @@
  * that fails for a moment), and with one sentence where it does not.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { InvalidApiResponseFormatError } from "@huggingface/hub";
 import { LonghandError, messageOf } from "../../../base/errors.ts";
 
 export interface HubAccess {
@@ -65,13 +66,18 @@ export function hubFetch(access: HubAccess, name: string, patience: Patience = P
   };
 }
 
-/** Calls again what failed on the way (not what the hub refused), as patiently. */
+/** Calls again what failed on the way (not what the hub refused), as patiently; throws "io" for an answer of no hub. */
 export async function persist<T>(access: HubAccess, work: () => Promise<T>, patience: Patience = PATIENCE): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (error) {
       if (error instanceof LonghandError) throw error;
+      if (error instanceof SyntaxError || error instanceof InvalidApiResponseFormatError) {
+        throw new LonghandError("io", `hub: ${access.endpoint} does not answer like a hub; check HF_ENDPOINT`, {
+          cause: error,
+        });
+      }
       if (attempt >= patience.attempts) throw unreachable(access, error);
       await pause(patience, attempt);
     }

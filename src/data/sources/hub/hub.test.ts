@@ -297,6 +297,14 @@ describe("what the hub refuses", () => {
     });
   });
 
+  it("that is no hub at all is one sentence", async () => {
+    hub.fault({ status: 200, headers: { "Content-Type": "text/html" } });
+    await expect(open("google/wiki40b")).rejects.toMatchObject({
+      code: "io",
+      message: `hub: ${hub.endpoint} does not answer like a hub; check HF_ENDPOINT`,
+    });
+  });
+
   it("environment variables that cannot be meant are usage errors", async () => {
     vi.stubEnv("HF_ENDPOINT", "huggingface.co");
     await expect(openCorpus("hub:pg19")).rejects.toThrow("HF_ENDPOINT huggingface.co: expected an address");
