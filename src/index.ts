@@ -1,8 +1,10 @@
 /** The library: everything that the command line does, typed, for Node. Re-exports only. */
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
-export { openShards, writeShards } from "./data/shards.node.ts";
+export { openShards, type ShardOrigin, writeShards } from "./data/shards.node.ts";
+export { type Corpus, type CorpusOptions, type DataSpec, openCorpus } from "./data/sources/corpus.ts";
 export { openTextSource } from "./data/sources/text.ts";
+export type { TextPiece, TextSource } from "./data/text-source.ts";
 export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokenizer.node.ts";
 export { createDecoder, type Decoder } from "./generate/decoder.ts";
 export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
@@ -23,6 +25,7 @@ export {
 export type { ReproduceSettingsInput } from "./reproduce/settings.ts";
 export type { RunConfig } from "./run/config.ts";
 export { diagnose, type Finding } from "./run/doctor.ts";
+export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/estimate.ts";
 export {
   type EvaluateOptions,
   type EvaluateResult,
@@ -33,8 +36,16 @@ export {
 } from "./run/evaluate.ts";
 export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/fill.ts";
 export { type GenerateTextOptions, generate } from "./run/generate.ts";
+export { type Inspection, type InspectOptions, inspectShards } from "./run/inspect.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/model.ts";
-export type { TrainSettings, TrainSettingsInput } from "./run/settings.ts";
+export {
+  type PreparedSplit,
+  type PrepareEvent,
+  type PrepareOptions,
+  type PrepareResult,
+  prepare,
+} from "./run/prepare.ts";
+export type { PrepareSettings, PrepareSettingsInput, TrainSettings, TrainSettingsInput } from "./run/settings.ts";
 export { type ResumeOptions, type RunEvent, resume, type TrainOptions, type TrainResult, train } from "./run/train.ts";
 export { version } from "./run/version.ts";
 export type { Device, Engine } from "./runtime/engine.ts";

@@ -2,11 +2,13 @@
 import { Command, CommanderError } from "commander";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { version } from "../run/version.ts";
+import { addData } from "./commands/data.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEval } from "./commands/eval.ts";
 import { addFill } from "./commands/fill.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addModels } from "./commands/models.ts";
+import { addPrepare } from "./commands/prepare.ts";
 import { addReproduce } from "./commands/reproduce.ts";
 import { addTrain } from "./commands/train.ts";
 import type { Streams } from "./output.ts";
@@ -27,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
   // Added before the subcommands, which inherit the settings above.
-  for (const add of [addTrain, addEval, addGenerate, addFill, addModels, addReproduce, addDoctor])
+  for (const add of [addTrain, addEval, addGenerate, addFill, addPrepare, addData, addModels, addReproduce, addDoctor])
     add(program, streams);
   try {
     await program.parseAsync(argv as string[]);

@@ -46,8 +46,14 @@ export function addFlags(command: Command, schema: z.ZodObject): void {
     const text = fallback === undefined || fallback === false ? description : `${description} (default: ${fallback})`;
     const option = new Option(flag, text);
     if (type === "number") option.argParser(numberOrText);
+    if (option.variadic) option.argParser(oneOrMore);
     command.addOption(option);
   }
+}
+
+/** Several values after one flag, as a shell makes of a pattern; one stays alone. */
+function oneOrMore(text: string, before: string | string[] | undefined): string | string[] {
+  return before === undefined ? text : [before, text].flat();
 }
 
 /** A number where the text is one; other text stays, for the schema to name in its message. */

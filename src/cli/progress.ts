@@ -1,5 +1,7 @@
 /** Progress on stderr: a bar in a terminal, a line now and then elsewhere. */
 import { Presets, SingleBar } from "cli-progress";
+import type { DownloadProgress } from "../data/sources/hub/client.ts";
+import { byteCount } from "./amounts.ts";
 
 export interface Progress {
   /** `done` of `total` steps, with a short text beside the bar. */
@@ -56,6 +58,28 @@ function lines(label: string): Progress {
     },
     note: (line) => void process.stderr.write(`${line}\n`),
     end: () => {},
+  };
+}
+
+/** Shows how far the files are that are fetched from the hub, one after the other. */
+export function fetching(progress: Progress): (download: DownloadProgress) => void {
+  let file = "";
+  let began = 0;
+  let first = 0;
+  return ({ path, bytes, totalBytes }) => {
+    if (path !== file) {
+      progress.end();
+      const rest = bytes === 0 ? "" : `, ${byteCount(totalBytes - bytes)} of it`;
+      if (bytes < totalBytes) progress.note(`fetching ${path} (${byteCount(totalBytes)}${rest})`);
+      file = path;
+      began = performance.now();
+      first = bytes;
+      return;
+    }
+    const perSecond = (bytes - first) / ((performance.now() - began) / 1000);
+    const left = duration((totalBytes - bytes) / perSecond);
+    progress.update(Math.floor((100 * bytes) / totalBytes), 100, `% fetched ${byteCount(perSecond)}/s ${left} left`);
+    if (bytes === totalBytes) progress.end();
   };
 }
 

@@ -78,6 +78,11 @@ export function splitText(text: string): string[] {
   return pieces;
 }
 
+/** Whether a text holds no half of a surrogate pair. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
 /** Refuses half of a surrogate pair, which no UTF-8 can hold. `where` names the text in the message. */
 export function requireWellFormed(text: string, where: string): void {
   const at = text.search(/\p{Surrogate}/u);

@@ -10,8 +10,8 @@
  *    40  uint32    vocabulary size
  *    44  uint32    number of this shard, from 0
  *
- * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, the size of each shard and a checksum of
- * itself; a folder without it is an interrupted preparation.
+ * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, where the text came from, the size of each
+ * shard and a checksum of itself; a folder without it is an interrupted preparation.
  */
 import { createHash } from "node:crypto";
 import { endianness } from "node:os";
@@ -37,6 +37,20 @@ export interface ShardHeader {
   readonly tokenizerDigest: string;
 }
 
+/** Where the text of shards came from, so that it can be prepared again. */
+export interface ShardOrigin {
+  /** Path, several paths, or address on the hub with the commit. */
+  readonly data: string | readonly string[];
+  readonly split?: string;
+  /** Field or column of the text, where it was chosen. */
+  readonly field?: string;
+  /** How much of it was taken, where that was limited: "100MB", "1000docs". */
+  readonly limit?: string;
+  /** What the tokenizer was trained with, where that belongs to the preparation. */
+  readonly vocab?: number;
+  readonly seed?: number;
+}
+
 export interface ShardIndex {
   readonly tokenizerDigest: string;
   readonly vocabSize: number;
@@ -46,6 +60,7 @@ export interface ShardIndex {
   readonly bytes: number;
   readonly characters: number;
   readonly words: number;
+  readonly origin?: ShardOrigin;
   readonly shards: readonly { readonly tokens: number; readonly documents: number; readonly checksum: string }[];
 }
 
@@ -147,6 +162,7 @@ function isIndex(value: unknown): value is ShardIndex {
   return (
     counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
     typeof index.tokenizerDigest === "string" &&
+    (index.origin === undefined || typeof index.origin === "object") &&
     Array.isArray(index.shards) &&
     index.shards.every((shard) => typeof shard === "object" && shard !== null)
   );

@@ -16,6 +16,7 @@ import {
   littleEndian,
   type ShardHeader,
   type ShardIndex,
+  type ShardOrigin,
   shardFile,
   TOKENIZER_FILE,
   tokenWidth,
@@ -25,15 +26,18 @@ import type { TextPiece, TextSource } from "./text-source.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 
 export interface ShardProgress {
-  /** Bytes of text done and in all, and tokens written. */
+  /** Bytes of text and tokens written. */
   readonly bytes: number;
-  readonly totalBytes: number;
   readonly tokens: number;
+  /** Share of the source: 0 … 1. */
+  readonly done: number;
 }
 
 export interface ShardRequest {
   readonly source: TextSource;
   readonly tokenizer: TextTokenizer;
+  /** Kept in index.json. */
+  readonly origin?: ShardOrigin;
   /** The folder to fill; made when missing. */
   readonly out: string;
   /** Default 2^24: files of 32 MiB. */
@@ -42,7 +46,9 @@ export interface ShardRequest {
   readonly onProgress?: (progress: ShardProgress) => void;
 }
 
-const PIECES_IN_BATCH = 32;
+/** A batch ends at this many bytes of text, or pieces where documents are short. */
+const BATCH_BYTES = 640_000;
+const BATCH_PIECES = 1024;
 const BATCHES_IN_FLIGHT = 2;
 const TOKENS_PER_SHARD = 2 ** 24;
 const WRITE_TOKENS = 2 ** 18;
@@ -72,7 +78,7 @@ export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
         counter.endDocument();
         await writing(out, () => shards.endDocument());
       }
-      request.onProgress?.({ bytes, totalBytes: source.totalBytes, tokens: shards.tokens });
+      request.onProgress?.({ bytes, tokens: shards.tokens, done: pieces[pieces.length - 1].done });
     }
     if (bytes === 0) throw new LonghandError("data", `data: ${source.path} contains no text`);
     return await writing(out, async () => {
@@ -84,6 +90,7 @@ export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
         bytes,
         characters: counter.characters,
         words: counter.words,
+        ...(request.origin === undefined ? {} : { origin: request.origin }),
         shards: await shards.finish(),
       };
       await writeDurably(join(out, TOKENIZER_FILE), tokenizer.json);
@@ -101,7 +108,9 @@ async function writing<T>(out: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof LonghandError) throw error;
     const full = (error as NodeJS.ErrnoException).code === "ENOSPC";
-    const problem = full ? `the disk is full while writing ${out}` : `cannot write ${out}: ${messageOf(error)}`;
+    const problem = full
+      ? `the disk is full while writing ${out}; free some space and run the same command again`
+      : `cannot write ${out}: ${messageOf(error)}`;
     throw new LonghandError("io", `shards: ${problem}`, { cause: error });
   }
 }
@@ -136,11 +145,14 @@ async function* encodedBatches(
     flying.push({ pieces, ids });
   };
   let pieces: TextPiece[] = [];
+  let bytes = 0;
   for await (const piece of source.pieces()) {
     pieces.push(piece);
-    if (pieces.length < PIECES_IN_BATCH) continue;
+    bytes += piece.bytes;
+    if (bytes < BATCH_BYTES && pieces.length < BATCH_PIECES) continue;
     launch(pieces);
     pieces = [];
+    bytes = 0;
     while (flying.length >= BATCHES_IN_FLIGHT) yield await landed(flying);
   }
   if (pieces.length > 0) launch(pieces);

@@ -9,12 +9,13 @@ import {
   INDEX_FILE,
   littleEndian,
   type ShardIndex,
+  type ShardOrigin,
   sha256,
   TOKENIZER_FILE,
 } from "./shard-format.node.ts";
 import { requireRange, type TokenSequence } from "./token-sequence.ts";
 
-export type { ShardIndex } from "./shard-format.node.ts";
+export type { ShardIndex, ShardOrigin } from "./shard-format.node.ts";
 export { type ShardProgress, type ShardRequest, writeShards } from "./shard-writer.node.ts";
 
 export interface TokenShards extends TokenSequence {
@@ -25,6 +26,8 @@ export interface TokenShards extends TokenSequence {
   readonly words: number;
   readonly vocabSize: number;
   readonly tokenizerDigest: string;
+  /** Where the text came from, when that was noted. */
+  readonly origin: ShardOrigin | undefined;
   /** The tokenizer.json beside the shards. */
   readonly tokenizerPath: string;
   /** The first token of each document, ascending; documents end with the end-of-text token. */
@@ -118,6 +121,7 @@ class DiskShards implements TokenShards {
   readonly words: number;
   readonly vocabSize: number;
   readonly tokenizerDigest: string;
+  readonly origin: ShardOrigin | undefined;
   readonly tokenizerPath: string;
   readonly documentStarts: Float64Array;
   readonly #shards: readonly Shard[];
@@ -143,6 +147,7 @@ class DiskShards implements TokenShards {
     this.words = index.words;
     this.vocabSize = index.vocabSize;
     this.tokenizerDigest = index.tokenizerDigest;
+    this.origin = index.origin;
     this.tokenizerPath = tokenizerPath;
     this.documentStarts = documentStarts;
     this.#shards = shards;

@@ -51,7 +51,7 @@ describe("writing and reading", () => {
     shards.read(0, shards.tokens, all);
     expect([...all]).toEqual(ids);
     expect(index.shards.length).toBe(Math.ceil(ids.length / maxTokensPerShard));
-    expect(shards.documents).toBe(some.documents.length);
+    expect(shards.documents).toBe(some.inputs.length);
     if (!small) expect([...shards.documentStarts]).toEqual(starts);
     expect(readdirSync(out).some((name) => name.endsWith(".tmp"))).toBe(false);
     shards.close();
@@ -200,7 +200,7 @@ describe("an interrupted preparation", () => {
       };
       await expect(writeShards({ source: filling, tokenizer, out })).rejects.toMatchObject({
         code: "io",
-        message: `shards: the disk is full while writing ${out}`,
+        message: `shards: the disk is full while writing ${out}; free some space and run the same command again`,
       });
       await expect(openShards(out)).rejects.toThrow("was interrupted");
       await writeShards({ source, tokenizer, out });

@@ -5,15 +5,17 @@
 import { LonghandError } from "../base/errors.ts";
 import { requireWellFormed, splitText } from "./pieces.ts";
 
-export interface SourceDocument {
-  /** Where the document came from, for messages: a file path or a name. */
+export interface SourceInput {
+  /** What is read, for messages: a file path, a name, a file on the hub. */
   readonly path: string;
-  /** Its size in bytes of UTF-8. */
+  /** Its size in bytes as it is stored: compressed, where it is. */
   readonly bytes: number;
 }
 
 export interface TextPiece {
-  /** Index into `documents`. */
+  /** Index into `inputs`. */
+  readonly input: number;
+  /** Number of the document within its input, from 0. */
   readonly document: number;
   /** Well-formed text; the pieces of a document, joined, are its text. */
   readonly text: string;
@@ -21,16 +23,21 @@ export interface TextPiece {
   readonly bytes: number;
   /** Whether this is the last piece of its document. */
   readonly last: boolean;
+  /** How far the pass has come with it: 0 … 1, by the bytes as they are stored. */
+  readonly done: number;
 }
 
 export interface TextSource {
   /** The path or name that the user gave. */
   readonly path: string;
-  readonly documents: readonly SourceDocument[];
-  /** Bytes of all documents, as found when the source was opened. */
+  readonly inputs: readonly SourceInput[];
+  /** Stored bytes of all inputs, as found when the source was opened. */
   readonly totalBytes: number;
-  /** The text from the beginning, document by document; may be called again for another pass. */
-  pieces(): AsyncIterable<TextPiece>;
+  /**
+   * The text of these inputs, by default of all in order, from the beginning, document by document; may be called again
+   * for another pass. Documents without text are left out.
+   */
+  pieces(inputs?: readonly number[]): AsyncIterable<TextPiece>;
 }
 
 /** A source over strings, one document each. Empty strings are left out; lone surrogates are a data error. */
@@ -38,20 +45,21 @@ export function textInMemory(name: string, texts: readonly string[]): TextSource
   const encoder = new TextEncoder();
   const kept = texts.filter((text) => text.length > 0);
   if (kept.length === 0) throw new LonghandError("data", `data: ${name} contains no text`);
-  const documents = kept.map((text, i) => {
+  const inputs = kept.map((text, i) => {
     const path = `${name}[${i}]`;
     requireWellFormed(text, path);
     return { path, bytes: encoder.encode(text).length };
   });
   return {
     path: name,
-    documents,
-    totalBytes: documents.reduce((sum, document) => sum + document.bytes, 0),
-    async *pieces() {
-      for (const [document, text] of kept.entries()) {
-        const parts = splitText(text);
-        for (const [i, part] of parts.entries()) {
-          yield { document, text: part, bytes: encoder.encode(part).length, last: i === parts.length - 1 };
+    inputs,
+    totalBytes: inputs.reduce((sum, input) => sum + input.bytes, 0),
+    async *pieces(chosen = [...kept.keys()]) {
+      for (const [at, input] of chosen.entries()) {
+        const parts = splitText(kept[input]);
+        for (const [i, text] of parts.entries()) {
+          const done = (at + (i + 1) / parts.length) / chosen.length;
+          yield { input, document: 0, text, bytes: encoder.encode(text).length, last: i === parts.length - 1, done };
         }
       }
     },

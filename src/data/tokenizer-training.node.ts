@@ -4,12 +4,12 @@
  * what a smaller training would have learnt.
  */
 import { spawn } from "node:child_process";
-import { type FileHandle, mkdtemp, open, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError, messageOf } from "../base/errors.ts";
-import { randomKey, randomUniform } from "../base/random.ts";
+import { sampleText } from "./text-sample.ts";
 import type { TextSource } from "./text-source.ts";
 import { type Merge, tokenizerJson, untrainedTokenizerJson } from "./tokenizer-file.ts";
 
@@ -77,27 +77,16 @@ function firstMerges(merges: readonly Merge[], count: number): Merge[] {
 }
 
 /**
- * Writes the whole text, or about `limit` bytes of pieces drawn independently. The trainer reads line by line, so a line
- * feed after each piece, being a word of its own, changes no count, and bounds the length of lines.
+ * Writes the sample. The trainer reads line by line, so a line feed after each piece, being a word of its own, changes no
+ * count, and bounds the length of lines.
  */
 async function writeSample(source: TextSource, path: string, seed: number, limit: number): Promise<void> {
-  const key = randomKey(seed, "tokenizer sample");
-  const share = limit / source.totalBytes;
-  let file: FileHandle | undefined;
+  const sample = await sampleText(source, { seed, bytes: limit });
+  const file = await open(path, "w").catch(refused);
   try {
-    file = await open(path, "w").catch(refused);
-    let index = 0;
-    let written = 0;
-    for await (const { text, bytes } of source.pieces()) {
-      const drawn = share >= 1 || index === 0 || (randomUniform(key, index) < share && written + bytes <= limit);
-      index++;
-      if (!drawn) continue;
-      written += bytes;
-      await file.writeFile(`${text}\n`).catch(refused);
-    }
-    if (written === 0) throw new LonghandError("data", `data: ${source.path} contains no text`);
+    for (const text of sample) await file.writeFile(`${text}\n`).catch(refused);
   } finally {
-    await file?.close();
+    await file.close();
   }
 }
 

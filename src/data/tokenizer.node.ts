@@ -14,8 +14,8 @@ import { type TrainingRequest, trainTokenizerJson } from "./tokenizer-training.n
 
 export { StreamingDecoder, type TextTokenizer } from "./tokenizer.ts";
 
-/** Pieces given to the native encoder at once: enough to keep its threads busy, a few megabytes of its memory. */
-const PIECES_AT_ONCE = 32;
+/** Text given to the native encoder at once, in UTF-16 units: enough to keep its threads busy, some megabytes of memory. */
+const UNITS_AT_ONCE = 640_000;
 
 /**
  * Trains byte-level BPE on (a seeded sample of) the source. Special tokens are ids 0, 1, 2; bytes 3 … 258; merges follow.
@@ -78,9 +78,12 @@ class NativeTokenizer implements TextTokenizer {
       return pieces.push(...splitText(text));
     });
     const encoded: number[][] = [];
-    for (let i = 0; i < pieces.length; i += PIECES_AT_ONCE) {
-      const batch = await this.#native.encodeBatch(pieces.slice(i, i + PIECES_AT_ONCE), { addSpecialTokens: false });
+    for (let start = 0; start < pieces.length; ) {
+      let end = start;
+      for (let units = 0; end < pieces.length && units < UNITS_AT_ONCE; end++) units += pieces[end].length;
+      const batch = await this.#native.encodeBatch(pieces.slice(start, end), { addSpecialTokens: false });
       for (const encoding of batch) encoded.push(encoding.getIds());
+      start = end;
     }
     return ends.map((end, i) => joinIds(encoded.slice(i === 0 ? 0 : ends[i - 1], end)));
   }

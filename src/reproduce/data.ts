@@ -90,15 +90,26 @@ export async function prepareComparisonData(
 
 const textFolder = (index: number) => `text-${String(index).padStart(3, "0")}`;
 
+/** Several sources as one, their inputs one after the other. */
 function joined(sources: readonly TextSource[]): TextSource {
-  const first = sources.map((_, i) => sources.slice(0, i).reduce((sum, { documents }) => sum + documents.length, 0));
+  const inputs = sources.flatMap((source) => source.inputs);
+  const first = sources.map((_, i) => sources.slice(0, i).reduce((sum, source) => sum + source.inputs.length, 0));
   return {
     path: sources.map(({ path }) => path).join(","),
-    documents: sources.flatMap(({ documents }) => documents),
+    inputs,
     totalBytes: sources.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
-    async *pieces() {
+    async *pieces(chosen = [...inputs.keys()]) {
+      const bytesOf = (wanted: readonly number[]) => wanted.reduce((sum, input) => sum + inputs[input].bytes, 0);
+      const all = bytesOf(chosen);
+      let past = 0;
       for (const [i, source] of sources.entries()) {
-        for await (const piece of source.pieces()) yield { ...piece, document: piece.document + first[i] };
+        const own = chosen.filter((input) => input >= first[i] && input < first[i] + source.inputs.length);
+        if (own.length === 0) continue;
+        const bytes = bytesOf(own);
+        for await (const piece of source.pieces(own.map((input) => input - first[i]))) {
+          yield { ...piece, input: piece.input + first[i], done: (past + piece.done * bytes) / all };
+        }
+        past += bytes;
       }
     },
   };

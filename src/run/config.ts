@@ -3,10 +3,12 @@
  * that had a default or followed from something else is written out.
  */
 import { availableParallelism } from "node:os";
-import { basename, extname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
+import type { DataSpec } from "../data/sources/corpus.ts";
+import { isHubAddress } from "../data/sources/hub/address.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
@@ -18,7 +20,10 @@ const count = () => z.number().int().positive();
 export const runConfigSchema = z.strictObject({
   longhand: z.string().describe("Version that wrote the file."),
   data: z.strictObject({
-    path: z.string(),
+    path: z.union([z.string(), z.array(z.string())]),
+    field: z.string().optional(),
+    split: z.string().optional(),
+    limit: z.string().optional(),
     evalPath: z.string().optional(),
     evalFraction: z.number().gt(0).lt(1),
     evalTokens: count(),
@@ -98,24 +103,31 @@ function checkTogether({ model, training }: RunConfig): void {
   }
 }
 
-export interface ResolvedTokenizer {
+/** What is known once the data has been opened. */
+export interface ResolvedData {
   readonly vocabSize: number;
   readonly digest: string;
+  /** Where the data are: an absolute path, or an address on the hub with the commit. */
+  readonly path?: DataSpec | undefined;
+  readonly evalPath?: DataSpec | undefined;
 }
 
 /** Settings and `--set` fields made into a complete configuration. `version` is the package's. */
 export function resolveConfig(
   settings: TrainSettings,
   overrides: Readonly<Record<string, unknown>>,
-  { vocabSize, digest }: ResolvedTokenizer,
+  { vocabSize, digest, path, evalPath }: ResolvedData,
   version: string,
 ): RunConfig {
   const { context, steps } = settings;
   const draft = {
     longhand: version,
     data: {
-      path: resolve(settings.data),
-      ...(settings.evalData === undefined ? {} : { evalPath: resolve(settings.evalData) }),
+      path: path ?? dataPath(settings.data),
+      ...(settings.field === undefined ? {} : { field: settings.field }),
+      ...(settings.split === undefined ? {} : { split: settings.split }),
+      ...(settings.limit === undefined ? {} : { limit: settings.limit }),
+      ...(settings.evalData === undefined ? {} : { evalPath: evalPath ?? dataPath(settings.evalData) }),
       evalFraction: settings.evalFraction,
       evalTokens: settings.evalTokens,
       vocab: settings.vocab,
@@ -185,10 +197,27 @@ function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
   );
 }
 
-/** runs/<name of the data without its ending> */
-export function defaultRunFolder(data: string): string {
-  const name = basename(resolve(data));
-  return join("runs", basename(name, extname(name)) || "text");
+/** Absolute, where it is a path. */
+export function dataPath(data: DataSpec): DataSpec {
+  if (typeof data !== "string") return data.map((path) => resolve(path));
+  return data === "-" || isHubAddress(data) ? data : resolve(data);
+}
+
+/** runs/<name of the data without its ending>; of hub:c4/en runs/c4-en, of a pattern its folder, of stdin runs/stdin. */
+export function defaultRunFolder(spec: DataSpec): string {
+  const data = typeof spec === "string" ? spec : spec[0];
+  if (data === "-") return join("runs", "stdin");
+  if (isHubAddress(data))
+    return join(
+      "runs",
+      data
+        .slice("hub:".length)
+        .replace(/@[^/]*/, "")
+        .replace(/[^\w.-]+/g, "-"),
+    );
+  const path = resolve(data);
+  const name = basename(/[*?[{]/.test(basename(path)) ? dirname(path) : path);
+  return join("runs", basename(name, extname(name)).replace(/[*?[\]{}]/g, "") || "text");
 }
 
 /** What masking needs when the run fills in blanks; undefined for a causal run. */

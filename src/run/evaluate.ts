@@ -8,19 +8,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
-import { openTextSource } from "../data/sources/text.ts";
+import { type CorpusOptions, openCorpus } from "../data/sources/corpus.ts";
 import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
 import type { Model } from "../train/objective.ts";
 import { maskingOf, type RunConfig } from "./config.ts";
-import { isShardFolder } from "./data.ts";
+import { preparedParts, refuseTextOptions } from "./data.ts";
 import { requireEvaluationMemory } from "./memory.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface EvaluateOptions {
-  /** A text, a folder of texts, or token shards made with the model's tokenizer. */
+  /** Anything that can be trained on, or token shards made with the model's tokenizer. */
   readonly data: string;
+  /** Field of JSON lines or column of parquet that holds the text. */
+  readonly field?: string | undefined;
+  /** Part of a published data set; default: validation, where there is one. */
+  readonly split?: string | undefined;
+  /** At most so much text: "10MB", "100docs". */
+  readonly limit?: string | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+  readonly onDownload?: CorpusOptions["onDownload"];
   /** Tokens a window; default: the training context. Every window starts anew. */
   readonly context?: number | undefined;
   readonly onProgress?: (done: number) => void;
@@ -118,17 +126,22 @@ async function measure<Result>(
     );
   }
   requireEvaluationMemory(config, context);
-  if (isShardFolder(options.data)) {
-    const shards = await openShards(options.data, { tokenizerDigest: tokenizer.digest });
+  const { field, split, limit, onWarning, onDownload } = options;
+  const parts = preparedParts(options.data);
+  if (parts !== undefined) {
+    refuseTextOptions(options.data, { field, split, limit });
+    const shards = await openShards(parts.validation ?? (parts.train as string), { tokenizerDigest: tokenizer.digest });
     return evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   }
-  const source = await openTextSource(options.data);
+  const corpus = await openCorpus(options.data, { field, split, limit, onWarning, onDownload });
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
-    await writeShards({ source, tokenizer, out: folder });
+    const [first] = corpus.splits.values();
+    await writeShards({ source: corpus.splits.get("validation") ?? first, tokenizer, out: folder });
     const shards = await openShards(folder);
     return await evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   } finally {
+    await corpus.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -14,13 +14,49 @@ export const objectiveNames = ["causal", "masked"] as const;
 
 const whole = (least: number) => z.number().int().min(least);
 
-/** Each description is one sentence for --help; `meta.value` names the value there. */
-export const trainSettingsSchema = z.strictObject({
-  data: z
+const dataField = (what: string) =>
+  z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" })
+    .describe(
+      `${what}: a file (UTF-8 text; .jsonl, .gz, .zst; .parquet), a folder or pattern of them, - for stdin, hub:NAME, or token shards.`,
+    )
+    .meta({ value: "path..." });
+
+const textFields = {
+  field: z
     .string()
     .min(1)
-    .describe("Text to learn: a UTF-8 file, a folder of them, or a folder of token shards.")
-    .meta({ value: "path" }),
+    .optional()
+    .describe("Field of JSON lines, or column of parquet, that holds the text; default: text.")
+    .meta({ value: "name" }),
+  split: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Part of a published data set: train, validation or test.")
+    .meta({ value: "name" }),
+  limit: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Of each split at most so much text: 500MB, 10000docs.")
+    .meta({ value: "amount" }),
+};
+
+const tokenizerFields = {
+  vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
+  tokenizer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Existing tokenizer.json to use instead of training one.")
+    .meta({ value: "file" }),
+};
+
+/** Each description is one sentence for --help; `meta.value` names the value there. */
+export const trainSettingsSchema = z.strictObject({
+  data: dataField("Text to learn"),
+  ...textFields,
   out: z
     .string()
     .min(1)
@@ -31,7 +67,7 @@ export const trainSettingsSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("Text to evaluate on; default: the end of the data.")
+    .describe("Text to evaluate on; default: the validation split of the data, or its end.")
     .meta({ value: "path" }),
   evalFraction: z
     .number()
@@ -76,13 +112,7 @@ export const trainSettingsSchema = z.strictObject({
   weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
   clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
   seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
-  vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
-  tokenizer: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Existing tokenizer.json to use instead of training one.")
-    .meta({ value: "file" }),
+  ...tokenizerFields,
   evalEvery: whole(1).default(100).describe("Steps between evaluations."),
   saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
   keep: whole(1).default(3).describe("Newest checkpoints to keep."),
@@ -91,13 +121,35 @@ export const trainSettingsSchema = z.strictObject({
   overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
 });
 
+export const prepareSettingsSchema = z.strictObject({
+  data: dataField("Text to prepare"),
+  out: z.string().min(1).describe("Folder to write the token shards to.").meta({ value: "folder" }),
+  ...textFields,
+  ...tokenizerFields,
+  seed: whole(0).default(1).describe("Seed of the sample that the tokenizer is trained on."),
+});
+
+export type PrepareSettings = z.infer<typeof prepareSettingsSchema>;
+export type PrepareSettingsInput = z.input<typeof prepareSettingsSchema>;
+
 export type TrainSettings = z.infer<typeof trainSettingsSchema>;
 /** What a caller must give: everything with a default may be left out. */
 export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
 
+type NameOf = (field: string) => string;
+
 /** Checks settings; `nameOf` turns a field into what the user wrote (--eval-every on the command line). */
-export function parseSettings(value: unknown, nameOf: (field: string) => string = (field) => field): TrainSettings {
-  const parsed = trainSettingsSchema.safeParse(value);
+export function parseSettings(value: unknown, nameOf: NameOf = (field) => field): TrainSettings {
+  return parse(trainSettingsSchema, value, nameOf);
+}
+
+/** The same for the settings of a preparation. */
+export function parsePrepareSettings(value: unknown, nameOf: NameOf = (field) => field): PrepareSettings {
+  return parse(prepareSettingsSchema, value, nameOf);
+}
+
+function parse<Schema extends z.ZodObject>(schema: Schema, value: unknown, nameOf: NameOf): z.infer<Schema> {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
 }

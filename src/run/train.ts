@@ -48,7 +48,7 @@ export type RunEvent =
 
 export interface TrainOptions {
   readonly onEvent?: (event: RunEvent) => void;
-  /** Ends training after the step at hand, with a checkpoint. */
+  /** Ends training after the step at hand, with a checkpoint; before the first, with the signal's reason and no run. */
   readonly signal?: AbortSignal;
   /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -84,17 +84,19 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     let config = draft;
     let data: RunData;
     try {
-      data = await prepareRunData(
-        run,
-        dataRequest(draft),
-        (progress) => onEvent({ type: "prepare", ...progress }),
-        async (tokenizer) => {
-          config = resolveConfig(settings, overrides, tokenizer, version);
+      data = await prepareRunData(run, dataRequest(draft), {
+        onProgress: (progress) => {
+          options.signal?.throwIfAborted();
+          onEvent({ type: "prepare", ...progress });
+        },
+        onWarning: (message) => onEvent({ type: "warning", message }),
+        ready: async ({ tokenizer, ...resolved }) => {
+          config = resolveConfig(settings, overrides, resolved, version);
           await folder.empty();
           await writeConfig(run, config); // first: from here on the folder is known as a run
           await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
         },
-      );
+      });
     } catch (error) {
       lock.release();
       await folder.undo();
@@ -268,7 +270,7 @@ async function problemOf(
 }
 
 function dataRequest({ data, training }: RunConfig): DataRequest {
-  const { path, evalPath, evalFraction, evalTokens, vocab, tokenizer } = data;
+  const { path, evalPath, tokenizerDigest: _, ...others } = data;
   const { seed, context } = training;
-  return { data: path, evalData: evalPath, evalFraction, evalTokens, vocab, tokenizer, seed, context };
+  return { ...others, data: path, evalData: evalPath, seed, context };
 }

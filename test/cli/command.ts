@@ -33,6 +33,8 @@ export interface Running {
 export interface RunOptions {
   readonly cwd?: string;
   readonly input?: string | Uint8Array;
+  /** Variables of the environment beside those of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Lets the command start itself again with huge pages, as a user's does. Otherwise it is kept from it, to save time. */
   readonly startsAgain?: boolean;
   readonly timeoutMs?: number;
@@ -43,7 +45,8 @@ export interface RunOptions {
 /** Starts the command and returns at once. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {
   const { cwd = root, input, startsAgain = false, timeoutMs = 60_000, through = [] } = options;
-  const { GLIBC_TUNABLES: _, ...env } = process.env;
+  const { GLIBC_TUNABLES: _, ...inherited } = process.env;
+  const env = { ...inherited, ...options.env };
   const [file, ...rest] = [...through, process.execPath, command, ...args];
   const child = spawn(file, rest, { cwd, env: startsAgain ? env : { ...env, GLIBC_TUNABLES: "" } });
   const output = { stdout: "", stderr: "" };

@@ -28,7 +28,7 @@ const cases: [string, RegExp][] = [
 
   ["train", /--data is missing: give a text to learn, or --resume a run$/],
   ["train text.txt", /too many arguments for 'train'/],
-  ["train --data", /option '--data <path>' argument missing$/],
+  ["train --data", /option '--data <path...>' argument missing$/],
   [`${train} --stpes 3`, /unknown option '--stpes' \(did you mean --steps\?\)$/],
   [`${train} --preset nona`, /--preset "nona": .*"nano".*"tiny".*"small".*"base".*"large".*did you mean nano\?/],
   [`${train} --model flsh`, /--model "flsh": .*"flash".*"flash-quad".*did you mean flash\?/],

@@ -3,13 +3,23 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type EvaluateOptions, evaluate, evaluateMasked, type PositionLoss } from "../../run/evaluate.ts";
 import { type LoadedModel, loadModel } from "../../run/model.ts";
 import { printJson, type Streams } from "../output.ts";
-import { openProgress } from "../progress.ts";
+import { fetching, openProgress } from "../progress.ts";
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError("expected a whole number of at least 1.");
   return value;
+}
+
+interface EvalFlags {
+  data: string;
+  field?: string;
+  split?: string;
+  limit?: string;
+  context?: number;
+  threads?: number;
+  json?: boolean;
 }
 
 export function addEval(program: Command, streams: Streams): void {
@@ -20,21 +30,26 @@ export function addEval(program: Command, streams: Streams): void {
       "Perplexity of a text under the model of a run: per token, per word, bits per byte, by position in the context. Of a model that fills in blanks, perplexity and accuracy over 15 % of the tokens, always the same.",
     )
     .argument("<run>", "run folder")
-    .requiredOption("--data <path>", "text to evaluate: a UTF-8 file, a folder of them, or token shards")
+    .requiredOption("--data <path>", "text to evaluate: what train takes, or token shards")
+    .option("--field <name>", "field of JSON lines, or column of parquet, that holds the text (default: text)")
+    .option("--split <name>", "part of a published data set: train, validation or test (default: validation)")
+    .option("--limit <amount>", "at most so much text: 10MB, 100docs")
     .option("--context <n>", "tokens a window (default: the training context)", wholeNumber)
     .option("--threads <n>", "threads of one operation (default: the run's)", wholeNumber)
     .option("--json", "The result as one JSON line on stdout.")
     .addHelpText("after", "\nExample:\n  longhand eval runs/book --data other.txt --context 8192")
-    .action(async (run: string, options: { data: string; context?: number; threads?: number; json?: boolean }) => {
+    .action(async (run: string, options: EvalFlags) => {
       const progress = openProgress("eval");
       const model = await loadModel(run, {
         threads: options.threads,
         onWarning: (m) => progress.note(`warning: ${m}`),
       });
       try {
+        const { json: _, threads: __, ...request } = options;
         const { result, text } = await measured(model, {
-          data: options.data,
-          context: options.context,
+          ...request,
+          onWarning: (m) => progress.note(`warning: ${m}`),
+          onDownload: fetching(progress),
           onProgress: (done) => progress.update(Math.round(done * 100), 100, "%"),
         });
         progress.end();

@@ -6,7 +6,7 @@ import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
-import { duration, openProgress } from "../progress.ts";
+import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
 export function addTrain(program: Command, streams: Streams): void {
@@ -42,7 +42,9 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
   const show = json === true ? (event: RunEvent) => printJson(streams, event) : undefined;
   const stop = stopSignal("stopping after this step and saving; once more to stop at once");
   const bar = reporter();
+  let began = false;
   const onEvent = (event: RunEvent) => {
+    began ||= event.type === "start";
     show?.(event);
     bar.show(event);
   };
@@ -58,6 +60,11 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
           );
     bar.end(result);
     if (json === true) printJson(streams, { type: "end", ...result });
+  } catch (error) {
+    if (!stop.signal.aborted || run !== undefined || began) throw error;
+    bar.close();
+    process.stderr.write("stopped before the first step: nothing is kept but what was fetched\n");
+    process.exitCode = 130;
   } finally {
     bar.close();
     stop.release();
@@ -110,19 +117,32 @@ function goOn(
 /** Tells events to a person, on stderr. */
 function reporter() {
   const progress = openProgress("train");
+  const fetched = fetching(progress);
   let steps = 0;
   let speed = 0;
   let stage = "";
+  let began = 0;
   let masked = false;
   return {
     show(event: RunEvent) {
       switch (event.type) {
         case "prepare":
-          if (event.stage !== stage)
+          if (event.stage === "download") {
+            fetched(event);
+            break;
+          }
+          if (event.stage !== stage) {
             progress.note(event.stage === "tokenizer" ? "training the tokenizer" : "turning text into tokens");
+            began = performance.now();
+          }
           stage = event.stage;
+          if (event.stage === "tokens" && event.done > 0) {
+            const left = ((performance.now() - began) / 1000 / event.done) * (1 - event.done);
+            progress.update(Math.floor(event.done * 100), 100, `% of the text, ${duration(left)} left`);
+          }
           break;
         case "start": {
+          progress.end();
           const { config } = event;
           steps = config.training.steps;
           masked = config.training.objective === "masked";

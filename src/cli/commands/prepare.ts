@@ -1,0 +1,124 @@
+/** longhand prepare */
+import { type Command, Option } from "commander";
+import { LonghandError } from "../../base/errors.ts";
+import { nameOf } from "../../data/sources/corpus.ts";
+import { estimatePreparation, type PrepareEstimate } from "../../run/estimate.ts";
+import { type PrepareEvent, type PrepareResult, prepare } from "../../run/prepare.ts";
+import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.ts";
+import { byteCount, count } from "../amounts.ts";
+import { addFlags, flagOf } from "../options.ts";
+import { printJson, type Streams } from "../output.ts";
+import { duration, fetching, openProgress } from "../progress.ts";
+import { stopSignal } from "../signals.ts";
+
+export function addPrepare(program: Command, streams: Streams): void {
+  const command = program
+    .command("prepare")
+    .summary("make token shards of a corpus")
+    .description(
+      "Turns text into token shards, once for many trainings: of files, or of a data set on the Hugging Face hub " +
+        "(hub:wiki40b/en, hub:pg19, hub:c4/en, hub:owner/name[@revision][/path]). A corpus that is published in splits " +
+        "gives the folders train and validation. train --data takes the result, and any of these as they are.",
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  longhand prepare --data hub:wiki40b/en --out data/wiki --vocab 30000 --limit 1GB\n" +
+        "  longhand prepare --data 'dump/*.parquet' --field body --out data/dump --dry-run\n" +
+        "\nHF_TOKEN, HF_ENDPOINT and HF_HOME (or HF_HUB_CACHE) are respected.",
+    );
+  addFlags(command, prepareSettingsSchema);
+  command
+    .addOption(new Option("--dry-run", "Estimate size and time, and write nothing."))
+    .option("--json", "Events as JSON lines on stdout.")
+    .action((options: Record<string, unknown>) => runPrepare(options, streams));
+}
+
+async function runPrepare(options: Record<string, unknown>, streams: Streams): Promise<void> {
+  const { dryRun, json, ...given } = options;
+  for (const name of ["data", "out"]) {
+    if (given[name] === undefined && !(name === "out" && dryRun === true)) {
+      throw new LonghandError("usage", `--${name} is missing`);
+    }
+  }
+  const settings = parsePrepareSettings({ out: ".", ...given }, flagOf);
+  if (dryRun === true) {
+    const estimate = await estimatePreparation(settings);
+    if (json === true) printJson(streams, estimate);
+    else streams.out.write(estimateText(estimate));
+    return;
+  }
+  const stop = stopSignal("stopping; once more to stop at once");
+  const bar = reporter();
+  const onEvent = (event: PrepareEvent) => {
+    if (json === true) printJson(streams, event);
+    bar.show(event);
+  };
+  try {
+    const result = await prepare(settings, { onEvent, signal: stop.signal });
+    bar.close();
+    if (json === true) printJson(streams, { type: "end", ...result });
+    else streams.out.write(resultText(result));
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    bar.close();
+    process.stderr.write("stopped: run the same command again; finished splits and what was fetched are kept\n");
+    process.exitCode = 130;
+  } finally {
+    bar.close();
+    stop.release();
+  }
+}
+
+function estimateText({ data, splits }: PrepareEstimate): string {
+  const lines = splits.map(
+    ({ split, files, storedBytes, textBytes, documents, tokens, shardBytes, seconds }) =>
+      `${split}: ${count(files)} ${files === 1 ? "file" : "files"} of ${byteCount(storedBytes)}; about ${byteCount(textBytes)} of text in ` +
+      `${count(documents)} documents, ${count(tokens)} tokens, ${byteCount(shardBytes)} of shards, ${duration(seconds)}\n`,
+  );
+  const fetched = nameOf(data).startsWith("hub:") ? "the files are fetched first, unless the cache has them\n" : "";
+  return `${nameOf(data)}\n${lines.join("")}${fetched}`;
+}
+
+function resultText({ splits, vocabSize }: PrepareResult): string {
+  return splits
+    .map(
+      ({ out, documents, tokens, bytes, words }) =>
+        `${out}: ${count(documents)} documents, ${count(tokens)} tokens of a vocabulary of ${vocabSize}, ${count(words)} words, ${byteCount(bytes)}\n`,
+    )
+    .join("");
+}
+
+/** Tells events to a person, on stderr. */
+function reporter() {
+  const progress = openProgress("prepare");
+  const fetched = fetching(progress);
+  let began = 0;
+  let split = "";
+  progress.note("reading, and training the tokenizer unless one is given");
+  return {
+    show(event: PrepareEvent) {
+      switch (event.type) {
+        case "download":
+          fetched(event);
+          break;
+        case "tokenizer":
+        case "split":
+          progress.end();
+          began = performance.now();
+          break;
+        case "tokens": {
+          if (event.split !== split) progress.note(`turning ${event.split} into tokens`);
+          split = event.split;
+          const seconds = (performance.now() - began) / 1000;
+          const rate = `${byteCount(event.bytes / seconds)}/s`;
+          const left = duration((seconds / Math.max(event.done, 1e-6)) * (1 - event.done));
+          progress.update(Math.floor(event.done * 100), 100, `% ${count(event.tokens)} tokens ${rate} ${left} left`);
+          break;
+        }
+        case "warning":
+          progress.note(`warning: ${event.message}`);
+      }
+    },
+    close: () => progress.end(),
+  };
+}

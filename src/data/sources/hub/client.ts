@@ -1,0 +1,184 @@
+/**
+ * One data set of the hub at one commit: its files, fetched into the cache or read by ranges where they are. The library
+ * @huggingface/hub knows the addresses and the answers; what it has not is here: patience, going on with a download that
+ * was cut off, and comparing digests.
+ */
+import { datasetInfo, downloadFile, listFiles } from "@huggingface/hub";
+import { LonghandError } from "../../../base/errors.ts";
+import { type OpenFile, openLocal, type StoredFile } from "../stored-file.ts";
+import { HubCache, type HubEntry } from "./cache.ts";
+import { type HubAccess, hubFetch, type Patience, persist } from "./http.ts";
+
+export interface DownloadProgress {
+  /** File of the data set. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export interface HubOptions {
+  readonly access: HubAccess;
+  /** Folder of the cache; default: that of HF_HUB_CACHE and HF_HOME. */
+  readonly cache?: string | undefined;
+  readonly patience?: Patience | undefined;
+  readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
+  /** Read files where they are, by ranges, instead of fetching them: for a look at a part of them. */
+  readonly remote?: boolean | undefined;
+  /** Bytes asked for at a time; default 8 MiB. */
+  readonly rangeBytes?: number | undefined;
+}
+
+const RANGE_BYTES = 8 * 1024 * 1024;
+/** Of files that are only looked at. */
+const LOOK_BYTES = 1024 * 1024;
+const COMMIT = /^[0-9a-f]{40}$/;
+
+export class HubDataset {
+  readonly name: string;
+  /** What all files are read at: 40 hexadecimal digits. */
+  readonly commit: string;
+  readonly #options: HubOptions;
+  readonly #cache: HubCache;
+  readonly #fetch: typeof fetch;
+
+  private constructor(name: string, commit: string, cache: HubCache, options: HubOptions) {
+    this.name = name;
+    this.commit = commit;
+    this.#cache = cache;
+    this.#options = options;
+    this.#fetch = hubFetch(options.access, name, options.patience);
+  }
+
+  /** Finds the commit that a revision (branch, tag or commit) is now. */
+  static async open(name: string, revision: string | undefined, options: HubOptions): Promise<HubDataset> {
+    const cache = new HubCache(name, options.cache);
+    const wanted = revision ?? "main";
+    if (COMMIT.test(wanted)) return new HubDataset(name, wanted, cache, options);
+    const { access, patience } = options;
+    const request = {
+      name,
+      revision: wanted,
+      additionalFields: ["sha" as const],
+      hubUrl: access.endpoint,
+      ...(access.token === undefined ? {} : { accessToken: access.token }),
+      fetch: hubFetch(access, name, patience),
+    };
+    const info = await persist(access, () => datasetInfo(request), patience);
+    if (!COMMIT.test(String(info.sha))) {
+      throw new LonghandError("data", `hub: ${access.endpoint} does not say which commit ${name} ${wanted} is`);
+    }
+    if (!options.remote) await cache.noteRevision(wanted, info.sha);
+    return new HubDataset(name, info.sha, cache, options);
+  }
+
+  /** The files in a folder of the data set, or below it; none when there is no such folder. */
+  list(folder: string, recursive: boolean): Promise<HubEntry[]> {
+    const { access, patience } = this.#options;
+    return persist(access, () => this.#listOnce(folder, recursive), patience);
+  }
+
+  async #listOnce(folder: string, recursive: boolean): Promise<HubEntry[]> {
+    const entries: HubEntry[] = [];
+    const listing = listFiles({ ...this.#request(), path: encodePath(folder), recursive });
+    try {
+      for await (const { type, path, size, oid, lfs } of listing) {
+        if (type !== "file") continue;
+        if (path.split("/").some((part) => part === "" || part === "." || part === "..")) {
+          throw new LonghandError("data", `hub: ${this.name} lists a file with the path ${JSON.stringify(path)}`);
+        }
+        entries.push({ path, bytes: size, digest: lfs?.oid ?? oid ?? "" });
+      }
+    } catch (error) {
+      if ((error as { statusCode?: number }).statusCode === 404) return [];
+      throw error;
+    }
+    return entries;
+  }
+
+  /** A file to read from: fetched into the cache when it is opened, or with `remote` read by ranges. */
+  stored(entry: HubEntry): StoredFile {
+    const path = `${this.name}/${entry.path}`;
+    return {
+      path,
+      bytes: entry.bytes,
+      open: async () => (this.#options.remote ? this.#openRemote(entry) : openLocal(await this.download(entry), path)),
+    };
+  }
+
+  /** Fetches a file into the cache, or what is missing of it; its path there. */
+  async download(entry: HubEntry): Promise<string> {
+    const here = await this.#cache.look(this.commit, entry);
+    if (here.complete) return here.path;
+    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(entry.digest)) {
+      throw new LonghandError("data", `hub: ${this.name} lists ${entry.path} without a checksum`);
+    }
+    const { access, patience, onDownload, rangeBytes = RANGE_BYTES } = this.#options;
+    const blob = await this.#blob(entry);
+    for (let position = here.bytes; position < entry.bytes; ) {
+      onDownload?.({ path: entry.path, bytes: position, totalBytes: entry.bytes });
+      const end = Math.min(position + rangeBytes, entry.bytes);
+      const bytes = await persist(access, () => range(blob, position, end), patience);
+      await this.#cache.write(entry, position, bytes);
+      position = end;
+    }
+    onDownload?.({ path: entry.path, bytes: entry.bytes, totalBytes: entry.bytes });
+    return this.#cache.finish(this.commit, entry);
+  }
+
+  async #openRemote(entry: HubEntry): Promise<OpenFile> {
+    const { access, patience } = this.#options;
+    const blob = await this.#blob(entry);
+    let ahead: Buffer<ArrayBuffer> = Buffer.from(new ArrayBuffer(0));
+    let start = 0; // of `ahead` in the file
+    return {
+      read: async (position, length) => {
+        const end = Math.min(position + length, entry.bytes);
+        if (position < start || end > start + ahead.length) {
+          const until = Math.min(Math.max(end, position + LOOK_BYTES), entry.bytes);
+          ahead = await persist(access, () => range(blob, position, until), patience);
+          start = position;
+        }
+        return ahead.subarray(position - start, Math.max(position, end) - start);
+      },
+      close: async () => {},
+    };
+  }
+
+  async #blob(entry: HubEntry): Promise<Blob> {
+    // xet: the plain address serves every file by ranges, and what comes is compared with its digest.
+    const request = { ...this.#request(), path: encodePath(entry.path), xet: false };
+    const { access, patience } = this.#options;
+    const blob = await persist(access, () => downloadFile(request), patience);
+    if (blob === null || blob.size !== entry.bytes) {
+      const now = blob === null ? "is gone" : `has ${blob.size} bytes now`;
+      throw new LonghandError(
+        "data",
+        `hub: ${this.name}/${entry.path} has changed: it was listed with ${entry.bytes} bytes and ${now}; run the same command again`,
+      );
+    }
+    return blob;
+  }
+
+  #request() {
+    const { endpoint, token } = this.#options.access;
+    return {
+      repo: { type: "dataset" as const, name: this.name },
+      revision: this.commit,
+      hubUrl: endpoint,
+      ...(token === undefined ? {} : { accessToken: token }),
+      fetch: this.#fetch,
+    };
+  }
+}
+
+/** Bytes of a blob; fewer than asked for is an answer that was cut off. */
+async function range(blob: Blob, start: number, end: number): Promise<Buffer<ArrayBuffer>> {
+  if (end <= start) return Buffer.from(new ArrayBuffer(0));
+  const bytes = Buffer.from(await blob.slice(start, end).arrayBuffer());
+  if (bytes.length !== end - start) throw new Error(`${bytes.length} bytes came instead of ${end - start}`);
+  return bytes;
+}
+
+function encodePath(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}

@@ -1,0 +1,92 @@
+/** JSON lines: one object a line, one of its fields the text of a document. Read line by line, whatever the file's size. */
+import { isUtf8 } from "node:buffer";
+import { LonghandError } from "../../base/errors.ts";
+import { isWellFormed } from "../pieces.ts";
+import { Leftovers, noSuchField, type Reading } from "./records.ts";
+import { markBytes } from "./utf8.ts";
+
+const LINE_FEED = 0x0a;
+/** A line is one document, and a document is held in memory as a string. */
+const LONGEST_LINE = 256 * 1024 * 1024;
+
+/**
+ * The text of each line. Lines that are no JSON object with such text are left out up to a share of 1 %; a field that the
+ * first object lacks is an error that lists those it has.
+ */
+export async function* jsonDocuments(
+  chunks: AsyncIterable<Buffer>,
+  path: string,
+  { field, onWarning }: Reading,
+): AsyncGenerator<{ text: string; read: number }> {
+  const leftovers = new Leftovers(path, "line");
+  let number = 0;
+  let seen = false; // an object with the field
+  for await (const line of linesOf(chunks, path)) {
+    number++;
+    const bytes = number === 1 ? line.subarray(markBytes(line)) : line;
+    if (isBlank(bytes)) continue;
+    const value = parse(bytes);
+    if ("problem" in value) {
+      leftovers.bad(number, value.problem);
+      continue;
+    }
+    const text = value.object[field];
+    if (typeof text !== "string" && !seen) refuseField(value.object, field, `${path}, line ${number},`);
+    if (typeof text !== "string") leftovers.bad(number, `has no text in ${field}`);
+    else if (!isWellFormed(text)) leftovers.bad(number, "holds half of a surrogate pair");
+    else {
+      seen = true;
+      leftovers.good();
+      yield { text, read: 0 };
+    }
+  }
+  leftovers.end(onWarning);
+}
+
+function parse(bytes: Buffer): { object: Record<string, unknown> } | { problem: string } {
+  if (!isUtf8(bytes)) return { problem: "is not UTF-8" };
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return { problem: "is not JSON" };
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return { problem: "is not a JSON object" };
+  return { object: value as Record<string, unknown> };
+}
+
+/** The first object has no text in the field: is it another one, or of another type? */
+function refuseField(object: Record<string, unknown>, field: string, where: string): never {
+  if (!Object.hasOwn(object, field)) throw noSuchField(field, Object.keys(object), where);
+  const type = object[field] === null ? "null" : Array.isArray(object[field]) ? "a list" : `a ${typeof object[field]}`;
+  throw new LonghandError("data", `data: ${where} holds ${type} in ${field}, not text; choose another --field`);
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
+}
+
+/** Lines without their line feeds; a line may span any number of buffers. */
+async function* linesOf(chunks: AsyncIterable<Buffer>, path: string): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let held = 0;
+  let number = 1;
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
+      const rest = chunk.subarray(start, end);
+      yield held === 0 ? rest : Buffer.concat([...parts, rest]);
+      parts = [];
+      held = 0;
+      number++;
+      start = end + 1;
+    }
+    if (start === chunk.length) continue;
+    parts.push(chunk.subarray(start));
+    held += chunk.length - start;
+    if (held > LONGEST_LINE) {
+      throw new LonghandError("data", `data: ${path}, line ${number}, is longer than 256 MiB: these are no JSON lines`);
+    }
+  }
+  if (held > 0) yield Buffer.concat(parts);
+}

@@ -1,0 +1,80 @@
+/**
+ * A file that text is read from, wherever it is: on this disk (here), or on the hub (hub-source.ts). What is opened is
+ * read by position; `byteStream` reads it from the beginning, one buffer at a time.
+ */
+import { open, stat } from "node:fs/promises";
+import { LonghandError, messageOf } from "../../base/errors.ts";
+
+export interface StoredFile {
+  /** For messages. */
+  readonly path: string;
+  /** Size in bytes, as found when the source was opened. */
+  readonly bytes: number;
+  open(): Promise<OpenFile>;
+}
+
+export interface OpenFile {
+  /** Up to `length` bytes from `position`, in a buffer of its own; fewer only where the file ends. */
+  read(position: number, length: number): Promise<Buffer<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+const READ_BYTES = 65_536;
+
+/** A file on this disk; throws "data" when there is none. */
+export async function localFile(path: string): Promise<StoredFile> {
+  const info = await stat(path).catch((error) => {
+    throw fileError(path, error);
+  });
+  if (!info.isFile()) throw new LonghandError("data", `data: ${path} is neither a file nor a folder`);
+  return { path, bytes: info.size, open: () => openLocal(path) };
+}
+
+/** Opens a file on this disk; `name` stands for it in messages. */
+export async function openLocal(path: string, name = path): Promise<OpenFile> {
+  const file = await open(path, "r").catch((error) => {
+    throw fileError(name, error);
+  });
+  return {
+    async read(position, length) {
+      const buffer = Buffer.from(new ArrayBuffer(length));
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled).catch((error) => {
+          throw fileError(name, error);
+        });
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return buffer.subarray(0, filled);
+    },
+    close: () => file.close(),
+  };
+}
+
+/** The file from its beginning to its end; `onRead` is told the share read. Every buffer may be kept. */
+export async function* byteStream(
+  file: OpenFile,
+  bytes: number,
+  onRead: (share: number) => void = () => {},
+): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const buffer = await file.read(position, READ_BYTES);
+    position += buffer.length;
+    onRead(Math.min(1, position / Math.max(1, bytes)));
+    if (buffer.length > 0) yield buffer;
+    if (buffer.length < READ_BYTES) return;
+  }
+}
+
+/** What the file system refused, as one sentence. */
+export function fileError(path: string, error: unknown): LonghandError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    return new LonghandError("data", `data: ${path} does not exist; give a UTF-8 text file or a folder of them`);
+  }
+  if (code === "EACCES" || code === "EPERM") {
+    return new LonghandError("io", `data: no permission to read ${path}`, { cause: error });
+  }
+  return new LonghandError("io", `data: cannot read ${path}: ${messageOf(error)}`, { cause: error });
+}

@@ -1,0 +1,96 @@
+/** A bounded, seeded sample of a source: what a tokenizer is trained on. */
+import { LonghandError } from "../base/errors.ts";
+import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
+import type { TextPiece, TextSource } from "./text-source.ts";
+
+export interface SampleRequest {
+  readonly seed: number;
+  /** The most text to return, in bytes. */
+  readonly bytes: number;
+}
+
+/** So many times the sample is read to draw it from; of a larger source, parts of many inputs. */
+const READ_FACTOR = 64;
+
+/**
+ * Pieces of a source in its order, all of them when they fit. Each piece read is as likely as any other to be among them;
+ * the same source and seed give the same pieces. Throws "data" when there is no text.
+ */
+export async function sampleText(source: TextSource, { seed, bytes: limit }: SampleRequest): Promise<string[]> {
+  const key = randomKey(seed, "tokenizer sample");
+  const sample = new LowestKeys(limit);
+  let index = 0;
+  for await (const { text, bytes } of piecesToDrawFrom(source, seed, READ_FACTOR * limit)) {
+    sample.add({ text, bytes, index, key: randomUniform(key, index) });
+    index++;
+  }
+  if (index === 0) throw new LonghandError("data", `data: ${source.path} contains no text`);
+  return sample.pieces();
+}
+
+/** The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. */
+async function* piecesToDrawFrom(source: TextSource, seed: number, most: number): AsyncGenerator<TextPiece> {
+  if (source.totalBytes <= most) return yield* source.pieces();
+  const inputs = source.inputs.length;
+  const key = randomKey(seed, "tokenizer inputs");
+  const order = Array.from({ length: Math.min(inputs, READ_FACTOR) }, (_, i) => permuteIndex(key, inputs, i));
+  for (const input of order) {
+    let read = 0;
+    for await (const piece of source.pieces([input])) {
+      yield piece;
+      read += piece.bytes;
+      if (read >= most / order.length) break;
+    }
+  }
+}
+
+interface Drawn {
+  readonly text: string;
+  readonly bytes: number;
+  readonly index: number;
+  readonly key: number;
+}
+
+/** The pieces with the lowest keys whose bytes together stay within the limit, at least one: a heap, highest key on top. */
+class LowestKeys {
+  readonly #limit: number;
+  readonly #heap: Drawn[] = [];
+  #bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(piece: Drawn): void {
+    const heap = this.#heap;
+    this.#bytes += piece.bytes;
+    let at = heap.push(piece) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent].key >= heap[at].key) break;
+      [heap[parent], heap[at]] = [heap[at], heap[parent]];
+      at = parent;
+    }
+    while (this.#bytes > this.#limit && heap.length > 1) this.#removeHighest();
+  }
+
+  pieces(): string[] {
+    return this.#heap.sort((a, b) => a.index - b.index).map(({ text }) => text);
+  }
+
+  #removeHighest(): void {
+    const heap = this.#heap;
+    this.#bytes -= heap[0].bytes;
+    const last = heap.pop() as Drawn;
+    if (heap.length === 0) return;
+    heap[0] = last;
+    for (let at = 0; ; ) {
+      const left = 2 * at + 1;
+      if (left >= heap.length) return;
+      const child = left + 1 < heap.length && heap[left + 1].key > heap[left].key ? left + 1 : left;
+      if (heap[child].key <= heap[at].key) return;
+      [heap[child], heap[at]] = [heap[at], heap[child]];
+      at = child;
+    }
+  }
+}

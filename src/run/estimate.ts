@@ -1,0 +1,118 @@
+/** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
+import { LonghandError } from "../base/errors.ts";
+import { parseLimit } from "../data/limit.ts";
+import { type DataSpec, openCorpus } from "../data/sources/corpus.ts";
+import type { Split } from "../data/sources/splits.ts";
+import type { TextSource } from "../data/text-source.ts";
+import { textInMemory } from "../data/text-source.ts";
+import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
+import { partsOf, textOptions } from "./prepare.ts";
+import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "./settings.ts";
+
+export interface SplitEstimate {
+  readonly split: Split;
+  readonly files: number;
+  /** As they are stored: compressed, where they are. */
+  readonly storedBytes: number;
+  readonly textBytes: number;
+  readonly documents: number;
+  readonly tokens: number;
+  /** Of the token shards. */
+  readonly shardBytes: number;
+  /** On this machine, downloads apart. */
+  readonly seconds: number;
+}
+
+export interface PrepareEstimate {
+  readonly data: DataSpec;
+  readonly splits: readonly SplitEstimate[];
+}
+
+/** Text looked at in each of two files of the first split, and in the first of the others. */
+const LOOK_BYTES = 4 * 1024 * 1024;
+
+interface Look {
+  readonly texts: readonly string[];
+  readonly bytes: number;
+  readonly documents: number;
+  /** Bytes of text for a stored byte. */
+  readonly ratio: number;
+}
+
+/** Throws what the preparation would throw on what is looked at. */
+export async function estimatePreparation(input: PrepareSettingsInput): Promise<PrepareEstimate> {
+  const settings = parsePrepareSettings(input);
+  const corpus = await openCorpus(settings.data, { ...textOptions(settings), limit: undefined, remote: true });
+  try {
+    const parts = partsOf(corpus, settings);
+    const looks: Look[] = [];
+    for (const [i, { source }] of parts.entries()) looks.push(await lookAt(source, i === 0));
+    const { tokensPerByte, bytesPerSecond, trainingSeconds, vocabSize } = await measure(looks[0], settings);
+    const splits = parts.map(({ split, source }, i) => {
+      const { textBytes, documents } = amount(source, looks[i], settings.limit);
+      const tokens = Math.round(textBytes * tokensPerByte + documents);
+      return {
+        split,
+        files: source.inputs.length,
+        storedBytes: source.totalBytes,
+        textBytes,
+        documents,
+        tokens,
+        shardBytes: tokens * (vocabSize <= 65_536 ? 2 : 4) + documents * 8,
+        seconds: textBytes / bytesPerSecond + (i === 0 ? trainingSeconds : 0),
+      };
+    });
+    return { data: corpus.data, splits };
+  } finally {
+    await corpus.close();
+  }
+}
+
+async function lookAt(source: TextSource, thorough: boolean): Promise<Look> {
+  const inputs = thorough ? new Set([0, source.inputs.length >> 1]) : new Set([0]);
+  const texts: string[] = [];
+  let bytes = 0;
+  let documents = 0;
+  let stored = 0;
+  for (const input of inputs) {
+    let seen = 0;
+    let done = 0;
+    for await (const piece of source.pieces([input])) {
+      texts.push(piece.text);
+      seen += piece.bytes;
+      done = piece.done;
+      if (piece.last) documents++;
+      if (seen >= LOOK_BYTES) break;
+    }
+    bytes += seen;
+    stored += done * source.inputs[input].bytes;
+  }
+  if (bytes === 0) throw new LonghandError("data", `data: ${source.path} contains no text`);
+  return { texts, bytes, documents, ratio: bytes / stored };
+}
+
+async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed }: PrepareSettings) {
+  const began = performance.now();
+  const tokenizer: TextTokenizer =
+    path === undefined
+      ? await trainTokenizer({ source: textInMemory("sample", texts), vocabSize: vocab, seed })
+      : await loadTokenizer(path);
+  const trained = performance.now();
+  const ids = await tokenizer.encodeBatch(texts);
+  const encoded = performance.now();
+  return {
+    vocabSize: tokenizer.vocabSize,
+    tokensPerByte: ids.reduce((sum, part) => sum + part.length, 0) / bytes,
+    bytesPerSecond: bytes / ((encoded - trained) / 1000),
+    trainingSeconds: path === undefined ? (trained - began) / 1000 : 0,
+  };
+}
+
+/** Text and documents of a whole source, or of what a limit takes of it. */
+function amount(source: TextSource, { bytes, documents, ratio }: Look, limit: string | undefined) {
+  const text = source.totalBytes * ratio;
+  const perDocument = documents === 0 ? text / source.inputs.length : bytes / documents; // long files are one each
+  const most = limit === undefined ? undefined : parseLimit(limit);
+  const taken = most === undefined ? text : Math.min(text, "bytes" in most ? most.bytes : most.documents * perDocument);
+  return { textBytes: Math.round(taken), documents: Math.max(1, Math.round(taken / perDocument)) };
+}
