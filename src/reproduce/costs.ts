@@ -1,7 +1,8 @@
 /**
  * How long steps take, estimated from a short calibration: a model is measured at two contexts with the same tokens a step.
- * The time of a token is affine in the context for every architecture here (attention of T tokens costs each of them T),
- * which two points determine. Memory is estimated from the graph of the step, by whoever makes the plan.
+ * The time of a token is affine in the context for attention over the whole square (T tokens cost each of them T), which
+ * two points determine, and does not depend on it for the others: there the mean of both is taken, since a slope would be
+ * noise that grows with the distance. Memory is estimated from the graph of the step, by whoever makes the plan.
  */
 import { z } from "zod";
 import { type Recompute, recomputeNames } from "../graph/recompute.ts";
@@ -92,12 +93,10 @@ function lineThrough(points: readonly CalibrationPoint[]): Fit {
   if (far === undefined || near.context === far.context) {
     throw new Error(`calibration: ${near.model} needs two contexts, got ${points.map(({ context }) => context)}`);
   }
-  const seconds = line(
-    near.context,
-    near.milliseconds / 1000 / near.tokens,
-    far.context,
-    far.milliseconds / 1000 / far.tokens,
-  );
+  const [nearSeconds, farSeconds] = [near, far].map(({ milliseconds, tokens }) => milliseconds / 1000 / tokens);
+  const seconds = isQuadratic(near.model as ArchitectureName)
+    ? line(near.context, nearSeconds, far.context, farSeconds)
+    : () => (nearSeconds + farSeconds) / 2;
   return {
     start: Math.max(near.startSeconds, far.startSeconds),
     secondsPerToken: (context) => seconds(context) * (context > far.context ? BEYOND_MEASURED : 1),
