@@ -97,7 +97,7 @@ const STYLE = `
 :root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${variables(LIGHT)}}
 @media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${variables(DARK)}}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:68rem;padding:2.5rem 1.25rem 5rem;background:var(--back);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
+body{margin:0 auto;max-width:74rem;padding:2.5rem 1.25rem 5rem;background:var(--back);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .75rem}
 h2{font-size:1.35rem;margin:3rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line)}
 h3{font-size:1.05rem;margin:2rem 0 .5rem}
@@ -110,9 +110,9 @@ figure{margin:1.25rem 0;max-width:40rem}
 figure svg{width:100%;height:auto}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:0 1.5rem}
 .scroll{overflow-x:auto;margin:1.25rem 0}
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;min-width:24rem}
+table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;min-width:24rem}
 caption{text-align:left;padding-bottom:.4rem}
-th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{color:var(--quiet);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:600;white-space:nowrap}
 .n{text-align:right;white-space:nowrap}
