@@ -2,7 +2,7 @@
  * The tokens of a run: text tokenized into the run folder's `data`, or token shards that exist already. The held-out
  * part is a text of its own, the validation split of the data, or the end of the data.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
@@ -66,9 +66,15 @@ export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | 
   if (typeof path !== "string") return path.length === 1 ? preparedParts(path[0]) : undefined;
   if (existsSync(join(path, "index.json"))) return { train: path };
   const [train, heldOut, validation] = ["train", "heldout", "validation"].map((name) => join(path, name));
-  if (!existsSync(train) || !readdirSync(train).some(isShardFile)) return undefined;
+  if (!holdsShards(train)) return undefined;
   if (existsSync(join(path, "tokenizer.json"))) return { train, validation };
   return existsSync(heldOut) ? { train, validation: heldOut } : { train };
+}
+
+/** Whether a folder was written, or begun, by the shard writer. */
+function holdsShards(folder: string): boolean {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return false;
+  return readdirSync(folder).some((name) => name.startsWith("shard-") && isShardFile(name));
 }
 
 /**
@@ -82,7 +88,9 @@ export async function prepareRunData(
 ): Promise<RunData> {
   const { data, evalData, field, split, limit, vocab, seed } = request;
   const prepared = preparedParts(data);
-  if (prepared !== undefined) refuseTextOptions(data, { field, split, limit });
+  if (prepared !== undefined) {
+    refuseTextOptions(data, { field: evalData === undefined ? field : undefined, split, limit });
+  }
   if (prepared?.train !== undefined && (evalData === undefined || preparedParts(evalData) !== undefined)) {
     const tokenizer = await loadTokenizer(join(prepared.train, "tokenizer.json"));
     const opened = await openRunData(runDir, request, tokenizer);
