@@ -12,7 +12,6 @@ import {
   parquetSchema,
   type SchemaElement,
 } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import { columnValues, pageAt, streamablePages } from "./parquet-pages.ts";
 import { Leftovers, noSuchField, type Reading, type RecordText } from "./records.ts";
@@ -69,6 +68,8 @@ async function* columnOf(
   { name, repetition_type }: SchemaElement,
   path: string,
 ): AsyncGenerator<Uint8Array | undefined> {
+  // Loads WebAssembly, which is spared to everyone who reads no parquet.
+  const { compressors } = await import("hyparquet-compressors");
   let start = 0;
   for (const group of metadata.row_groups) {
     const rows = Number(group.num_rows);
