@@ -1,3 +1,4 @@
+/** The sample that a tokenizer is trained on: its size, its order, what is drawn by which seed, what is read for it. */
 import { expect, it } from "vitest";
 import { limited, parseLimit } from "./limit.ts";
 import { sampleText } from "./text-sample.ts";

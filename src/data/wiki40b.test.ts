@@ -1,3 +1,4 @@
+/** Wiki-40B's markers as plain text. */
 import { expect, it } from "vitest";
 import { plainArticle } from "./wiki40b.ts";
 

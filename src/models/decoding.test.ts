@@ -1,9 +1,9 @@
 /** What a step of generation costs, read off its program: see src/generate/decoder.test.ts for what it computes. */
 import { describe, expect, it } from "vitest";
+import { recordingEngine } from "../../test/support/decoding.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import type { Program } from "../graph/program.ts";
 import { initialise } from "../nn/scope.ts";
-import type { Engine } from "../runtime/engine.ts";
 import { parseModelConfig } from "./config.ts";
 import { decodingArchitecture } from "./decoding.ts";
 
@@ -13,16 +13,7 @@ async function stepOf(fields: object): Promise<{ step: Program; stateBytes: numb
   const architecture = decodingArchitecture(parseModelConfig({ architecture: "flash", ...sizes, ...fields }));
   const values = Object.entries(initialise(architecture.parameters, 1));
   const parameters = Object.fromEntries(values.map(([path, { data }]) => [path, data]));
-  const programs: Program[] = [];
-  const engine: Engine = {
-    device: "cpu",
-    threads: 1,
-    compile(program) {
-      programs.push(program);
-      return Promise.reject(new Error("only the program is wanted"));
-    },
-    close: async () => {},
-  };
+  const { engine, programs } = recordingEngine();
   const decoder = await createDecoder({ engine, architecture, parameters });
   await expect(decoder.step(1)).rejects.toThrow("only the program");
   return { step: programs[0], stateBytes: decoder.stateBytes };

@@ -4,10 +4,16 @@
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../test/support/compare.ts";
-import { expectCloseRows, expected, inParts, textOf, V, wildParameters } from "../../test/support/decoding.ts";
+import {
+  expectCloseRows,
+  expected,
+  inParts,
+  recordingEngine,
+  textOf,
+  V,
+  wildParameters,
+} from "../../test/support/decoding.ts";
 import { createDecoder } from "../generate/decoder.ts";
-import type { Program } from "../graph/program.ts";
-import type { Engine } from "../runtime/engine.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { type ArchitectureName, hasField, type ModelConfig, parseModelConfig } from "./config.ts";
 import { decodingArchitecture } from "./decoding.ts";
@@ -115,16 +121,7 @@ it("heads of odd width need no rotations", async () => {
 it.each(states.map(([architecture]) => architecture))(
   "a step of %s reads each matrix in its one product",
   async (name) => {
-    const programs: Program[] = [];
-    const idle: Engine = {
-      device: "cpu",
-      threads: 1,
-      compile(program) {
-        programs.push(program);
-        return Promise.reject(new Error("only the program is wanted"));
-      },
-      close: async () => {},
-    };
+    const { engine: idle, programs } = recordingEngine();
     const config = configOf(name);
     const architecture = decodingArchitecture(config);
     const decoder = await createDecoder({ engine: idle, architecture, parameters: wildParameters(config) });

@@ -71,7 +71,7 @@ export function realKeys(
 ): Tensor | undefined {
   const C = config.chunk;
   const G = Math.ceil(v.shape[1] / C);
-  if (kind === "softmax") return realInChunks({ ...config, heads: 1 }, v, mask)?.reshape([-1, G, 1, C]);
+  if (kind === "softmax") return realInChunks(config, v, mask)?.reshape([-1, G, 1, C]);
   return mask?.pad(1, 0, G * C - v.shape[1]).reshape([v.shape[0], G, 1, C]);
 }
 

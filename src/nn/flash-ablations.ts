@@ -4,15 +4,21 @@
  * no bias; the rest is the layer of mixed-chunk-attention.ts, whose attention is the sum of these two.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { attend, realKeys, scoreScale } from "./attention-functions.ts";
-import { type GatedUnitConfig, gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
+import { scoreScale } from "./attention-functions.ts";
+import { gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
-import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
+import {
+  chunkSums,
+  distantAttention,
+  type FlashConfig,
+  inChunks,
+  localAttention,
+  outOfChunks,
+} from "./mixed-chunk-attention.ts";
+import type { AngleTable } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
-export interface AblatedFlashConfig extends GatedUnitConfig {
-  /** C: tokens a chunk. */
-  readonly chunk: number;
+export interface AblatedFlashConfig extends FlashConfig {
   readonly attention: "local" | "global";
 }
 
@@ -31,44 +37,6 @@ export function ablatedFlashLayer(
   const attended =
     attention === "local"
       ? localAttention(scope.at("bias"), { q, k, v }, config, mask)
-      : globalAttention({ q, k, v }, config, mask);
-  return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
-}
-
-interface Heads {
-  /** [B, T, s], scaled. */
-  readonly q: Tensor;
-  /** [B, T, s] */
-  readonly k: Tensor;
-  /** [B, T, e] */
-  readonly v: Tensor;
-}
-
-function localAttention(scope: Scope, { q, k, v }: Heads, config: AblatedFlashConfig, mask?: Tensor): Tensor {
-  const { chunk: C, causal, shared, attentionFunction = "relu2" } = config;
-  const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
-  const bias = relativeBias(scope, C, C, shared);
-  const scores = qc.matmul(kc.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
-  return outOfChunks(attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask)), v);
-}
-
-function globalAttention({ q, k, v }: Heads, { chunk: C, causal }: AblatedFlashConfig, mask?: Tensor): Tensor {
-  const keys = mask ? k.mul(mask.reshape([...mask.shape, 1])) : k;
-  if (!causal) return q.matmul(keys.swapLast().matmul(v));
-  const [qc, kc, vc] = [q, keys, v].map((t) => inChunks(t, C));
-  const before = kc.swapLast().matmul(vc).cumsum(1, { exclusive: true }); // [B, G, s, e]
-  return outOfChunks(qc.matmul(before), v);
-}
-
-/** [B, T, w] -> [B, G, C, w], padded with zeros. */
-function inChunks(t: Tensor, C: number): Tensor {
-  const [B, T, w] = t.shape;
-  const G = Math.ceil(T / C);
-  return t.pad(1, 0, G * C - T).reshape([B, G, C, w]);
-}
-
-/** [B, G, C, e] -> [B, T, e], the shape of v. */
-function outOfChunks(t: Tensor, v: Tensor): Tensor {
-  const [B, T, e] = v.shape;
-  return t.reshape([B, -1, e]).slice(1, 0, T);
+      : distantAttention(inChunks(q, C), chunkSums(k, v, C, mask), causal); // [B, G, C, e]
+  return x.add(linear(scope.at("out"), gated(u, outOfChunks(attended, x.shape[1])), x.shape[2]));
 }

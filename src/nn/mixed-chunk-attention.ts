@@ -59,36 +59,61 @@ export function mixedChunkAttention(
   mask?: Tensor,
 ): Tensor {
   const { causal } = config;
-  const [B, T, e] = v.shape;
+  const T = v.shape[1];
   const { lq, kv, local } = chunkAttention(biasScope, heads, v, config, mask);
-  const [, G, C] = local.shape;
   // With one chunk the causal model has nothing distant.
-  if (causal && G === 1) return local.reshape([B, G * C, e]).slice(1, 0, T);
-  const memory = causal ? kv.cumsum(1, { exclusive: true }) : kv.sum([1]); // [B, G or 1, s, e]
-  const distant = lq.matmul(memory); // [B, G, C, e]
-  return local
-    .add(distant)
-    .reshape([B, G * C, e])
-    .slice(1, 0, T);
+  if (causal && local.shape[1] === 1) return outOfChunks(local, T);
+  return outOfChunks(local.add(distantAttention(lq, kv, causal)), T);
 }
 
 /** Inside the chunks: the linear queries lq [B, G, C, s], each chunk's sum kv [B, G, s, e], attention local [B, G, C, e]. */
 function chunkAttention(
   biasScope: Scope,
-  heads: readonly Tensor[],
+  [qq, qk, lq, lk]: readonly Tensor[],
   v: Tensor,
   config: FlashConfig,
   mask?: Tensor,
 ): { lq: Tensor; kv: Tensor; local: Tensor } {
-  const { chunk: C, causal, shared: s, attentionFunction = "relu2" } = config;
-  const [B, T] = v.shape;
-  const G = Math.ceil(T / C);
-  const inChunks = (t: Tensor) => t.pad(1, 0, G * C - T).reshape([B, G, C, t.shape[2]]);
-  const [qq, qk, lq, lk] = heads.map((head, i) => inChunks(mask && i === 3 ? head.mul(mask.reshape([B, T, 1])) : head));
-  const vc = inChunks(v); // [B, G, C, e]
+  const C = config.chunk;
+  const local = localAttention(biasScope, { q: qq, k: qk, v }, config, mask);
+  return { lq: inChunks(lq, C), kv: chunkSums(lk, v, C, mask), local };
+}
 
+/** f(q kᵀ + bias) v inside each chunk: q (scaled) and k [B, T, s], v [B, T, e] -> [B, G, C, e]. */
+export function localAttention(
+  biasScope: Scope,
+  { q, k, v }: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+  config: FlashConfig,
+  mask?: Tensor,
+): Tensor {
+  const { chunk: C, causal, shared: s, attentionFunction = "relu2" } = config;
+  const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
   const bias = relativeBias(biasScope, C, C, s);
-  const scores = qq.matmul(qk.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
-  const local = attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask)); // [B, G, C, e]
-  return { lq, kv: lk.swapLast().matmul(vc), local };
+  const scores = qc.matmul(kc.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
+  return attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask));
+}
+
+/** Linear queries lq [B, G, C, s] on the sums of the chunks before theirs, or of all: kv [B, G, s, e] -> [B, G, C, e]. */
+export function distantAttention(lq: Tensor, kv: Tensor, causal: boolean): Tensor {
+  const memory = causal ? kv.cumsum(1, { exclusive: true }) : kv.sum([1]); // [B, G or 1, s, e]
+  return lq.matmul(memory);
+}
+
+/** kᵀ v of each chunk, of real tokens alone: k [B, T, s], v [B, T, e] -> [B, G, s, e]. */
+export function chunkSums(k: Tensor, v: Tensor, C: number, mask?: Tensor): Tensor {
+  const real = mask ? k.mul(mask.reshape([...mask.shape, 1])) : k;
+  return inChunks(real, C).swapLast().matmul(inChunks(v, C));
+}
+
+/** [B, T, w] -> [B, G, C, w], padded with zeros. */
+export function inChunks(t: Tensor, C: number): Tensor {
+  const [B, T, w] = t.shape;
+  const G = Math.ceil(T / C);
+  return t.pad(1, 0, G * C - T).reshape([B, G, C, w]);
+}
+
+/** The first T tokens of chunks [B, G, C, e]: [B, T, e]. */
+export function outOfChunks(t: Tensor, T: number): Tensor {
+  const [B, G, C, e] = t.shape;
+  return t.reshape([B, G * C, e]).slice(1, 0, T);
 }

@@ -139,7 +139,7 @@ export function joinHeadChunks(t: Tensor, T: number): Tensor {
  * of every token.
  */
 export function realInChunks(
-  { chunk: C, causal }: ChunkedHeadsConfig,
+  { chunk: C, causal }: Pick<ChunkedHeadsConfig, "chunk" | "causal">,
   x: Tensor,
   mask: Tensor | undefined,
 ): Tensor | undefined {

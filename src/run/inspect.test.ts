@@ -1,3 +1,4 @@
+/** What a look at prepared text counts: totals, lengths, duplicates, samples. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

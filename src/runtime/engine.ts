@@ -8,7 +8,7 @@ import type { Program } from "../graph/program.ts";
 export type Device = "cpu" | "webgpu" | "cuda";
 
 export interface CompileOptions {
-  /** Keeps equal subexpressions apart (needed where activations are computed again to save memory). Default false. */
+  /** Keeps equal subexpressions apart, so that each is computed: for timing one thing several times. Default false. */
   readonly keepDuplicates?: boolean;
 }
 

@@ -10,8 +10,24 @@ import { input } from "../../src/graph/tensor.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { languageModel, logitsOf, parametersOf } from "../../src/models/language-model.ts";
 import { Scope } from "../../src/nn/scope.ts";
+import type { Engine } from "../../src/runtime/engine.ts";
 import { interpret } from "../reference/interpreter.ts";
 import { expectClose } from "./compare.ts";
+
+/** An engine that runs nothing: it keeps the programs it is given, and refuses them. */
+export function recordingEngine(): { readonly engine: Engine; readonly programs: readonly Program[] } {
+  const programs: Program[] = [];
+  const engine: Engine = {
+    device: "cpu",
+    threads: 1,
+    compile(program) {
+      programs.push(program);
+      return Promise.reject(new Error("only the program is wanted"));
+    },
+    close: async () => {},
+  };
+  return { engine, programs };
+}
 
 /** The vocabulary of all models here. */
 export const V = 23;

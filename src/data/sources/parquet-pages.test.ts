@@ -1,3 +1,4 @@
+/** Parquet columns in large pages, read value by value: by every codec, encoding and page size what was written, and damage told. */
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { parquetMetadata } from "hyparquet";

@@ -157,7 +157,7 @@ export function ablationSection({ ablations: rows, settings }: Summary): Section
       ],
       rows,
     ),
-    "<h3>What the paper found</h3>",
+    "<h3>What the paper found, as summaries of it report</h3>",
     list(paperAblations.map(({ claim, place }) => `${claim} (${place})`)),
   ];
   return { id: "ablations", title, body: body.join("\n") };
