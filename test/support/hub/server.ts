@@ -23,6 +23,10 @@ export interface Fault {
   readonly headers?: Record<string, string>;
   /** Cuts the connection after so many bytes of the body. */
   readonly cutAfter?: number;
+  /** Matches only requests for a range that begins here. */
+  readonly rangeFrom?: number;
+  /** Never answers. */
+  readonly stall?: boolean;
 }
 
 export interface SeenRequest {
@@ -70,6 +74,10 @@ export class TestHub {
     this.#faults.push({ ...fault, left: fault.times ?? 1 });
   }
 
+  clearFaults(): void {
+    this.#faults.length = 0;
+  }
+
   /** The commit of a data set: another one for other files. */
   commitOf(name: string): string {
     const hash = createHash("sha1");
@@ -81,8 +89,14 @@ export class TestHub {
     const url = new URL(request.url ?? "/", this.endpoint);
     const { authorization, range } = request.headers;
     this.requests.push({ path: url.pathname, range, authorization });
-    const fault = this.#faults.find(({ of, left }) => left > 0 && url.pathname.includes(of ?? ""));
+    const fault = this.#faults.find(
+      ({ of, rangeFrom, left }) =>
+        left > 0 &&
+        url.pathname.includes(of ?? "") &&
+        (rangeFrom === undefined || range?.startsWith(`bytes=${rangeFrom}-`)),
+    );
     if (fault !== undefined) fault.left--;
+    if (fault?.stall) return;
     if (fault?.status !== undefined) {
       response.writeHead(fault.status, fault.headers).end("no");
       return;
