@@ -9,7 +9,8 @@
  *
  * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its kin.
  * The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to 1,024
- * until they are not; if they are still, the masked models wait, then those of 3, and at last there is one rate alone.
+ * until they are not; if they are still, the masked models wait, then those of 3. Before a plan does without masked models,
+ * the grid is made smaller: its two lower rates, then the middle one alone, at last for as few as 30 steps.
  */
 import type { ArchitectureName } from "../models/config.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
@@ -56,15 +57,35 @@ interface Stage {
 }
 
 export function planQuality(inputs: PlanInputs, seconds: number): SectionPlan {
-  const whole = planWithRates(inputs, seconds);
   const { settings } = inputs;
-  if (whole.jobs.length > 0 || settings.lr.length === 1) return whole;
-  const one = planWithRates({ ...inputs, settings: { ...settings, lr: [middle(settings.lr)] } }, seconds);
-  const grid = { what: "quality: the grid of learning rates", why: "the budget does not allow it" };
-  return { ...one, leftOut: [grid, ...one.leftOut] };
+  const planFor = (lr: readonly number[], least: number) => {
+    const plan = planWithRates({ ...inputs, settings: { ...settings, lr: [...lr] } }, seconds, least);
+    const missing = settings.lr.filter((rate) => !lr.includes(rate));
+    const what = `quality: learning ${missing.length === 1 ? "rate" : "rates"} ${missing.join(", ")} of the grid`;
+    const smaller = missing.length === 0 ? [] : [{ what, why: "the budget does not allow it" }];
+    return { ...plan, leftOut: [...smaller, ...plan.leftOut] };
+  };
+  const good = grids(settings.lr).map((lr) => planFor(lr, GOOD_STEPS));
+  return (
+    good.find(withBothObjectives) ??
+    [planFor([middle(settings.lr)], FEW_STEPS)].find(withBothObjectives) ??
+    good.find(({ jobs }) => jobs.length > 0) ??
+    good[0]
+  );
 }
 
-function planWithRates(inputs: PlanInputs, seconds: number): SectionPlan {
+function withBothObjectives({ jobs }: SectionPlan): boolean {
+  return jobs.some(({ job }) => job.kind === "train" && job.objective === "masked");
+}
+
+/** All rates, and for a budget that is too small for them the two lower ones, or the middle one. */
+function grids(rates: readonly number[]): number[][] {
+  const ascending = [...rates].sort((a, b) => a - b);
+  const fewer = [...(rates.length > 2 ? [ascending.slice(0, 2)] : []), ...(rates.length > 1 ? [[middle(rates)]] : [])];
+  return [[...rates], ...fewer];
+}
+
+function planWithRates(inputs: PlanInputs, seconds: number, goodSteps: number): SectionPlan {
   const { settings } = inputs;
   const leftOut: LeftOut[] = [];
   let contexts = contextsOf(inputs);
@@ -74,13 +95,13 @@ function planWithRates(inputs: PlanInputs, seconds: number): SectionPlan {
     const stages = stagesOf(inputs, contexts).slice(0, count);
     return steps.find((own) => (own >= least || settings.steps !== undefined) && fits(stages, own));
   };
-  let chosen = most(ESSENTIAL, GOOD_STEPS);
+  let chosen = most(ESSENTIAL, goodSteps);
   while (chosen === undefined) {
     const shorter = shorten(inputs, contexts);
     if (shorter === undefined) break;
     leftOut.push({ what: `quality at context ${contexts[contexts.length - 1]}`, why: "the budget does not allow it" });
     contexts = shorter;
-    chosen = most(ESSENTIAL, GOOD_STEPS);
+    chosen = most(ESSENTIAL, goodSteps);
   }
   const own = chosen ?? most(3, FEW_STEPS) ?? most(2, 0) ?? most(1, 0) ?? steps[steps.length - 1];
   const stages: Stage[] = [];

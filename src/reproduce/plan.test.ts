@@ -178,6 +178,21 @@ describe("a plan", () => {
     }
   });
 
+  it("of ten minutes has both objectives, if need be with fewer learning rates, and says so", () => {
+    const made = plan(nano, { budget: 10 });
+    const quality = trainJobs(made).filter(({ section }) => section === "quality");
+    for (const objective of ["causal", "masked"]) {
+      const models = quality.filter((job) => job.objective === objective).map(({ model }) => model);
+      expect(models).toEqual(expect.arrayContaining(["flash", "transformer++"]));
+    }
+    const rates = new Set(quality.flatMap(({ lr }) => (typeof lr === "number" ? [lr] : [])));
+    const missing = [2e-3, 4e-3, 8e-3].filter((rate) => !rates.has(rate));
+    expect(missing.length).toBeGreaterThan(0);
+    expect(made.leftOut.map(({ what }) => what)).toContain(
+      `quality: learning ${missing.length === 1 ? "rate" : "rates"} ${missing.join(", ")} of the grid`,
+    );
+  });
+
   it("says how many minutes are the least when a budget is too small", () => {
     expect(() => plan(tiny, { budget: 3, preset: "tiny" })).toThrow(
       /^budget 3: too few minutes for speed, quality, ablations with preset tiny, which take about \d+(\.\d)? at least/,
