@@ -67,7 +67,8 @@ export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): P
   for (const split of SPLITS) {
     const files = found.files[split];
     if (files === undefined || (wanted !== undefined && split !== wanted)) continue;
-    const source = sourceOf(nameOf(data), files, reading);
+    // A limit may be reached within the first file, and then no other is wanted.
+    const source = sourceOf(nameOf(data), files, reading, { ahead: most === undefined });
     splits.set(split, most === undefined ? source : limited(source, most));
   }
   if (splits.size === 0) {

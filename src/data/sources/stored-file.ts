@@ -11,6 +11,8 @@ export interface StoredFile {
   /** Size in bytes, as found when the source was opened. */
   readonly bytes: number;
   open(): Promise<OpenFile>;
+  /** Begins to bring a file here that is elsewhere, before it is opened; what goes wrong is told when it is opened. */
+  fetchAhead?(signal: AbortSignal): void;
 }
 
 export interface OpenFile {

@@ -36,8 +36,13 @@ export async function openTextSource(path: string, reading: Partial<Reading> = {
   return sourceOf(path, Object.values(found).flat(), { ...DEFAULT_READING, ...reading });
 }
 
-/** A source over files in this order. */
-export function sourceOf(path: string, files: readonly FoundFile[], reading: Reading): TextSource {
+/** A source over files in this order. With `ahead`, the next file is brought here while one that is elsewhere is read. */
+export function sourceOf(
+  path: string,
+  files: readonly FoundFile[],
+  reading: Reading,
+  { ahead = false }: { readonly ahead?: boolean } = {},
+): TextSource {
   const inputs = files.map(({ file }) => ({ path: file.path, bytes: file.bytes }));
   return {
     path,
@@ -45,13 +50,22 @@ export function sourceOf(path: string, files: readonly FoundFile[], reading: Rea
     totalBytes: inputs.reduce((sum, input) => sum + input.bytes, 0),
     async *pieces(chosen = [...files.keys()]) {
       const total = chosen.reduce((sum, input) => sum + inputs[input].bytes, 0);
+      const enough = new AbortController();
       let before = 0;
-      for (const input of chosen) {
-        const { file, format } = files[input];
-        for await (const { read, ...piece } of piecesOfFile(file, format, reading)) {
-          yield { input, ...piece, done: (before + read * file.bytes) / total };
+      try {
+        for (const [at, input] of chosen.entries()) {
+          const { file, format } = files[input];
+          const next = ahead && at + 1 < chosen.length ? files[chosen[at + 1]].file : undefined;
+          let begun = false;
+          for await (const { read, ...piece } of piecesOfFile(file, format, reading)) {
+            if (!begun) next?.fetchAhead?.(enough.signal);
+            begun = true;
+            yield { input, ...piece, done: (before + read * file.bytes) / total };
+          }
+          before += file.bytes;
         }
-        before += file.bytes;
+      } finally {
+        enough.abort();
       }
     },
   };

@@ -40,6 +40,8 @@ export class HubDataset {
   readonly #options: HubOptions;
   readonly #cache: HubCache;
   readonly #fetch: typeof fetch;
+  /** Downloads that were begun ahead, by path; told of once they are waited for. */
+  readonly #ahead = new Map<string, { readonly file: Promise<string>; readonly hearers: { told: boolean } }>();
 
   private constructor(name: string, commit: string, cache: HubCache, options: HubOptions) {
     this.name = name;
@@ -101,27 +103,54 @@ export class HubDataset {
     return {
       path,
       bytes: entry.bytes,
-      open: async () => (this.#options.remote ? this.#openRemote(entry) : openLocal(await this.download(entry), path)),
+      open: async () => (this.#options.remote ? this.#openRemote(entry) : openLocal(await this.#arrived(entry), path)),
+      fetchAhead: (signal) => this.#fetchAhead(entry, signal),
     };
   }
 
-  /** Fetches a file into the cache, or what is missing of it; its path there. */
-  async download(entry: HubEntry): Promise<string> {
+  #fetchAhead(entry: HubEntry, signal: AbortSignal): void {
+    if (this.#options.remote || this.#ahead.has(entry.path)) return;
+    const hearers = { told: false };
+    const file = this.download(entry, { signal, told: () => hearers.told });
+    this.#ahead.set(entry.path, { file, hearers });
+    file.catch(() => {}).finally(() => this.#ahead.delete(entry.path));
+  }
+
+  /** The file's path in the cache: of a download that was begun ahead, else of one begun now. */
+  async #arrived(entry: HubEntry): Promise<string> {
+    const ahead = this.#ahead.get(entry.path);
+    if (ahead === undefined) return this.download(entry);
+    ahead.hearers.told = true;
+    return ahead.file.catch(() => this.download(entry));
+  }
+
+  /**
+   * Fetches a file into the cache, or what is missing of it; its path there. A signal ends it between two ranges; `told`
+   * says whether `onDownload` is to hear of it.
+   */
+  async download(
+    entry: HubEntry,
+    { signal, told = () => true }: { readonly signal?: AbortSignal; readonly told?: () => boolean } = {},
+  ): Promise<string> {
     const here = await this.#cache.look(this.commit, entry);
     if (here.complete) return here.path;
     if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(entry.digest)) {
       throw new LonghandError("data", `hub: ${this.name} lists ${entry.path} without a checksum`);
     }
-    const { access, patience, onDownload, rangeBytes = RANGE_BYTES } = this.#options;
+    const { access, patience, rangeBytes = RANGE_BYTES } = this.#options;
+    const onDownload = (bytes: number) => {
+      if (told()) this.#options.onDownload?.({ path: entry.path, bytes, totalBytes: entry.bytes });
+    };
     const blob = await this.#blob(entry);
     for (let position = here.bytes; position < entry.bytes; ) {
-      onDownload?.({ path: entry.path, bytes: position, totalBytes: entry.bytes });
+      signal?.throwIfAborted();
+      onDownload(position);
       const end = Math.min(position + rangeBytes, entry.bytes);
       const bytes = await persist(access, () => range(blob, position, end), patience);
       await this.#cache.write(entry, position, bytes);
       position = end;
     }
-    onDownload?.({ path: entry.path, bytes: entry.bytes, totalBytes: entry.bytes });
+    onDownload(entry.bytes);
     return this.#cache.finish(this.commit, entry);
   }
 

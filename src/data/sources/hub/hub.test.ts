@@ -200,6 +200,33 @@ describe("the cache", () => {
     expect(existsSync(blob)).toBe(false);
   });
 
+  it("brings the next file here while one is read, unless a limit may end there", async () => {
+    const files = Object.fromEntries(
+      [1, 2, 3].map((n) => [`train-${n}.parquet`, parquet({ text: chapters(n, n + 4) })]),
+    );
+    hub.put("some/files", { files });
+    const fetched = async (options: CorpusOptions) => {
+      rmSync(cache, { recursive: true, force: true });
+      hub.requests.length = 0;
+      const corpus = await openCorpus("hub:some/files", options);
+      const source = corpus.splits.get("train");
+      if (source === undefined) throw new Error("no split");
+      for await (const piece of source.pieces()) {
+        if (piece.document !== 0 || piece.input !== 0) continue;
+        await vi.waitFor(() => expect(contents().some(({ path }) => path.includes("train-2"))).toBe(true), 300);
+        expect(contents().some(({ path }) => path.includes("train-3"))).toBe(false);
+        break;
+      }
+    };
+    await fetched({});
+    await expect(fetched({ limit: "100docs" })).rejects.toThrow();
+    const { texts } = await textsOf("hub:some/files");
+    expect(texts.train).toEqual([1, 2, 3].flatMap((n) => chapters(n, n + 4)));
+    hub.fault({ of: "train-2", status: 403 }); // ahead, and not when it is opened
+    rmSync(cache, { recursive: true, force: true });
+    expect((await textsOf("hub:some/files")).texts.train).toHaveLength(texts.train.length);
+  });
+
   it("never keeps contents other than listed", async () => {
     const bytes = big();
     hub.put("some/changed", { files: { [train]: bytes } });
