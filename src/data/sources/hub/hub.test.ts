@@ -1,72 +1,17 @@
 /** The hub as a source, against one on loopback that answers like the real one. */
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { addresses, c4, chapters, parquet, pg19, unmarked, wiki40b } from "../../../../test/support/hub/corpora.ts";
+import { readdirSync, rmSync } from "node:fs";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { addresses, chapters, parquet, unmarked } from "../../../../test/support/hub/corpora.ts";
+import { hubPlace, textsOf } from "../../../../test/support/hub/place.ts";
 import { TestHub, TOKEN } from "../../../../test/support/hub/server.ts";
-import { type CorpusOptions, openCorpus } from "../corpus.ts";
+import { openCorpus } from "../corpus.ts";
 import { parseHubAddress } from "./address.ts";
-import { HubDataset, type HubOptions } from "./client.ts";
+import { HubDataset } from "./client.ts";
 
-let hub: TestHub;
-let cache: string;
-beforeAll(async () => {
-  hub = await TestHub.start();
-  hub.put("google/wiki40b", wiki40b());
-  hub.put("emozilla/pg19", pg19());
-  hub.put("allenai/c4", c4());
-});
-afterAll(() => hub.stop());
-beforeEach(() => {
-  cache = mkdtempSync(join(tmpdir(), "longhand-hub-"));
-  vi.stubEnv("HF_ENDPOINT", `${hub.endpoint}/`);
-  vi.stubEnv("HF_TOKEN", "");
-  vi.stubEnv("HF_HUB_CACHE", cache);
-  hub.requests.length = 0;
-});
-afterEach(() => {
-  vi.unstubAllEnvs();
-  rmSync(cache, { recursive: true });
-});
-
-/** The documents of each split. */
-async function textsOf(data: string, options: CorpusOptions = {}) {
-  const corpus = await openCorpus(data, options);
-  const texts: Record<string, string[]> = {};
-  for (const [split, source] of corpus.splits) {
-    texts[split] = [];
-    let text = "";
-    for await (const piece of source.pieces()) {
-      text += piece.text;
-      if (!piece.last) continue;
-      texts[split].push(text);
-      text = "";
-    }
-  }
-  return { corpus, texts };
-}
-
-const fast = { attempts: 3, firstWait: 1 };
-const options = (more: Partial<HubOptions> = {}): HubOptions => ({
-  access: { endpoint: hub.endpoint, token: undefined },
-  cache,
-  patience: fast,
-  ...more,
-});
+const place = hubPlace();
+const { open, contents } = place;
 const big = () => parquet({ text: chapters(1, 30) });
 const train = "data/train.parquet";
-const open = (name: string, more?: Partial<HubOptions>) => HubDataset.open(name, undefined, options(more));
-const contents = () => hub.requests.filter(({ path }) => path.startsWith("/contents/"));
 
 describe("the recipes", () => {
   it("read Wiki-40B as plain text, split as published", async () => {
@@ -76,7 +21,7 @@ describe("the recipes", () => {
       validation: chapters(14, 16).map(unmarked),
       test: chapters(16, 18).map(unmarked),
     });
-    expect(corpus.data).toBe(`hub:wiki40b@${hub.commitOf("google/wiki40b")}/en`);
+    expect(corpus.data).toBe(`hub:wiki40b@${place.hub.commitOf("google/wiki40b")}/en`);
     expect(corpus.origin("test")).toEqual({ data: corpus.data, split: "test" });
     expect((await textsOf(String(corpus.data))).texts).toEqual(texts);
   });
@@ -93,8 +38,8 @@ describe("the recipes", () => {
 
   it("read C4 and fetch no more than a limit asks for", async () => {
     expect((await textsOf("hub:c4/en")).texts).toEqual({ train: addresses(0, 40), validation: addresses(40, 44) });
-    rmSync(cache, { recursive: true });
-    hub.requests.length = 0;
+    rmSync(place.cache, { recursive: true });
+    place.hub.requests.length = 0;
     const { texts } = await textsOf("hub:c4", { limit: "12docs", split: "train" });
     expect(texts).toEqual({ train: addresses(0, 12) });
     expect(new Set(contents().map(({ path }) => path.slice(-24)))).toEqual(
@@ -118,7 +63,7 @@ describe("the recipes", () => {
 
 describe("any data set", () => {
   beforeAll(() => {
-    hub.put("some/mixed", {
+    place.hub.put("some/mixed", {
       files: {
         "README.md": Buffer.from("about"),
         "dataset_infos.json": Buffer.from("{}"),
@@ -152,123 +97,14 @@ describe("any data set", () => {
   });
 });
 
-describe("the cache", () => {
-  it("is laid out as the hub's own tools do, and used again without a request for contents", async () => {
-    await textsOf("hub:wiki40b/de");
-    const repo = join(cache, "datasets--google--wiki40b");
-    const commit = hub.commitOf("google/wiki40b");
-    expect(readFileSync(join(repo, "refs", "main"), "utf8")).toBe(commit);
-    const link = join(repo, "snapshots", commit, "de", "train-00000-of-00001.parquet");
-    expect(realpathSync(link)).toContain(join(repo, "blobs"));
-    expect(contents().length + hub.requests.filter(({ path }) => path.includes("/resolve/")).length).toBeGreaterThan(0);
-    hub.requests.length = 0;
-    await textsOf(`hub:wiki40b@${commit}/de`);
-    expect(hub.requests.map(({ path }) => path)).toEqual([`/api/datasets/google/wiki40b/tree/${commit}/de`]);
-  });
-
-  it("goes on with what came before the connection was cut, and when the first process was ended", async () => {
-    const bytes = big();
-    hub.put("some/big", { files: { [train]: bytes } });
-    const rangeBytes = 50_000;
-    const dataset = await open("some/big", { rangeBytes, patience: { attempts: 1, firstWait: 1 } });
-    const [entry] = await dataset.list("data", false);
-    hub.fault({ of: "/contents/", cutAfter: 10_000 });
-    await expect(dataset.download(entry)).rejects.toMatchObject({ code: "io" }); // asks once only
-    const patient = await open("some/big", { rangeBytes });
-    const progress: number[] = [];
-    hub.fault({ of: "/contents/", cutAfter: 10_000 });
-    const path = await (
-      await open("some/big", { rangeBytes, onDownload: ({ bytes }) => progress.push(bytes) })
-    ).download(entry);
-    expect(readFileSync(path)).toEqual(Buffer.from(bytes));
-    expect(progress.at(-1)).toBe(bytes.length);
-    expect(await patient.download(entry)).toBe(path);
-
-    rmSync(cache, { recursive: true });
-    const blob = join(cache, "datasets--some--big", "blobs", `${entry.digest}.incomplete`);
-    const stopping = await open("some/big", {
-      rangeBytes,
-      onDownload: ({ bytes }) => {
-        if (bytes >= 100_000) throw new Error("stopped");
-      },
-    });
-    await expect(stopping.download(entry)).rejects.toThrow("stopped");
-    expect(statSync(blob).size).toBe(100_000);
-    hub.requests.length = 0;
-    expect(readFileSync(await (await open("some/big", { rangeBytes })).download(entry))).toEqual(Buffer.from(bytes));
-    expect(contents()[0].range).toBe("bytes=100000-149999");
-    expect(existsSync(blob)).toBe(false);
-  });
-
-  it("brings the next file here while one is read, unless a limit may end there", async () => {
-    const files = Object.fromEntries(
-      [1, 2, 3].map((n) => [`train-${n}.parquet`, parquet({ text: chapters(n, n + 4) })]),
-    );
-    hub.put("some/files", { files });
-    const fetched = async (options: CorpusOptions) => {
-      rmSync(cache, { recursive: true, force: true });
-      hub.requests.length = 0;
-      const corpus = await openCorpus("hub:some/files", options);
-      const source = corpus.splits.get("train");
-      if (source === undefined) throw new Error("no split");
-      for await (const piece of source.pieces()) {
-        if (piece.document !== 0 || piece.input !== 0) continue;
-        await vi.waitFor(() => expect(contents().some(({ path }) => path.includes("train-2"))).toBe(true), 300);
-        expect(contents().some(({ path }) => path.includes("train-3"))).toBe(false);
-        break;
-      }
-    };
-    await fetched({});
-    await expect(fetched({ limit: "100docs" })).rejects.toThrow();
-    const { texts } = await textsOf("hub:some/files");
-    expect(texts.train).toEqual([1, 2, 3].flatMap((n) => chapters(n, n + 4)));
-    hub.fault({ of: "train-2", status: 403 }); // ahead, and not when it is opened
-    rmSync(cache, { recursive: true, force: true });
-    expect((await textsOf("hub:some/files")).texts.train).toHaveLength(texts.train.length);
-  });
-
-  it("never keeps contents other than listed", async () => {
-    const bytes = big();
-    hub.put("some/changed", { files: { [train]: bytes } });
-    const dataset = await open("some/changed");
-    const [entry] = await dataset.list("data", false);
-    const other = Uint8Array.from(bytes);
-    other[1000] ^= 1;
-    const serve = (contents: Uint8Array) =>
-      vi.spyOn(hub, "commitOf").mockReturnValue(dataset.commit) &&
-      hub.put("some/changed", { files: { [train]: contents } });
-    serve(other);
-    await expect(dataset.download(entry)).rejects.toThrow(/data\/train.parquet is not what its listing says/);
-    expect(readdirSync(join(cache, "datasets--some--changed", "blobs"))).toEqual([]);
-    serve(bytes.subarray(0, -500));
-    await expect(dataset.download(entry)).rejects.toThrow(
-      `has changed: it was listed with ${bytes.length} bytes and has ${bytes.length - 500} bytes now; run the same`,
-    );
-    hub.put("some/changed", { files: { other: bytes } });
-    await expect(dataset.download(entry)).rejects.toThrow("bytes and is gone; run the same command again");
-    serve(bytes);
-    expect(readFileSync(await dataset.download(entry))).toEqual(Buffer.from(bytes));
-    vi.restoreAllMocks();
-  });
-
-  it("that cannot be written is one sentence", async () => {
-    const blocked = join(cache, "file");
-    writeFileSync(blocked, "");
-    await expect(open("google/wiki40b", { cache: blocked })).rejects.toMatchObject({
-      code: "io",
-      message: expect.stringMatching(/^hub: cannot keep main in .*make room or set HF_HUB_CACHE to another folder/),
-    });
-  });
-});
-
 describe("what the hub refuses", () => {
   it("is asked again when it is busy or fails for a moment, as it wishes", async () => {
-    hub.fault({ of: "/revision/", status: 429, headers: { "Retry-After": "0" } });
-    hub.fault({ of: "/revision/", status: 503 });
-    hub.fault({ of: "/tree/", status: 500 });
+    place.hub.fault({ of: "/revision/", status: 429, headers: { "Retry-After": "0" } });
+    place.hub.fault({ of: "/revision/", status: 503 });
+    place.hub.fault({ of: "/tree/", status: 500 });
     const dataset = await open("google/wiki40b");
     expect(await dataset.list("en", false)).toHaveLength(4);
-    expect(hub.requests.map(({ path }) => path.split("/")[5])).toEqual(
+    expect(place.hub.requests.map(({ path }) => path.split("/")[5])).toEqual(
       "revision revision revision tree tree tree".split(" "), // two pages
     );
   });
@@ -283,14 +119,14 @@ describe("what the hub refuses", () => {
     ["busy", 429, {}, /allows no more requests for now \(429\); run the same command again later$/],
     ["broken", 502, {}, /answers with status 502; run the same command again later$/],
   ])("%s is an io error in the end", async (_, status, headers, message) => {
-    hub.fault({ status, headers, times: status === 429 && headers["Retry-After"] ? 1 : 3 });
+    place.hub.fault({ status, headers, times: status === 429 && headers["Retry-After"] ? 1 : 3 });
     await expect(open("google/wiki40b")).rejects.toMatchObject({ code: "io", message: expect.stringMatching(message) });
   });
 
   it("for want of a right is said, and the token goes to the hub alone", async () => {
-    hub.put("some/private", { files: { [train]: big() }, access: "private" });
-    hub.put("some/gated", { files: {}, access: "gated" });
-    const withToken = options({ access: { endpoint: hub.endpoint, token: TOKEN } });
+    place.hub.put("some/private", { files: { [train]: big() }, access: "private" });
+    place.hub.put("some/gated", { files: {}, access: "gated" });
+    const withToken = place.options({ access: { endpoint: place.hub.endpoint, token: TOKEN } });
     await expect(open("some/private")).rejects.toThrow(
       "hub: there is no public data set some/private (401); check the name, or set HF_TOKEN to a token that may read it",
     );
@@ -306,9 +142,9 @@ describe("what the hub refuses", () => {
       "the token in HF_TOKEN was not accepted",
     );
     const dataset = await HubDataset.open("some/private", undefined, withToken);
-    hub.requests.length = 0;
+    place.hub.requests.length = 0;
     await dataset.download((await dataset.list("data", false))[0]);
-    for (const { path, authorization } of hub.requests) {
+    for (const { path, authorization } of place.hub.requests) {
       expect(authorization).toBe(path.startsWith("/contents/") ? undefined : `Bearer ${TOKEN}`);
     }
     expect(contents().length).toBeGreaterThan(0);
@@ -325,17 +161,17 @@ describe("what the hub refuses", () => {
   });
 
   it("that is no hub at all is one sentence", async () => {
-    hub.fault({ status: 200, headers: { "Content-Type": "text/html" } });
+    place.hub.fault({ status: 200, headers: { "Content-Type": "text/html" } });
     await expect(open("google/wiki40b")).rejects.toMatchObject({
       code: "io",
-      message: `hub: ${hub.endpoint} does not answer like a hub; check HF_ENDPOINT`,
+      message: `hub: ${place.hub.endpoint} does not answer like a hub; check HF_ENDPOINT`,
     });
   });
 
   it("environment variables that cannot be meant are usage errors", async () => {
     vi.stubEnv("HF_ENDPOINT", "huggingface.co");
     await expect(openCorpus("hub:pg19")).rejects.toThrow("HF_ENDPOINT huggingface.co: expected an address");
-    vi.stubEnv("HF_ENDPOINT", hub.endpoint);
+    vi.stubEnv("HF_ENDPOINT", place.hub.endpoint);
     vi.stubEnv("HF_TOKEN", "secret");
     await expect(openCorpus("hub:pg19")).rejects.toThrow("HF_TOKEN: expected a token that begins with hf_");
   });
@@ -352,7 +188,7 @@ it("looks at files where they are, without keeping them", async () => {
     expect(addresses(40, 41)[0].startsWith(text.slice(0, 100))).toBe(true);
     break;
   }
-  expect(readdirSync(cache)).toEqual([]);
+  expect(readdirSync(place.cache)).toEqual([]);
   const looked = new Set(contents().map(({ path }) => path.split("/").at(-1)));
   expect([...looked]).toEqual([
     "train-00001-of-00002-bbbbbbbbbbbbbbbb.parquet",
