@@ -13,7 +13,7 @@ import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
 import type { Model } from "../train/objective.ts";
-import { maskingOf, type RunConfig } from "./config.ts";
+import { documentStartOf, maskingOf, type RunConfig } from "./config.ts";
 import { preparedParts, refuseTextOptions } from "./data.ts";
 import { requireEvaluationMemory } from "./memory.ts";
 import type { LoadedModel } from "./model.ts";
@@ -155,8 +155,12 @@ async function evaluateShards<Result>(
 ): Promise<Result> {
   const sequence = precededBy(tokenizer.special.endOfText, shards);
   const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
-  const network: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
-  const evaluator = await createEvaluator(engine, network, shape, { masking: maskingOf(config, tokenizer) });
+  const network: Model = (scope, tokens, mask, documents) =>
+    languageModel(scope, tokens, config.model, mask, { documents });
+  const evaluator = await createEvaluator(engine, network, shape, {
+    masking: maskingOf(config, tokenizer),
+    endOfText: documentStartOf(config, tokenizer),
+  });
   try {
     const result = await evaluator.run(parameters, sequence, (done) => {
       onProgress?.(done);
