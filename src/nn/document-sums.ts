@@ -79,31 +79,50 @@ export function acrossChunks(
 }
 
 export interface LinearInputs {
-  /** [B, H, G, C, s] */
+  /** Linear queries, [B, H, G, C, s] */
   readonly q: Tensor;
-  /** [B, H, G, C, s]; zero for what is not to be seen. */
+  /** Linear keys of the same shape; zero for what is not to be seen. */
   readonly k: Tensor;
   /** [B, H, G, C, n] */
   readonly v: Tensor;
 }
 
+export interface LinearParts {
+  /** [B, H, G, C, n]: what comes from other chunks; undefined where there is one chunk alone. */
+  readonly across: Tensor | undefined;
+  /** [B, H, G, C, C]: weights of the values of the own chunk; undefined when causal, for which only earlier chunks count. */
+  readonly weights: Tensor | undefined;
+}
+
 /**
- * The linear half of mixed chunk attention: q kᵀ v, when causal over the earlier chunks, else over the whole document and
- * divided by its length. [B, H, G, C, n]; undefined when causal and there is one chunk alone.
+ * The linear half of mixed chunk attention in two parts: q kᵀ v, when causal over the earlier chunks, else over the whole
+ * document and divided by its length.
  */
-export function linearInDocuments({ q, k, v }: LinearInputs, documents: ChunkDocuments, causal: boolean) {
+export function linearParts({ q, k, v }: LinearInputs, documents: ChunkDocuments, causal: boolean): LinearParts {
   const [B, , G, C] = q.shape;
   const sums = (counted: Tensor) =>
     k
       .mul(counted.reshape([B, 1, G, C, 1]))
       .swapLast()
       .matmul(v);
-  if (causal) return acrossChunks(q, sums, documents, causal);
+  if (causal) return { across: acrossChunks(q, sums, documents, causal), weights: undefined };
   const scaled = q.mul(documents.share.reshape([B, 1, G, C, 1]));
   const visible = documents.visible(false).reshape([B, 1, G, C, C]);
-  const own = scaled.matmul(k.swapLast()).mul(visible).matmul(v);
-  const others = acrossChunks(scaled, sums, documents, causal);
-  return others ? own.add(others) : own;
+  return {
+    across: acrossChunks(scaled, sums, documents, causal),
+    weights: scaled.matmul(k.swapLast()).mul(visible),
+  };
+}
+
+/** The same as one sum, [B, H, G, C, n]; undefined when causal and there is one chunk alone. */
+export function linearInDocuments(
+  inputs: LinearInputs,
+  documents: ChunkDocuments,
+  causal: boolean,
+): Tensor | undefined {
+  const { across, weights } = linearParts(inputs, documents, causal);
+  const own = weights?.matmul(inputs.v);
+  return across && own ? own.add(across) : (across ?? own);
 }
 
 /**

@@ -44,6 +44,6 @@ export function ablatedFlashLayer(
     (documents && distantInDocuments({ q, k, v }, config, documents, mask)) ??
     distantAttention(inChunks(q, C), chunkSums(k, v, C, mask), causal);
   const attended =
-    attention === "local" ? localAttention(scope.at("bias"), { q, k, v }, config, mask, documents) : distant(); // [B, G, C, e]
+    attention === "local" ? localAttention(scope.at("bias"), { q, k, v }, config, mask, { documents }) : distant(); // [B, G, C, e]
   return x.add(linear(scope.at("out"), gated(u, outOfChunks(attended, T)), x.shape[2]));
 }

@@ -5,11 +5,12 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { attend, realKeys, scoreScale } from "./attention-functions.ts";
-import { linearInDocuments } from "./document-sums.ts";
+import { type LinearInputs, linearInDocuments, linearParts } from "./document-sums.ts";
 import type { Documents } from "./documents.ts";
 import { type GatedUnitConfig, gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
 import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
+import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 
 export interface FlashConfig extends GatedUnitConfig {
@@ -78,9 +79,11 @@ export function mixedChunkAttention(
   const T = v.shape[1];
   if (documents) {
     const [qq, qk, lq, lk] = heads;
-    const local = localAttention(biasScope, { q: qq, k: qk, v }, config, mask, documents);
-    const distant = distantInDocuments({ q: lq, k: lk, v }, config, documents, mask);
-    return outOfChunks(distant ? local.add(distant) : local, T);
+    const chunks = documents.inChunks(config.chunk);
+    const { across, weights } = linearParts(asOneHead({ q: lq, k: lk, v }, config.chunk, mask), chunks, causal);
+    const more = weights && withoutHeads(weights);
+    const local = localAttention(biasScope, { q: qq, k: qk, v }, config, mask, { documents, more });
+    return outOfChunks(across ? local.add(withoutHeads(across)) : local, T);
   }
   const { lq, kv, local } = chunkAttention(biasScope, heads, v, config, mask);
   // With one chunk the causal model has nothing distant.
@@ -101,13 +104,16 @@ function chunkAttention(
   return { lq: inChunks(lq, C), kv: chunkSums(lk, v, C, mask), local };
 }
 
-/** f(q kᵀ + bias) v inside each chunk: q (scaled) and k [B, T, s], v [B, T, e] -> [B, G, C, e]. */
+/**
+ * f(q kᵀ + bias) v inside each chunk: q (scaled) and k [B, T, s], v [B, T, e] -> [B, G, C, e]. Within documents there may be
+ * `more` weights [B, G, C, C].
+ */
 export function localAttention(
   biasScope: Scope,
-  { q, k, v }: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+  { q, k, v }: QueriesKeysValues,
   config: FlashConfig,
   mask?: Tensor,
-  documents?: Documents,
+  { documents, more }: { readonly documents?: Documents | undefined; readonly more?: Tensor | undefined } = {},
 ): Tensor {
   const { chunk: C, causal, shared: s, attentionFunction = "relu2" } = config;
   const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
@@ -116,7 +122,7 @@ export function localAttention(
   const products = qc.matmul(kc.swapLast()); // [B, G, C, C]
   if (documents) {
     const hidden = documents.inChunks(C).hidden(causal);
-    return attend(attentionFunction, products.add(bias).add(hidden), vc, real);
+    return attend(attentionFunction, products.add(bias).add(hidden), vc, real, more);
   }
   const scores = products.add(causal ? bias.add(causalBias(C)) : bias);
   return attend(attentionFunction, scores, vc, real);
@@ -127,18 +133,29 @@ export function localAttention(
  * causal and there is one chunk alone.
  */
 export function distantInDocuments(
-  { q, k, v }: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+  inputs: QueriesKeysValues,
   { chunk: C, causal }: FlashConfig,
   documents: Documents,
   mask?: Tensor,
 ): Tensor | undefined {
-  const oneHead = (t: Tensor) => {
-    const [B, G, , w] = t.shape;
-    return t.reshape([B, 1, G, C, w]);
-  };
-  const [qc, kc, vc] = [q, mask ? ofRealTokens(k, mask) : k, v].map((t) => oneHead(inChunks(t, C)));
-  const found = linearInDocuments({ q: qc, k: kc, v: vc }, documents.inChunks(C), causal);
-  return found?.reshape([found.shape[0], found.shape[2], C, found.shape[4]]);
+  const found = linearInDocuments(asOneHead(inputs, C, mask), documents.inChunks(C), causal);
+  return found && withoutHeads(found);
+}
+
+/** q, k, v [B, T, .] in chunks of one head, [B, 1, G, C, .], keys of padding zero. */
+function asOneHead({ q, k, v }: QueriesKeysValues, C: number, mask: Tensor | undefined): LinearInputs {
+  const [qc, kc, vc] = [q, mask ? ofRealTokens(k, mask) : k, v].map((t) => {
+    const chunks = inChunks(t, C);
+    const [B, G, , w] = chunks.shape;
+    return chunks.reshape([B, 1, G, C, w]);
+  });
+  return { q: qc, k: kc, v: vc };
+}
+
+/** [B, 1, G, C, n] -> [B, G, C, n] */
+function withoutHeads(t: Tensor): Tensor {
+  const [B, , G, C, n] = t.shape;
+  return t.reshape([B, G, C, n]);
 }
 
 /** Linear queries lq [B, G, C, s] on the sums of the chunks before theirs, or of all: kv [B, G, s, e] -> [B, G, C, e]. */
