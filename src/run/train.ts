@@ -10,7 +10,7 @@ import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
 import { createRunFolder, readConfig, writeConfig } from "../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
-import { sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
+import { precededBy, sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer } from "../data/tokenizer.node.ts";
 import type { Recompute } from "../graph/recompute.ts";
 import { languageModel, parametersOf } from "../models/language-model.ts";
@@ -234,7 +234,9 @@ async function runLoop(
       step: state.step,
     });
     if ((await listCheckpoints(run)).length === 0) await save();
-    const { train, heldOut } = data;
+    const { heldOut } = data;
+    // The first document has its border too, where a window goes on from the end of the text to its beginning.
+    const train = endOfText === undefined ? data.train : precededBy(endOfText, data.train);
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;
