@@ -24,6 +24,7 @@ const variants: readonly (readonly [name: string, ArchitectureName, fields: obje
   ["flash, global", "flash", { attention: "global" }],
   ["flash, softmax, token shift", "flash", { attentionFunction: "softmax", tokenShift: true }],
   ["flash, laplace, no gate", "flash", { attentionFunction: "laplace", gate: false }],
+  ["mc-tfm++, more chunks than are summed at once", "mc-tfm++", { chunk: 2 }],
   ["flash-quad, rotary bias", "flash-quad", { maxLength: 600 }],
 ];
 

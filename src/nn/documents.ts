@@ -69,7 +69,7 @@ export class Documents {
   }
 }
 
-/** Places that no token of an other document may be seen from: see `hiddenAcross`. */
+/** Added to a score, it makes the weight 0: after squared ReLU, softmax and Laplace function alike. */
 const HIDDEN = -1e30;
 
 /**
