@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "./token-sequence.ts";
+import { precededBy, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "./token-sequence.ts";
 
 const count = (n: number) => tokensInMemory(Int32Array.from({ length: n }, (_, i) => i));
 
@@ -25,6 +25,20 @@ describe("sequences", () => {
     expect(() => slice.read(-1, 1, new Int32Array(8))).toThrow("do not fit");
     expect(() => slice.read(0, 3, new Int32Array(2))).toThrow("do not fit");
     expect(() => sliceTokens(count(10), 4, 11)).toThrow("slice: 4 to 11 is no range of a sequence of 10 tokens");
+  });
+});
+
+describe("a sequence with a token before it", () => {
+  it("reads as one sequence", () => {
+    const sequence = precededBy(7, count(4));
+    expect(all(sequence)).toEqual([7, 0, 1, 2, 3]);
+    const out = new Int32Array(2);
+    sequence.read(0, 0, out);
+    sequence.read(3, 2, out);
+    expect([...out]).toEqual([2, 3]);
+    sequence.read(0, 2, out);
+    expect([...out]).toEqual([7, 0]);
+    expect(() => sequence.read(4, 2, out)).toThrow("do not fit a sequence of 5 tokens");
   });
 });
 

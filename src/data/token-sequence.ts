@@ -46,6 +46,20 @@ export function sliceTokens(sequence: TokenSequence, start: number, end: number)
   };
 }
 
+/** A sequence with one token before it. */
+export function precededBy(token: number, sequence: TokenSequence): TokenSequence {
+  return {
+    tokens: sequence.tokens + 1,
+    read(offset, length, out) {
+      requireRange(this, offset, length, out);
+      if (length === 0) return;
+      if (offset > 0) return sequence.read(offset - 1, length, out);
+      sequence.read(0, length - 1, out.subarray(1));
+      out[0] = token;
+    },
+  };
+}
+
 export interface HeldOutSplit {
   readonly train: TokenSequence;
   readonly heldOut: TokenSequence;

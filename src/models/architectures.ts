@@ -1,6 +1,7 @@
 /** The registry of architectures: which layer each one is a stack of, with what of the configuration. */
 import type { Tensor } from "../graph/tensor.ts";
 import { combinerAttention } from "../nn/combiner-attention.ts";
+import type { Documents } from "../nn/documents.ts";
 import { favorAttention, orthogonalFeatures } from "../nn/favor-attention.ts";
 import { ablatedFlashLayer } from "../nn/flash-ablations.ts";
 import { type GatedUnitConfig, gatedAttentionUnit } from "../nn/gated-attention-unit.ts";
@@ -17,6 +18,8 @@ export interface LayerInputs {
   readonly rotations: AngleTable;
   /** [B, T]: 1 where a token is real. */
   readonly mask?: Tensor | undefined;
+  /** Those that must not see each other. */
+  readonly documents?: Documents | undefined;
   /** Which layer, from 0: performer's random features are of one layer. */
   readonly layer: number;
   /** Whether what grows with the square of T is computed again in the backward pass. */
@@ -24,9 +27,16 @@ export interface LayerInputs {
 }
 
 /** The angles by which all layers of a model turn queries and keys of T tokens. */
-export function layerRotations(config: ModelConfig, T: number): AngleTable {
-  if (isGated(config)) return angleTable(T, config.shared);
-  return angleTable(T, 2 * Math.floor(config.width / config.heads / 2)); // odd only where nothing is turned
+export function layerRotations(config: ModelConfig, T: number, documents?: Documents): AngleTable {
+  if (isGated(config)) {
+    const table = angleTable(T, config.shared);
+    return documents ? documents.anglesByPlace(table) : table;
+  }
+  const table = angleTable(T, 2 * Math.floor(config.width / config.heads / 2)); // odd only where nothing is turned
+  if (!documents) return table;
+  const ofHeads = (t: Tensor) => t.reshape([-1, 1, ...t.shape.slice(1)]); // [B, 1, T, half]
+  const { cos, sin } = documents.anglesByPlace(table);
+  return { cos: ofHeads(cos), sin: ofHeads(sin) };
 }
 
 /** One layer of the model: x [B, T, d] -> [B, T, d]. */
@@ -41,16 +51,25 @@ function gatedLayer(
   scope: Scope,
   x: Tensor,
   config: GatedModelConfig,
-  { rotations, mask, recompute }: LayerInputs,
+  { rotations, mask, documents, recompute }: LayerInputs,
 ): Tensor {
   const unit = unitConfig(config);
   switch (config.architecture) {
     case "flash":
       return config.attention === "mixed"
-        ? flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask)
-        : ablatedFlashLayer(scope, x, { ...unit, chunk: config.chunk, attention: config.attention }, rotations, mask);
-    case "flash-quad":
-      return gatedAttentionUnit(scope, x, { ...unit, maxLength: config.maxLength, recompute }, rotations, mask);
+        ? flashLayer(scope, x, { ...unit, chunk: config.chunk }, rotations, mask, documents)
+        : ablatedFlashLayer(
+            scope,
+            x,
+            { ...unit, chunk: config.chunk, attention: config.attention },
+            rotations,
+            mask,
+            documents,
+          );
+    case "flash-quad": {
+      const quad = { ...unit, maxLength: config.maxLength, recompute };
+      return gatedAttentionUnit(scope, x, quad, rotations, mask, documents);
+    }
   }
 }
 
@@ -58,12 +77,12 @@ function attention(
   scope: Scope,
   x: Tensor,
   config: TransformerModelConfig,
-  { rotations, mask, recompute, layer }: LayerInputs,
+  { rotations, mask, documents, recompute, layer }: LayerInputs,
 ): Tensor {
-  const inputs = { rotations, mask };
+  const inputs = { rotations, mask, documents };
   switch (config.architecture) {
     case "transformer":
-      return softmaxAttention(scope, x, config, { mask, recompute });
+      return softmaxAttention(scope, x, config, { mask, documents, recompute });
     case "transformer+":
     case "transformer++":
       return softmaxAttention(scope, x, config, { ...inputs, recompute });

@@ -5,6 +5,7 @@
 import { sizeOf } from "../base/shape.ts";
 import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
+import type { Documents } from "../nn/documents.ts";
 import { norm } from "../nn/norm.ts";
 import { angleTable, scaledSinusoid } from "../nn/positions.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
@@ -23,6 +24,8 @@ export interface ModelOutput {
 export interface ModelOptions {
   /** What is computed again in the backward pass instead of being kept for it. Default: none. */
   readonly recompute?: Recompute;
+  /** Attention and positions begin anew at each of these. Default: the window is one document. */
+  readonly documents?: Documents | undefined;
 }
 
 /** tokens [B, T] int32; mask [B, T] is 1 where a token is real. */
@@ -31,11 +34,14 @@ export function languageModel(
   tokens: Tensor,
   config: ModelConfig,
   mask?: Tensor,
-  { recompute = "none" }: ModelOptions = {},
+  { recompute = "none", documents }: ModelOptions = {},
 ): ModelOutput {
   const { table, bias } = tiedEmbedding(scope, config);
-  const positions = scaledSinusoid(scope.at("position"), angleTable(tokens.shape[1], config.width));
-  const inputs = { rotations: layerRotations(config, tokens.shape[1]), mask, recompute: recompute === "layers" };
+  const T = tokens.shape[1];
+  const places = angleTable(T, config.width);
+  const positions = scaledSinusoid(scope.at("position"), documents ? documents.anglesByPlace(places) : places);
+  const rotations = layerRotations(config, T, documents);
+  const inputs = { rotations, mask, documents, recompute: recompute === "layers" };
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
     const layer = (own: Tensor) => applyLayer(scope.at("layers").at(i), own, config, { ...inputs, layer: i });

@@ -21,25 +21,34 @@ export function scoreScale(kind: AttentionFunction, span: number, s: number): nu
 /**
  * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of -1e30 has the weight 0, and so
  * has a key where `real` (1 or 0, of a shape that broadcasts with the scores) is 0. A row of softmax in which nothing is
- * left has finite weights of no meaning.
+ * left has finite weights of no meaning. `more` [..., R, N] are weights of another kind, added to those of the scores.
  */
-export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?: Tensor): Tensor {
-  if (kind === "softmax") return softmaxMatmul(real ? scores.add(hiddenWhereMasked(real)) : scores, v);
-  if (kind === "relu2") return squaredReluMatmul(scores, v, real);
+export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?: Tensor, more?: Tensor): Tensor {
+  if (kind === "relu2") return squaredReluMatmul(scores, v, real, more);
+  if (kind === "softmax") {
+    const found = softmaxMatmul(real ? scores.add(hiddenWhereMasked(real)) : scores, v);
+    return more ? found.add(more.matmul(v)) : found;
+  }
   const a = laplace(scores);
-  return (real ? a.mul(real) : a).matmul(v);
+  const weights = real ? a.mul(real) : a;
+  return (more ? weights.add(more) : weights).matmul(v);
 }
 
 /**
- * (relu(scores)^2 * real) v: with A the weights and g the gradient of the result, dv = Aᵀ g and dscores = 2 relu(scores)
- * real * (g vᵀ), the factor 2 on the narrower of both sides.
+ * (relu(scores)^2 * real + more) v: with A the weights and g the gradient of the result, dv = Aᵀ g, dmore = g vᵀ and
+ * dscores = 2 relu(scores) real * (g vᵀ), the factor 2 on the narrower of both sides.
  */
-export function squaredReluMatmul(scores: Tensor, v: Tensor, real?: Tensor): Tensor {
+export function squaredReluMatmul(scores: Tensor, v: Tensor, real?: Tensor, more?: Tensor): Tensor {
   const positive = real ? scores.relu().mul(real) : scores.relu();
-  const a = positive.mul(positive);
+  const square = positive.mul(positive);
+  const a = more ? square.add(more) : square;
   const [N, e] = v.shape.slice(-2);
-  return withGradient(a.matmul(v), [scores, v], (g) => {
+  return withGradient(a.matmul(v), more ? [scores, v, more] : [scores, v], (g) => {
     const dA = (t: Tensor) => t.matmul(v.swapLast());
+    if (more) {
+      const dMore = dA(g);
+      return [dMore.mul(positive).mul(2), transposedProduct(a, g), dMore];
+    }
     return [N > e ? dA(g.mul(2)).mul(positive) : dA(g).mul(positive).mul(2), transposedProduct(a, g)];
   });
 }

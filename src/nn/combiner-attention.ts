@@ -2,9 +2,11 @@
  * Combiner with the fixed pattern (Ren et al. 2021, "Combiner: Full Attention Transformer with Sparse Computation Cost",
  * section 4.1): one softmax over the tokens of the own block and one summary of each other block, only of earlier ones
  * when causal. A block's summary key is the element-wise maximum of its keys; its summary value weighs its values by
- * softmax of (maximum of its queries) . keys. Cost per token: C + G scores, G = ceil(T / C) blocks of C tokens.
+ * softmax of (maximum of its queries) . keys. Cost per token: C + G scores, G = ceil(T / C) blocks of C tokens. Within
+ * documents a block has a summary of its last document, for later blocks, and one of its first, for earlier blocks.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
+import { type ChunkDocuments, hiddenAcross } from "./documents.ts";
 import {
   type AttentionInputs,
   attentionOut,
@@ -15,6 +17,7 @@ import {
   joinHeadChunks,
   realInChunks,
   softmaxMatmul,
+  tokenPositions,
 } from "./multi-head.ts";
 import { causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -24,7 +27,7 @@ export function combinerAttention(
   scope: Scope,
   x: Tensor,
   config: ChunkedHeadsConfig,
-  { rotations, mask }: AttentionInputs = {},
+  { rotations, mask, documents }: AttentionInputs = {},
 ): Tensor {
   const { heads, causal, chunk: C } = config;
   const [, T, d] = x.shape;
@@ -34,6 +37,10 @@ export function combinerAttention(
   const G = qc.shape[2];
   const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]
   const hidden = real && hiddenWhereMasked(real); // 0 or -1e30
+  if (documents) {
+    const found = inDocuments(qc, kc, vc, documents.inChunks(C), { causal, real: mask && real });
+    return attentionOut(scope, joinHeadChunks(found, T));
+  }
 
   // With one block there is no other one to see.
   if (G === 1) {
@@ -56,6 +63,44 @@ export function combinerAttention(
 function besideSummaries(own: Tensor, summary: Tensor): Tensor {
   const [B, H, G, w] = summary.shape;
   return own.concat([summary.reshape([B, H, 1, G, w]).expand([B, H, G, G, w])], 3);
+}
+
+/** The same where documents do not see each other: q (scaled), k, v [B, H, G, C, w] -> [B, H, G, C, w]; real [B, 1, G, C]. */
+function inDocuments(
+  qc: Tensor,
+  kc: Tensor,
+  vc: Tensor,
+  documents: ChunkDocuments,
+  { causal, real }: { readonly causal: boolean; readonly real: Tensor | undefined },
+): Tensor {
+  const [B, H, G, C, w] = qc.shape;
+  const padding = real && hiddenWhereMasked(real).reshape([B, 1, G, 1, C]);
+  const ownHidden = documents.hidden(causal).reshape([B, 1, G, C, C]);
+  const own = padding ? ownHidden.add(padding) : ownHidden;
+  if (G === 1) return softmaxMatmul(qc.matmul(kc.swapLast()).add(own), vc);
+
+  const ofDocument = (tokens: Tensor, labels: Tensor) => {
+    const inIt = tokens.reshape([B, 1, G, C]);
+    const counted = real ? inIt.mul(real) : inIt;
+    // No token has the number 0: what is made of padding alone is not seen.
+    const label = real ? labels.mul(counted.maximum([3]).reshape([B, G])) : labels;
+    return { ...summaries(qc, kc, vc, counted, hiddenWhereMasked(counted)), label };
+  };
+  const last = ofDocument(documents.inLast, documents.last);
+  const first = causal ? last : ofDocument(documents.inFirst, documents.first);
+  const positions = tokenPositions(G);
+  const isEarlier = positions.reshape([1, G]).less(positions.reshape([G, 1])); // of a query's block [G], another block [G]
+  const beside = (own: Tensor, ofLast: Tensor, ofFirst: Tensor) => {
+    const [a, b] = [ofLast, ofFirst].map((t) => t.reshape([B, H, 1, G, w]));
+    const chosen = causal ? a.expand([B, H, G, G, w]) : isEarlier.reshape([G, G, 1]).where(a, b);
+    return own.concat([chosen], 3); // [B, H, G, C + G, w]
+  };
+  const labels = isEarlier.where(last.label.reshape([B, 1, G]), first.label.reshape([B, 1, G])); // [B, G, G]
+  const order = constant(otherBlocksHidden(G, causal), [G, 1, G]);
+  const others = hiddenAcross(documents.numbers, labels, order).reshape([B, 1, G, C, G]);
+  const keys = beside(kc, last.summaryK, first.summaryK);
+  const scores = qc.matmul(keys.swapLast()).add(own.concat([others], -1)); // [B, H, G, C, C + G]
+  return softmaxMatmul(scores, beside(vc, last.summaryV, first.summaryV));
 }
 
 /** Summary keys and values [B, H, G, w] of blocks; q is scaled. Of a block without a real token they are finite, no more. */

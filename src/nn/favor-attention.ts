@@ -6,10 +6,13 @@
  *     y_i    = sum_j (phi(q_i) . phi(k_j)) v_j / sum_j phi(q_i) . phi(k_j)
  *
  * A factor common to all features of one query, or to all keys of a head, cancels in y: 1 / sqrt(m) and |q'|^2 / 2 are
- * left out, and the largest exponent is subtracted so that nothing overflows. m features, w head width.
+ * left out, and the largest exponent is subtracted so that nothing overflows: that of all keys, or of those of the own
+ * document, so that none loses its weight beside another's. m features, w head width.
  */
 import { randomKey, randomNormals } from "../base/random.ts";
 import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
+import { acrossChunks, largestInDocuments } from "./document-sums.ts";
+import type { ChunkDocuments } from "./documents.ts";
 import {
   type AttentionInputs,
   attentionOut,
@@ -38,7 +41,7 @@ export function favorAttention(
   x: Tensor,
   features: Tensor,
   { heads, causal, sumChunk = SUM_CHUNK }: FavorConfig,
-  { rotations, mask }: AttentionInputs = {},
+  { rotations, mask, documents }: AttentionInputs = {},
 ): Tensor {
   const [B, T, d] = x.shape;
   const w = d / heads;
@@ -46,12 +49,17 @@ export function favorAttention(
   const omega = features.mul(w ** -0.25); // [m, w]
   const ones = v.constant(1).expand([B, heads, T, 1]);
   const values = v.concat([ones], -1); // [B, H, T, w + 1]: the sum of weights comes out as one more column
-  const C = causal ? Math.min(sumChunk, T) : T;
+  const C = causal || documents ? Math.min(sumChunk, T) : T;
+  const chunks = documents?.inChunks(C);
   const [qc, kc, vc] = [q, k, values].map((t) => headChunks(t, C)); // [B, H, G, C, n] each
   const phiQ = queryFeatures(qc.matmul(omega.swapLast())); // [B, H, G, C, m]
-  const phiK = keyFeatures(omega, kc.swapLast(), afterTheEnd(kc, T)); // [B, H, G, m, C]
+  const phiK = keyFeatures(omega, kc.swapLast(), { documents: chunks, absent: afterTheEnd(kc, T) }); // [B, H, G, m, C]
   const realK = mask ? phiK.mul(mask.pad(1, 0, kc.shape[2] * C - T).reshape([B, 1, kc.shape[2], 1, C])) : phiK;
-  const sums = causal ? causalSums(phiQ, realK, vc) : phiQ.matmul(realK.matmul(vc)); // [B, H, G, C, w + 1]
+  const sums = chunks
+    ? sumsInDocuments(phiQ, realK, vc, chunks, causal)
+    : causal
+      ? causalSums(phiQ, realK, vc)
+      : phiQ.matmul(realK.matmul(vc)); // [B, H, G, C, w + 1]
   return attentionOut(scope, ratio(joinHeadChunks(sums, T)));
 }
 
@@ -66,15 +74,22 @@ export function queryFeatures(s: Tensor): Tensor {
   return s.sub(withoutGradient(s.maximum([-1]))).exp();
 }
 
-/** phi of the keys k [B, H, G, w, C], transposed as they are used twice: [B, H, G, m, C]. */
-function keyFeatures(omega: Tensor, k: Tensor, absent: Tensor | undefined): Tensor {
-  const w = k.shape[3];
+/** phi of the keys k [B, H, G, w, C], transposed as they are used twice: [B, H, G, m, C]; absent: see afterTheEnd. */
+function keyFeatures(
+  omega: Tensor,
+  k: Tensor,
+  { documents, absent }: { readonly documents: ChunkDocuments | undefined; readonly absent: Tensor | undefined },
+): Tensor {
+  const [B, H, G, w, C] = k.shape;
   const halfSquare = k
     .mul(k)
     .sum([-2])
     .mul(0.5 / Math.sqrt(w)); // [B, H, G, 1, C]
   const exponents = omega.matmul(k).sub(absent ? halfSquare.add(absent) : halfSquare); // [B, H, G, m, C]
-  return exponents.sub(withoutGradient(exponents.maximum([-3, -2, -1]))).exp();
+  if (!documents) return exponents.sub(withoutGradient(exponents.maximum([-3, -2, -1]))).exp();
+  const ofTokens = exponents.maximum([-2]).reshape([B, H, G * C]);
+  const largest = largestInDocuments(ofTokens, documents.numbers.reshape([-1, G * C]));
+  return exponents.sub(withoutGradient(largest).reshape([B, H, G, 1, C])).exp();
 }
 
 /** 1e30 at the places of the chunks that have no token, else 0: [G, 1, C]; undefined when each has one. */
@@ -102,6 +117,22 @@ function causalSums(phiQ: Tensor, phiK: Tensor, values: Tensor): Tensor {
   if (G === 1) return local;
   const before = phiK.matmul(values).cumsum(2, { exclusive: true }); // [B, H, G, m, n]
   return local.add(phiQ.matmul(before));
+}
+
+/** The same sums over the tokens of the own document, when not causal over all of them. */
+function sumsInDocuments(
+  phiQ: Tensor,
+  phiK: Tensor,
+  values: Tensor,
+  documents: ChunkDocuments,
+  causal: boolean,
+): Tensor {
+  const [B, , G, C] = phiQ.shape;
+  const visible = documents.visible(causal).reshape([B, 1, G, C, C]);
+  const own = phiQ.matmul(phiK).mul(visible).matmul(values);
+  const sums = (counted: Tensor) => phiK.mul(counted.reshape([B, 1, G, 1, C])).matmul(values);
+  const others = acrossChunks(phiQ, sums, documents, causal);
+  return others ? own.add(others) : own;
 }
 
 /** 1 on and below the diagonal, 0 above: [n, n]. */

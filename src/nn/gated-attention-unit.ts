@@ -6,6 +6,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import { type AttentionFunction, scoreScale } from "./attention-functions.ts";
+import type { Documents } from "./documents.ts";
 import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, rope } from "./positions.ts";
@@ -35,18 +36,19 @@ export interface GauConfig extends GatedUnitConfig {
   readonly recompute?: boolean | undefined;
 }
 
-/** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real. */
+/** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real; documents, where there are any, do not see each other. */
 export function gatedAttentionUnit(
   scope: Scope,
   x: Tensor,
   config: GauConfig,
   table: AngleTable,
   mask?: Tensor,
+  documents?: Documents,
 ): Tensor {
-  const { u, v, z } = gatedProjection(scope, x, config, mask);
+  const { u, v, z } = gatedProjection(scope, x, config, mask, documents);
   const scale = scoreScale(config.attentionFunction ?? "relu2", config.maxLength, config.shared);
   const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
-  const attended = quadraticAttention(scope.at("bias"), { q, k, v, mask }, config);
+  const attended = quadraticAttention(scope.at("bias"), { q, k, v, mask, documents }, config);
   return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
 }
 
@@ -56,12 +58,14 @@ export function gatedProjection(
   x: Tensor,
   config: GatedUnitConfig,
   mask?: Tensor,
+  documents?: Documents,
 ): { u: Tensor | undefined; v: Tensor; z: Tensor } {
   const normal = norm(scope.at("norm"), x, config.norm);
   const widths = hiddenWidths(config);
   const total = widths.reduce((sum, width) => sum + width);
   const hidden = linearParameters(scope.at("hidden"), x.shape[2], total);
-  const parts = linearParts(config.tokenShift ? shiftTokens(normal, mask) : normal, hidden, widths).map(silu);
+  const seen = config.tokenShift ? shiftTokens(normal, mask, documents) : normal;
+  const parts = linearParts(seen, hidden, widths).map(silu);
   const [v, z] = parts.slice(-2);
   return { u: parts.length === 3 ? parts[0] : undefined, v, z };
 }

@@ -5,9 +5,12 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { attend, realKeys, scoreScale } from "./attention-functions.ts";
+import { type LinearInputs, linearInDocuments, linearParts } from "./document-sums.ts";
+import type { Documents } from "./documents.ts";
 import { type GatedUnitConfig, gated, gatedProjection, queriesAndKeys } from "./gated-attention-unit.ts";
 import { linear } from "./linear.ts";
 import { type AngleTable, causalBias, relativeBias } from "./positions.ts";
+import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 
 export interface FlashConfig extends GatedUnitConfig {
@@ -15,17 +18,30 @@ export interface FlashConfig extends GatedUnitConfig {
   readonly chunk: number;
 }
 
-/** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real. */
-export function flashLayer(scope: Scope, x: Tensor, config: FlashConfig, table: AngleTable, mask?: Tensor): Tensor {
-  const { u, v, z } = gatedProjection(scope, x, config, mask);
-  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, headScales(config, x.shape[1]));
-  const mixed = mixedChunkAttention(scope.at("bias"), heads, v, config, mask);
+/** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real; documents do not see each other. */
+export function flashLayer(
+  scope: Scope,
+  x: Tensor,
+  config: FlashConfig,
+  table: AngleTable,
+  mask?: Tensor,
+  documents?: Documents,
+): Tensor {
+  const { u, v, z } = gatedProjection(scope, x, config, mask, documents);
+  const heads = queriesAndKeys(scope.at("heads"), z, 4, table, headScales(config, x.shape[1], documents));
+  const mixed = mixedChunkAttention(scope.at("bias"), heads, v, config, mask, documents);
   return x.add(linear(scope.at("out"), gated(u, mixed), x.shape[2]));
 }
 
 /** What the quadratic query and key and the linear query and key of T tokens are multiplied by. */
-function headScales({ chunk: C, causal, shared: s, attentionFunction = "relu2" }: FlashConfig, T: number): number[] {
-  return [scoreScale(attentionFunction, C, s), 1, 1 / (causal ? C : T), 1];
+function headScales(config: FlashConfig, T: number, documents?: Documents): number[] {
+  const { chunk: C, shared: s, attentionFunction = "relu2" } = config;
+  return [scoreScale(attentionFunction, C, s), 1, linearScale(config, T, documents), 1];
+}
+
+/** What linear queries are multiplied by; looking both ways within documents, each is divided by the length of its own. */
+export function linearScale({ chunk: C, causal }: FlashConfig, T: number, documents?: Documents): number {
+  return !causal && documents ? 1 : 1 / (causal ? C : T);
 }
 
 /**
@@ -57,9 +73,18 @@ export function mixedChunkAttention(
   v: Tensor,
   config: FlashConfig,
   mask?: Tensor,
+  documents?: Documents,
 ): Tensor {
   const { causal } = config;
   const T = v.shape[1];
+  if (documents) {
+    const [qq, qk, lq, lk] = heads;
+    const chunks = documents.inChunks(config.chunk);
+    const { across, weights } = linearParts(asOneHead({ q: lq, k: lk, v }, config.chunk, mask), chunks, causal);
+    const more = weights && withoutHeads(weights);
+    const local = localAttention(biasScope, { q: qq, k: qk, v }, config, mask, { documents, more });
+    return outOfChunks(across ? local.add(withoutHeads(across)) : local, T);
+  }
   const { lq, kv, local } = chunkAttention(biasScope, heads, v, config, mask);
   // With one chunk the causal model has nothing distant.
   if (causal && local.shape[1] === 1) return outOfChunks(local, T);
@@ -79,18 +104,58 @@ function chunkAttention(
   return { lq: inChunks(lq, C), kv: chunkSums(lk, v, C, mask), local };
 }
 
-/** f(q kᵀ + bias) v inside each chunk: q (scaled) and k [B, T, s], v [B, T, e] -> [B, G, C, e]. */
+/**
+ * f(q kᵀ + bias) v inside each chunk: q (scaled) and k [B, T, s], v [B, T, e] -> [B, G, C, e]. Within documents there may be
+ * `more` weights [B, G, C, C].
+ */
 export function localAttention(
   biasScope: Scope,
-  { q, k, v }: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+  { q, k, v }: QueriesKeysValues,
   config: FlashConfig,
   mask?: Tensor,
+  { documents, more }: { readonly documents?: Documents | undefined; readonly more?: Tensor | undefined } = {},
 ): Tensor {
   const { chunk: C, causal, shared: s, attentionFunction = "relu2" } = config;
   const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
   const bias = relativeBias(biasScope, C, C, s);
-  const scores = qc.matmul(kc.swapLast()).add(causal ? bias.add(causalBias(C)) : bias); // [B, G, C, C]
-  return attend(attentionFunction, scores, vc, realKeys(attentionFunction, v, config, mask));
+  const real = realKeys(attentionFunction, v, config, mask);
+  const products = qc.matmul(kc.swapLast()); // [B, G, C, C]
+  if (documents) {
+    const hidden = documents.inChunks(C).hidden(causal);
+    return attend(attentionFunction, products.add(bias).add(hidden), vc, real, more);
+  }
+  const scores = products.add(causal ? bias.add(causalBias(C)) : bias);
+  return attend(attentionFunction, scores, vc, real);
+}
+
+/**
+ * The linear half within documents: q (scaled by linearScale), k [B, T, s], v [B, T, e] -> [B, G, C, e]; undefined when
+ * causal and there is one chunk alone.
+ */
+export function distantInDocuments(
+  inputs: QueriesKeysValues,
+  { chunk: C, causal }: FlashConfig,
+  documents: Documents,
+  mask?: Tensor,
+): Tensor | undefined {
+  const found = linearInDocuments(asOneHead(inputs, C, mask), documents.inChunks(C), causal);
+  return found && withoutHeads(found);
+}
+
+/** q, k, v [B, T, .] in chunks of one head, [B, 1, G, C, .], keys of padding zero. */
+function asOneHead({ q, k, v }: QueriesKeysValues, C: number, mask: Tensor | undefined): LinearInputs {
+  const [qc, kc, vc] = [q, mask ? ofRealTokens(k, mask) : k, v].map((t) => {
+    const chunks = inChunks(t, C);
+    const [B, G, , w] = chunks.shape;
+    return chunks.reshape([B, 1, G, C, w]);
+  });
+  return { q: qc, k: kc, v: vc };
+}
+
+/** [B, 1, G, C, n] -> [B, G, C, n] */
+function withoutHeads(t: Tensor): Tensor {
+  const [B, , G, C, n] = t.shape;
+  return t.reshape([B, G, C, n]);
 }
 
 /** Linear queries lq [B, G, C, s] on the sums of the chunks before theirs, or of all: kv [B, G, s, e] -> [B, G, C, e]. */
@@ -101,8 +166,14 @@ export function distantAttention(lq: Tensor, kv: Tensor, causal: boolean): Tenso
 
 /** kᵀ v of each chunk, of real tokens alone: k [B, T, s], v [B, T, e] -> [B, G, s, e]. */
 export function chunkSums(k: Tensor, v: Tensor, C: number, mask?: Tensor): Tensor {
-  const real = mask ? k.mul(mask.reshape([...mask.shape, 1])) : k;
-  return inChunks(real, C).swapLast().matmul(inChunks(v, C));
+  return inChunks(mask ? ofRealTokens(k, mask) : k, C)
+    .swapLast()
+    .matmul(inChunks(v, C));
+}
+
+/** k [B, T, s] with zeros where mask [B, T] is 0. */
+function ofRealTokens(k: Tensor, mask: Tensor): Tensor {
+  return k.mul(mask.reshape([...mask.shape, 1]));
 }
 
 /** [B, T, w] -> [B, G, C, w], padded with zeros. */

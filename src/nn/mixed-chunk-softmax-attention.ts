@@ -4,6 +4,7 @@
  * queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit (mixed-chunk-attention.ts).
  */
 import type { Tensor } from "../graph/tensor.ts";
+import { linearInDocuments } from "./document-sums.ts";
 import { scaleAndShift } from "./linear.ts";
 import {
   type AttentionInputs,
@@ -25,16 +26,18 @@ export function mixedChunkSoftmaxAttention(
   scope: Scope,
   x: Tensor,
   config: ChunkedHeadsConfig,
-  { rotations, mask }: AttentionInputs & { readonly rotations: AngleTable },
+  { rotations, mask, documents }: AttentionInputs & { readonly rotations: AngleTable },
 ): Tensor {
   const { heads, causal, chunk: C } = config;
   const [, T, d] = x.shape;
   const w = d / heads;
   const [q, k, v] = projections(scope, x);
+  // Looking both ways within documents, each is divided by the length of its own.
+  const linearScale = !causal && documents ? 1 : 1 / (causal ? C : T);
   const [qq, qk, lq, lk] = affineHeads(scope.at("heads"), [q, k, q, k], heads, [
     1 / Math.sqrt(w),
     1,
-    causal ? 1 / C : 1 / T,
+    linearScale,
     1,
   ]).map((t) => headChunks(rope(splitHeads(t, heads), rotations), C)); // [B, H, G, C, w] each
   const vc = headChunks(splitHeads(v, heads), C); // [B, H, G, C, w]
@@ -42,11 +45,20 @@ export function mixedChunkSoftmaxAttention(
   const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]
 
   const scores = qq.matmul(qk.swapLast()); // [B, H, G, C, C]
-  const ordered = causal ? scores.add(causalBias(C)) : scores;
+  const chunks = documents?.inChunks(C);
+  const ordered = chunks
+    ? scores.add(chunks.hidden(causal).reshape([-1, 1, G, C, C]))
+    : causal
+      ? scores.add(causalBias(C))
+      : scores;
   const local = softmaxMatmul(real ? ordered.add(hiddenWhereMasked(real).reshape([-1, 1, G, 1, C])) : ordered, vc);
   // With one chunk the causal model has nothing distant.
   if (causal && G === 1) return attentionOut(scope, joinHeadChunks(local, T));
   const keys = real ? lk.mul(real.reshape([-1, 1, G, C, 1])) : lk;
+  if (chunks) {
+    const distant = linearInDocuments({ q: lq, k: keys, v: vc }, chunks, causal);
+    return attentionOut(scope, joinHeadChunks(distant ? local.add(distant) : local, T));
+  }
   const kv = keys.swapLast().matmul(vc); // [B, H, G, w, w]
   const memory = causal ? kv.cumsum(2, { exclusive: true }) : kv.sum([2]); // [B, H, G or 1, w, w]
   return attentionOut(scope, joinHeadChunks(local.add(lq.matmul(memory)), T));

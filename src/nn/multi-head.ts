@@ -4,6 +4,7 @@
  * Symbols: B sequences, T tokens, d model width, H heads, w = d / H head width.
  */
 import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
+import type { Documents } from "./documents.ts";
 import { type LinearParameters, linear, linearParameters, linearParts } from "./linear.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
@@ -25,6 +26,8 @@ export interface AttentionInputs {
   readonly rotations?: AngleTable | undefined;
   /** [B, T]: 1 where a token is real. */
   readonly mask?: Tensor | undefined;
+  /** Those that must not see each other; the rotations are then by the place in the document, [B, 1, T, w / 2]. */
+  readonly documents?: Documents | undefined;
 }
 
 /** Added to a score, it hides it: the softmax of such a score is exactly 0. */

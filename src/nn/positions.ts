@@ -6,7 +6,7 @@
 import { constant, type Tensor } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
 
-/** Cosines and sines of position * 10000^(-i / half): [positions, half] each. */
+/** Cosines and sines of position * 10000^(-i / half): [positions, half] each; of documents in windows [B, T, half]. */
 export interface AngleTable {
   readonly cos: Tensor;
   readonly sin: Tensor;
@@ -39,7 +39,7 @@ export function angleTable(count: number, width: number): AngleTable {
   return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
 }
 
-/** RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half]. */
+/** RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half] or what broadcasts. */
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;
   const [a, b] = x.split(-1, [half, half]);
@@ -49,9 +49,9 @@ export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
     .concat([b.mul(cos).add(a.mul(sin))], -1);
 }
 
-/** Absolute position embedding [tokens, width]: sines then cosines, times one learned scalar, initially 1/sqrt(width). */
+/** Absolute position embedding [..., width]: sines then cosines, times one learned scalar, initially 1/sqrt(width). */
 export function scaledSinusoid(scope: Scope, { cos, sin }: AngleTable): Tensor {
-  const width = 2 * cos.shape[1];
+  const width = 2 * cos.shape[cos.rank - 1];
   const scale = scope.parameter("scale", [1], { constant: 1 / Math.sqrt(width) });
   return sin.concat([cos], -1).mul(scale);
 }

@@ -4,6 +4,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
+import { type Documents, hiddenAcross } from "./documents.ts";
 import { ROTARY_BIAS_FROM, relativeBias, rotaryBias } from "./positions.ts";
 import { inQueryBlocks, type QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
@@ -11,6 +12,8 @@ import type { Scope } from "./scope.ts";
 export interface QuadraticInputs extends QueriesKeysValues {
   /** [B, T]: 1 where a token is real. */
   readonly mask?: Tensor | undefined;
+  /** Those that must not see each other. */
+  readonly documents?: Documents | undefined;
 }
 
 export interface QuadraticConfig {
@@ -25,7 +28,7 @@ export interface QuadraticConfig {
 /** q (scaled) and k [B, T, s], v [B, T, e] -> [B, T, e]; the bias has the given scope. */
 export function quadraticAttention(
   scope: Scope,
-  { q, k, v, mask }: QuadraticInputs,
+  { q, k, v, mask, documents }: QuadraticInputs,
   { maxLength, causal, attentionFunction = "relu2", recompute = false }: QuadraticConfig,
 ): Tensor {
   const [B, T, s] = q.shape;
@@ -35,14 +38,16 @@ export function quadraticAttention(
   const real = (keys: number) => mask?.slice(1, 0, keys).reshape([B, 1, keys]);
   if (!causal && !(recompute && rotary)) {
     const scores = own.q.matmul(own.k.swapLast()); // [B, T, T]
-    return attend(attentionFunction, added ? scores.add(added) : scores, v, real(T));
+    const hidden = documents && hiddenAcross(documents.numbers, documents.numbers);
+    const biased = added ? scores.add(added) : scores;
+    return attend(attentionFunction, hidden ? biased.add(hidden) : biased, v, real(T));
   }
-  const options = { causal, recompute: recompute && rotary };
-  return inQueryBlocks([{ ...own, v }], options, ({ queries, keys, values, future }) => {
+  const options = { causal, recompute: recompute && rotary, documents };
+  return inQueryBlocks([{ ...own, v }], options, ({ queries, keys, values, hidden }) => {
     const scores = queries.matmul(keys); // [B, R, N]
     const [, R, N] = scores.shape;
     const bias = added?.slice(0, N - R, N).slice(1, 0, N); // causal blocks end at their last key
-    const addend = bias && future ? bias.add(future) : (bias ?? future);
+    const addend = bias && hidden ? bias.add(hidden) : (bias ?? hidden);
     return attend(attentionFunction, addend ? scores.add(addend) : scores, values, real(N));
   })[0];
 }

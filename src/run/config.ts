@@ -13,7 +13,7 @@ import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { scheduleSchema } from "../train/schedule.ts";
-import { objectiveNames, type TrainSettings } from "./settings.ts";
+import { documentsNames, objectiveNames, type TrainSettings } from "./settings.ts";
 
 const count = () => z.number().int().positive();
 
@@ -35,6 +35,7 @@ export const runConfigSchema = z.strictObject({
   training: z.strictObject({
     objective: z.enum(objectiveNames).default("causal"),
     context: count(),
+    documents: z.enum(documentsNames).default("joined"),
     batch: count(),
     accumulate: count(),
     recompute: z.enum(recomputeNames).default("none"),
@@ -147,6 +148,7 @@ export function resolveConfig(
     training: {
       objective: settings.objective,
       context,
+      documents: settings.documents,
       batch: settings.batch,
       accumulate: settings.accumulate,
       recompute: settings.recompute,
@@ -224,4 +226,9 @@ export function defaultRunFolder(spec: DataSpec): string {
 export function maskingOf({ training }: RunConfig, tokenizer: MaskingVocabulary): MaskingVocabulary | undefined {
   const { vocabSize, special } = tokenizer;
   return training.objective === "masked" ? { vocabSize, special } : undefined;
+}
+
+/** The token at which a document begins, where documents are kept apart; undefined where they are joined. */
+export function documentStartOf({ training }: RunConfig, { special }: MaskingVocabulary): number | undefined {
+  return training.documents === "separate" ? special.endOfText : undefined;
 }

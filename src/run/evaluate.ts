@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
 import { type CorpusOptions, openCorpus } from "../data/sources/corpus.ts";
-import { requireRange, type TokenSequence } from "../data/token-sequence.ts";
+import { precededBy } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
 import type { Model } from "../train/objective.ts";
-import { maskingOf, type RunConfig } from "./config.ts";
+import { documentStartOf, maskingOf, type RunConfig } from "./config.ts";
 import { preparedParts, refuseTextOptions } from "./data.ts";
 import { requireEvaluationMemory } from "./memory.ts";
 import type { LoadedModel } from "./model.ts";
@@ -155,8 +155,12 @@ async function evaluateShards<Result>(
 ): Promise<Result> {
   const sequence = precededBy(tokenizer.special.endOfText, shards);
   const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
-  const network: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
-  const evaluator = await createEvaluator(engine, network, shape, { masking: maskingOf(config, tokenizer) });
+  const network: Model = (scope, tokens, mask, documents) =>
+    languageModel(scope, tokens, config.model, mask, { documents });
+  const evaluator = await createEvaluator(engine, network, shape, {
+    masking: maskingOf(config, tokenizer),
+    endOfText: documentStartOf(config, tokenizer),
+  });
   try {
     const result = await evaluator.run(parameters, sequence, (done) => {
       onProgress?.(done);
@@ -166,20 +170,6 @@ async function evaluateShards<Result>(
   } finally {
     await evaluator.release();
   }
-}
-
-/** A sequence with one token before it. */
-function precededBy(token: number, sequence: TokenSequence): TokenSequence {
-  return {
-    tokens: sequence.tokens + 1,
-    read(offset, length, out) {
-      requireRange(this, offset, length, out);
-      if (length === 0) return;
-      if (offset > 0) return sequence.read(offset - 1, length, out);
-      sequence.read(0, length - 1, out.subarray(1));
-      out[0] = token;
-    },
-  };
 }
 
 /** Positions in ranges that double: 0, 1, 2-3, 4-7, … */

@@ -5,12 +5,16 @@
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { programMemory } from "../graph/memory.ts";
 import type { Recompute } from "../graph/recompute.ts";
-import type { Tensor } from "../graph/tensor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { languageModel, parameterCount } from "../models/language-model.ts";
-import type { Scope } from "../nn/scope.ts";
 import { evaluationShape } from "../train/evaluate.ts";
-import { type BatchShape, evaluationProgram, maskedEvaluationProgram, trainingProgram } from "../train/objective.ts";
+import {
+  type BatchShape,
+  evaluationProgram,
+  type Model,
+  maskedEvaluationProgram,
+  trainingProgram,
+} from "../train/objective.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
 import type { RunConfig } from "./config.ts";
 
@@ -25,6 +29,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly model: ModelConfig;
   readonly recompute: Recompute;
   readonly accumulate: number;
+  /** Whether documents in a window are kept apart. Default: false. */
+  readonly documents?: boolean;
   /** Whether the process evaluates as well. Default: true. */
   readonly evaluated?: boolean;
 }
@@ -34,15 +40,16 @@ export function trainingMemory({
   model,
   recompute,
   accumulate,
+  documents = false,
   evaluated = true,
   ...shape
 }: TrainingMemoryInputs): number {
-  const network = (scope: Scope, tokens: Tensor, mask?: Tensor) =>
-    languageModel(scope, tokens, model, mask, { recompute });
+  const network: Model = (scope, tokens, mask, documents) =>
+    languageModel(scope, tokens, model, mask, { recompute, documents });
   const weighted = !model.causal;
-  const { program } = trainingProgram(network, shape, { weighted });
+  const { program } = trainingProgram(network, shape, { weighted, documents });
   const training = programMemory(program);
-  const evaluation = evaluated ? evaluationMemory(model, shape.context) : 0;
+  const evaluation = evaluated ? evaluationMemory(model, shape.context, documents) : 0;
   // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
@@ -51,10 +58,10 @@ export function trainingMemory({
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
-function evaluationMemory(model: ModelConfig, context: number): number {
-  const network = (scope: Scope, tokens: Tensor, mask?: Tensor) => languageModel(scope, tokens, model, mask);
+function evaluationMemory(model: ModelConfig, context: number, documents: boolean): number {
+  const network: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, model, mask, { documents });
   const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
-  return ARENA_FACTOR * programMemory(programOf(network, evaluationShape(context)).program).peakBytes;
+  return ARENA_FACTOR * programMemory(programOf(network, evaluationShape(context), { documents }).program).peakBytes;
 }
 
 /**
@@ -74,11 +81,12 @@ export function requireMemory(config: RunConfig, { resumed = false }: { readonly
 }
 
 /** Throws "usage" with the context that would fit when evaluating at this one needs more memory than there is. */
-export function requireEvaluationMemory({ model, engine }: Pick<RunConfig, "model" | "engine">, context: number): void {
+export function requireEvaluationMemory({ model, training, engine }: RunConfig, context: number): void {
   if (engine.device !== "cpu") return;
   const available = availableMemory();
   const parameters = 4 * parameterCount(model);
-  const needed = (length: number) => PROCESS_BYTES + 2 * parameters + evaluationMemory(model, length);
+  const documents = training.documents === "separate";
+  const needed = (length: number) => PROCESS_BYTES + 2 * parameters + evaluationMemory(model, length, documents);
   if (needed(context) <= available) return;
   const shorter = halves(context).find((length) => needed(length) <= available);
   const advice = shorter === undefined ? "evaluate where there is more" : `--context ${shorter} would fit`;
@@ -93,8 +101,8 @@ const shortage = (needed: number, available: number) =>
   `${gigabytes(needed)} and ${gigabytes(available)} are available`;
 
 function inputsOf({ model, training }: RunConfig): TrainingMemoryInputs {
-  const { batch, context, recompute, accumulate } = training;
-  return { model, batch, context, recompute, accumulate };
+  const { batch, context, recompute, accumulate, documents } = training;
+  return { model, batch, context, recompute, accumulate, documents: documents === "separate" };
 }
 
 /** Changes of one kind that make it fit, else the first that does with all of them together. */

@@ -12,6 +12,9 @@ import { presetNames } from "../models/presets.ts";
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
 export const objectiveNames = ["causal", "masked"] as const;
 
+/** joined: a training window is one text; separate: attention and positions begin anew at each document in it. */
+export const documentsNames = ["joined", "separate"] as const;
+
 const whole = (least: number) => z.number().int().min(least);
 
 const dataField = (what: string) =>
@@ -97,6 +100,10 @@ export const trainSettingsSchema = z.strictObject({
     .describe(`What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`)
     .meta({ value: "name" }),
   context: whole(1).default(1024).describe("Tokens a training example."),
+  documents: z
+    .enum(documentsNames)
+    .default("joined")
+    .describe("Documents in an example: joined, seen as one text; separate, none sees another, positions begin anew."),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
   recompute: z

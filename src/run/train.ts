@@ -10,7 +10,7 @@ import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
 import { createRunFolder, readConfig, writeConfig } from "../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
-import { sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
+import { precededBy, sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer } from "../data/tokenizer.node.ts";
 import type { Recompute } from "../graph/recompute.ts";
 import { languageModel, parametersOf } from "../models/language-model.ts";
@@ -21,7 +21,14 @@ import { type TrainEvent, type TrainingState, trainLoop } from "../train/loop.ts
 import type { Model } from "../train/objective.ts";
 import { initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
-import { defaultRunFolder, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
+import {
+  defaultRunFolder,
+  documentStartOf,
+  maskingOf,
+  parseRunConfig,
+  type RunConfig,
+  resolveConfig,
+} from "./config.ts";
 import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
 import { requireDevice } from "./device.ts";
 import { explainMemory, requireMemory } from "./memory.ts";
@@ -195,13 +202,16 @@ async function runLoop(
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
   const metrics = await openMetrics(run, { resumeStep: state.step });
   try {
-    const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask);
+    const model: Model = (scope, tokens, mask, documents) =>
+      languageModel(scope, tokens, config.model, mask, { documents });
     const masking = maskingOf(config, data.tokenizer);
+    const endOfText = documentStartOf(config, data.tokenizer);
     const shape = { batch: training.batch, context: training.context };
     const { recompute } = training;
-    const trained: Model = (scope, tokens, mask) => languageModel(scope, tokens, config.model, mask, { recompute });
-    const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined });
-    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking });
+    const trained: Model = (scope, tokens, mask, documents) =>
+      languageModel(scope, tokens, config.model, mask, { recompute, documents });
+    const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined, endOfText });
+    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking, endOfText });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Parameters that have run away make no checkpoint: the last good one stays the newest.
     const probe = sliceTokens(data.heldOut, 0, Math.min(data.heldOut.tokens, training.context + 1));
@@ -224,7 +234,9 @@ async function runLoop(
       step: state.step,
     });
     if ((await listCheckpoints(run)).length === 0) await save();
-    const { train, heldOut } = data;
+    const { heldOut } = data;
+    // The first document has its border too, where a window goes on from the end of the text to its beginning.
+    const train = endOfText === undefined ? data.train : precededBy(endOfText, data.train);
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;

@@ -5,6 +5,7 @@
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type EvaluationRequest, evaluationBatches } from "../data/batches.ts";
+import { documentsInWindows } from "../data/document-windows.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { Engine, HostArraysByName } from "../runtime/engine.ts";
@@ -37,6 +38,8 @@ export interface Evaluator {
 export interface EvaluatorOptions {
   /** Evaluates masked language modelling over this vocabulary. */
   readonly masking?: MaskingVocabulary | undefined;
+  /** The token at which a document of its own begins; default: a window is one document. */
+  readonly endOfText?: number | undefined;
 }
 
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
@@ -53,10 +56,13 @@ export async function createEvaluator(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { masking }: EvaluatorOptions = {},
+  { masking, endOfText }: EvaluatorOptions = {},
 ): Promise<Evaluator> {
-  const compiled = await engine.compile((masking ? maskedEvaluationProgram : evaluationProgram)(model, shape).program);
+  const programOf = masking ? maskedEvaluationProgram : evaluationProgram;
+  const compiled = await engine.compile(programOf(model, shape, { documents: endOfText !== undefined }).program);
   const { context } = shape;
+  const documentsOf = (tokens: Int32Array, real: Float32Array) =>
+    endOfText === undefined ? {} : { documents: documentsInWindows({ tokens, context, endOfText, real }) };
   return {
     async run(parameters, sequence, onProgress) {
       const arrays = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
@@ -64,8 +70,9 @@ export async function createEvaluator(
       const tokensByPosition = new Float64Array(context);
       const total = { loss: 0, correct: 0, tokens: 0 };
       let seen = 0;
-      for (const { inputs, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
-        const { losses, correct } = await compiled.run({ ...arrays, ...inputs, weights });
+      for (const { inputs, real, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
+        const documents = documentsOf(inputs.tokens, real);
+        const { losses, correct } = await compiled.run({ ...arrays, ...inputs, ...documents, weights });
         for (let i = 0; i < losses.length; i++) {
           if (weights[i] === 0) continue;
           total.loss += losses[i];
@@ -98,7 +105,9 @@ export async function createEvaluator(
 }
 
 interface InputBatch {
-  readonly inputs: HostArraysByName;
+  readonly inputs: HostArraysByName & { readonly tokens: Int32Array };
+  /** 1 where the batch holds a token of the sequence. */
+  readonly real: Float32Array;
   /** Not 0 at the tokens to predict. */
   readonly weights: Float32Array;
   /** Tokens of the sequence in the batch. */
@@ -109,10 +118,11 @@ interface InputBatch {
 function* inputBatches(request: EvaluationRequest, masking: MaskingVocabulary | undefined): Generator<InputBatch> {
   let index = 0;
   for (const { tokens, targets, weights, count } of evaluationBatches(request)) {
-    if (masking === undefined) yield { inputs: { tokens, targets }, weights, count };
+    if (masking === undefined) yield { inputs: { tokens, targets }, real: weights, weights, count };
     else {
       const masked = maskedBatch({ vocabulary: masking, tokens: targets, real: weights, seed: MASKING_SEED, index });
-      yield { inputs: { tokens: masked.tokens, targets, mask: weights }, weights: masked.weights, count };
+      const inputs = { tokens: masked.tokens, targets, mask: weights };
+      yield { inputs, real: weights, weights: masked.weights, count };
     }
     index++;
   }

@@ -7,6 +7,7 @@ import { gradients } from "../graph/gradients.ts";
 import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
+import { Documents } from "../nn/documents.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
 
 export interface BatchShape {
@@ -18,12 +19,13 @@ export interface BatchShape {
 
 /**
  * What train and generate need of a model: a function from tokens [B, T] to hidden states and the tied output map; mask
- * [B, T] is 1 where a token is real.
+ * [B, T] is 1 where a token is real; documents, where there are any, must not see each other.
  */
 export type Model = (
   scope: Scope,
   tokens: Tensor,
   mask?: Tensor,
+  documents?: Documents,
 ) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
 
 /** Name of the output that holds the gradient of parameter `path`. */
@@ -49,20 +51,34 @@ interface Built extends BatchShape {
   readonly head: readonly Tensor[];
 }
 
-interface BuildOptions {
+export interface ProgramOptions {
+  /**
+   * Whether documents are kept apart: one more input, documents [3, B, T] int32, as data/document-windows.ts makes it.
+   * Default: false, a window is one document.
+   */
+  readonly documents?: boolean | undefined;
+}
+
+interface BuildOptions extends ProgramOptions {
   /** Input weights [B * T] instead of 1 / (B T) for each token. */
   readonly weighted: boolean;
   /** Input mask [B, T]: 1 where a token is real. */
   readonly padded?: boolean;
 }
 
-function build(model: Model, { batch, context }: BatchShape, { weighted, padded = false }: BuildOptions): Built {
+function build(model: Model, { batch, context }: BatchShape, options: BuildOptions): Built {
+  const { weighted, padded = false, documents = false } = options;
   const scope = new Scope();
   const tokens = input("tokens", [batch, context], "int32");
   const targets = input("targets", [batch, context], "int32");
   const count = batch * context;
   const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
-  const { hidden, table, bias } = model(scope, tokens, padded ? input("mask", [batch, context]) : undefined);
+  const { hidden, table, bias } = model(
+    scope,
+    tokens,
+    padded ? input("mask", [batch, context]) : undefined,
+    documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
+  );
   const losses = crossEntropy({
     x: hidden.reshape([count, hidden.shape[2]]),
     table,
@@ -81,9 +97,9 @@ function build(model: Model, { batch, context }: BatchShape, { weighted, padded 
 export function trainingProgram(
   model: Model,
   shape: BatchShape,
-  options: { weighted?: boolean } = {},
+  options: ProgramOptions & { weighted?: boolean } = {},
 ): TrainingProgram {
-  const { scope, sum, head } = build(model, shape, { weighted: options.weighted ?? false });
+  const { scope, sum, head } = build(model, shape, { ...options, weighted: options.weighted ?? false });
   const { parameters, rowLookups } = scope;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
@@ -108,8 +124,8 @@ export function trainingProgram(
  * Inputs: every parameter, tokens and targets [B, T] int32, weights [B * T]. Outputs: loss [1], the weighted sum of
  * nats, and losses [B * T], each token's own.
  */
-export function evaluationProgram(model: Model, shape: BatchShape): LossProgram {
-  const { scope, sum, perToken } = build(model, shape, { weighted: true });
+export function evaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {
+  const { scope, sum, perToken } = build(model, shape, { ...options, weighted: true });
   return { program: program("evaluation", { loss: sum, losses: perToken }), parameters: scope.parameters };
 }
 
@@ -117,8 +133,8 @@ export function evaluationProgram(model: Model, shape: BatchShape): LossProgram 
  * The same of a model that looks both ways, which must not see padding: one more input, mask [B, T], and one more output,
  * correct [B * T], 1 where the target is the likeliest token.
  */
-export function maskedEvaluationProgram(model: Model, shape: BatchShape): LossProgram {
-  const { scope, sum, perToken, correct } = build(model, shape, { weighted: true, padded: true });
+export function maskedEvaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {
+  const { scope, sum, perToken, correct } = build(model, shape, { ...options, weighted: true, padded: true });
   const outputs = { loss: sum, losses: perToken, correct };
   return { program: program("masked_evaluation", outputs), parameters: scope.parameters };
 }

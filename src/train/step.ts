@@ -3,6 +3,7 @@
  * norm, AdamW. A loss or gradient that is not finite leaves parameters and state untouched.
  */
 import type { HostTensor } from "../base/dtype.ts";
+import { documentsInWindows } from "../data/document-windows.ts";
 import type { CompiledFunction, Engine, HostArraysByName } from "../runtime/engine.ts";
 import {
   addRows,
@@ -56,15 +57,19 @@ export interface TrainStep {
 export interface TrainStepOptions {
   /** Batches say by `weights` which tokens count; default: all count alike. */
   readonly weighted?: boolean;
+  /** The token at which a document of its own begins; default: a window is one document. */
+  readonly endOfText?: number | undefined;
 }
 
 export async function createTrainStep(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  options: TrainStepOptions = {},
+  { weighted = false, endOfText }: TrainStepOptions = {},
 ): Promise<TrainStep> {
-  const training = trainingProgram(model, shape, options);
+  const training = trainingProgram(model, shape, { weighted, documents: endOfText !== undefined });
+  const documentsOf = ({ tokens }: Batch) =>
+    endOfText === undefined ? {} : { documents: documentsInWindows({ tokens, context: shape.context, endOfText }) };
   const compiled = await engine.compile(training.program);
   // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
   let sums: Record<string, Float32Array> | undefined;
@@ -76,7 +81,8 @@ export async function createTrainStep(
       let total = 0;
       let gradients: Record<string, Float32Array> = {};
       for (const [i, batch] of batches.entries()) {
-        const { loss, gradients: own } = await gradientsOf(compiled, training, arrays, batch);
+        const inputs = { ...arrays, ...documentsOf(batch) };
+        const { loss, gradients: own } = await gradientsOf(compiled, training, inputs, batch);
         total += loss;
         if (batches.length === 1) gradients = own;
         else {

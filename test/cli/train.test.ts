@@ -65,6 +65,7 @@ describe("longhand train", { timeout: 60_000 }, () => {
     expect(config.data.path).toBe(text);
     expect(config.training).toMatchObject({
       context: 64,
+      documents: "joined",
       batch: 2,
       recompute: "none",
       steps: 1,

@@ -16,6 +16,8 @@ export interface PlainOptions {
   readonly causal: boolean;
   /** FAVOR+'s features, [m, w]. */
   readonly omega: Float64Array;
+  /** [B, T]: numbers of documents that do not see each other. */
+  readonly numbers?: Int32Array | undefined;
 }
 
 type Values = Readonly<Record<string, Float32Array>>;
@@ -28,6 +30,7 @@ interface Head {
   readonly v: Id[][];
   readonly options: PlainOptions;
   isReal(token: number): boolean;
+  documentOf(token: number): number;
 }
 
 /** y and "d <name>" of x and of every parameter. `values` holds them, and the mask where there is one. */
@@ -36,7 +39,7 @@ export function plainAttention(
   { mask, ...values }: Values,
   cotangent: Float32Array,
 ): Record<string, Float64Array> {
-  const { B, T, d, heads, kind } = options;
+  const { B, T, d, heads, kind, numbers } = options;
   const w = d / heads;
   const tape = new Tape();
   tape.leaf(0); // parent of those that have none
@@ -49,10 +52,13 @@ export function plainAttention(
   for (let b = 0; b < B; b++) {
     const rows = Array.from({ length: T }, (_, t) => ids.x.slice((b * T + t) * d, (b * T + t + 1) * d));
     const [q, k, v] = ["query", "key", "value"].map((name) => rows.map((row) => linear(name, row)));
+    const documentOf = (t: number) => numbers?.[b * T + t] ?? 1;
+    const documents = rows.map((_, t) => documentOf(t));
+    const placeOf = (t: number) => t - documents.indexOf(documentOf(t));
     const found = rows.map((): Id[] => []);
     for (let h = 0; h < heads; h++) {
       const own = (side: Id[][]) => side.map((row) => row.slice(h * w, (h + 1) * w));
-      const turned = (side: Id[][]) => (kind === "softmax" ? side : side.map((row, t) => rope(tape, row, t)));
+      const turned = (side: Id[][]) => (kind === "softmax" ? side : side.map((row, t) => rope(tape, row, placeOf(t))));
       const gammaBeta = (side: Id[][], i: number) => {
         const at = (i * heads + h) * w;
         return side.map((row) =>
@@ -60,7 +66,7 @@ export function plainAttention(
         );
       };
       const isReal = (t: number) => mask === undefined || mask[b * T + t] === 1;
-      const head = { tape, v: own(v), options, isReal };
+      const head = { tape, v: own(v), options, isReal, documentOf };
       const result =
         kind === "mixed-chunk"
           ? mixedChunk(
@@ -97,8 +103,19 @@ export function rope(tape: Tape, row: Id[], t: number): Id[] {
 }
 
 /** The tokens that token t may look at. */
-function visible({ options: { T, causal }, isReal }: Head, t: number): number[] {
-  return Array.from({ length: T }, (_, j) => j).filter((j) => isReal(j) && (!causal || j <= t));
+function visible(head: Head, t: number): number[] {
+  const { options, isReal } = head;
+  return ofDocument(head, t).filter((j) => isReal(j) && (!options.causal || j <= t));
+}
+
+/** The tokens of token t's document. */
+function ofDocument({ options, documentOf }: Head, t: number): number[] {
+  return Array.from({ length: options.T }, (_, j) => j).filter((j) => documentOf(j) === documentOf(t));
+}
+
+/** What a token finds that sees nothing, being padding itself: no one asks. */
+function nothing({ tape, v }: Head): Id[] {
+  return v[0].map(() => tape.leaf(0));
 }
 
 const chunkOf = ({ options }: Head, t: number) => Math.floor(t / options.chunk);
@@ -120,6 +137,7 @@ function softmax(head: Head): Id[][] {
   const { tape, q, k, v } = head;
   return q.map((row, t) => {
     const seen = visible(head, t);
+    if (seen.length === 0) return nothing(head);
     const weights = tape.softmax(seen.map((j) => score(tape, row, k[j])));
     return weighedSum(
       tape,
@@ -134,10 +152,10 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][]): Id[][] {
   return q.map((row, t) => {
     const own = chunkOf(head, t);
     const near = visible(head, t).filter((j) => chunkOf(head, j) === own);
-    const far = visible(head, options.causal ? t : options.T).filter((j) => !options.causal || chunkOf(head, j) < own);
-    if (near.length === 0) return row.map(() => tape.leaf(0)); // all padding: no one asks
+    const far = visible(head, t).filter((j) => !options.causal || chunkOf(head, j) < own);
+    if (near.length === 0) return nothing(head);
     const weights = tape.softmax(near.map((j) => score(tape, row, k[j])));
-    const divisor = options.causal ? options.chunk : options.T;
+    const divisor = options.causal ? options.chunk : ofDocument(head, t).length;
     const linear = far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
     return weighedSum(
       tape,
@@ -161,6 +179,7 @@ function favor(head: Head): Id[][] {
   const [phiQ, phiK] = [q.map(phi), k.map(phi)];
   return phiQ.map((row, t) => {
     const seen = visible(head, t);
+    if (seen.length === 0) return nothing(head);
     const weights = seen.map((j) => tape.dot(row, phiK[j]));
     const sums = weighedSum(
       tape,
@@ -175,8 +194,7 @@ function favor(head: Head): Id[][] {
 function combiner(head: Head): Id[][] {
   const { tape, q, k, v, options, isReal } = head;
   const { T, chunk, causal } = options;
-  const blocks = Array.from({ length: Math.ceil(T / chunk) }, (_, g) => {
-    const own = Array.from({ length: T }, (_, j) => j).filter((j) => chunkOf(head, j) === g && isReal(j));
+  const summary = (own: number[]) => {
     if (own.length === 0) return undefined;
     const largest = (rows: Id[][]) => rows[0].map((_, a) => tape.largest(own.map((j) => rows[j][a])));
     const query = largest(q);
@@ -187,11 +205,22 @@ function combiner(head: Head): Id[][] {
       own.map((j) => v[j]),
     );
     return { key: largest(k), value };
-  });
+  };
+  const made = new Map<string, ReturnType<typeof summary>>(); // each once, as it is the same for all that see it
+  const summaryOf = (own: number[]) => {
+    const key = own.join();
+    if (!made.has(key)) made.set(key, summary(own));
+    return made.get(key);
+  };
   return q.map((row, t) => {
+    const tokens = ofDocument(head, t).filter((j) => isReal(j));
+    const blocks = Array.from({ length: Math.ceil(T / chunk) }, (_, g) =>
+      summaryOf(tokens.filter((j) => chunkOf(head, j) === g)),
+    );
     const g = chunkOf(head, t);
     const near = visible(head, t).filter((j) => chunkOf(head, j) === g);
     const far = blocks.flatMap((block, other) => (block && other !== g && (!causal || other < g) ? [block] : []));
+    if (near.length + far.length === 0) return nothing(head);
     const scores = [...near.map((j) => k[j]), ...far.map(({ key }) => key)].map((key) => score(tape, row, key));
     return weighedSum(tape, tape.softmax(scores), [...near.map((j) => v[j]), ...far.map(({ value }) => value)]);
   });

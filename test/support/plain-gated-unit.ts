@@ -16,10 +16,13 @@ export interface PlainUnit extends Required<GatedUnitConfig> {
 
 type Values = Readonly<Record<string, Float32Array>>;
 
-/** y and "d <name>" of x [B, T, d] and of every parameter. `values` holds them, and the mask [B, T] where there is one. */
+/**
+ * y and "d <name>" of x [B, T, d] and of every parameter. `values` holds them, and the mask [B, T] where there is one;
+ * `numbers` [B, T] are those of documents that do not see each other.
+ */
 export function plainGatedUnit(
   config: PlainUnit,
-  { B, T, d }: { B: number; T: number; d: number },
+  { B, T, d, numbers }: { B: number; T: number; d: number; numbers?: Int32Array },
   { mask, ...values }: Values,
   cotangent: Float32Array,
 ): Record<string, Float64Array> {
@@ -30,7 +33,8 @@ export function plainGatedUnit(
   for (let b = 0; b < B; b++) {
     const isReal = (t: number) => mask === undefined || mask[b * T + t] === 1;
     const rows = Array.from({ length: T }, (_, t) => ids.x.slice((b * T + t) * d, (b * T + t + 1) * d));
-    y.push(...oneSequence(new Unit(tape, zero, ids, config), rows, isReal).flat());
+    const documentOf = (t: number) => numbers?.[b * T + t];
+    y.push(...oneSequence(new Unit(tape, zero, ids, config), rows, { isReal, documentOf }).flat());
   }
   const gradients = tape.gradients(y, cotangent);
   const named = Object.entries(ids).map(([name, list]) => [
@@ -40,15 +44,29 @@ export function plainGatedUnit(
   return { y: Float64Array.from(y, (id) => tape.value(id)), ...Object.fromEntries(named) };
 }
 
-function oneSequence(unit: Unit, x: Id[][], isReal: (t: number) => boolean): Id[][] {
+interface Tokens {
+  isReal(t: number): boolean;
+  /** Undefined where there are none. */
+  documentOf(t: number): number | undefined;
+}
+
+function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[][] {
   const { tape, zero } = unit;
   const { expanded: e, shared: s, gate, tokenShift, attention, causal, span } = unit.config;
   const [T, d] = [x.length, x[0].length];
+  const documentOfAll = x.map((_, t) => documentOf(t));
+  const placeOf = (t: number) => t - documentOfAll.indexOf(documentOf(t));
+  // A constant of the graph, rounded once; or computed there, from the length of a document.
+  const linearScale = (t: number) => {
+    const length = documentOfAll.filter((document) => document === documentOf(t)).length;
+    const constant = causal || documentOf(t) === undefined;
+    return constant ? Math.fround(1 / (causal ? span : T)) : 1 / length;
+  };
   const normal = x.map((row) => unit.norm(row));
   const shifted = normal.map((row, t) =>
     row.map((id, a) => {
       if (!tokenShift || a >= d / 2) return id;
-      return t > 0 && isReal(t - 1) ? normal[t - 1][a] : zero;
+      return placeOf(t) > 0 && isReal(t - 1) ? normal[t - 1][a] : zero;
     }),
   );
   const hidden = shifted.map((row) =>
@@ -58,12 +76,15 @@ function oneSequence(unit: Unit, x: Id[][], isReal: (t: number) => boolean): Id[
     }),
   );
   const v = hidden.map((row) => row.slice(-e - s, -s));
-  const head = (h: number) => hidden.map((row, t) => unit.head(h, row.slice(-s), t));
+  const head = (h: number) => hidden.map((row, t) => unit.head(h, row.slice(-s), placeOf(t)));
   const quadratic = attention === "global" ? undefined : { q: head(0), k: head(1) };
   const first = attention === "mixed" ? 2 : 0;
   const linear = attention === "mixed" || attention === "global" ? { q: head(first), k: head(first + 1) } : undefined;
   const chunkOf = (t: number) => (attention === "quad" ? 0 : Math.floor(t / span));
-  const seen = (t: number) => Array.from({ length: T }, (_, j) => j).filter((j) => isReal(j) && (!causal || j <= t));
+  const seen = (t: number) =>
+    Array.from({ length: T }, (_, j) => j).filter(
+      (j) => isReal(j) && documentOf(j) === documentOf(t) && (!causal || j <= t),
+    );
 
   return x.map((row, t) => {
     const near = quadratic ? seen(t).filter((j) => chunkOf(j) === chunkOf(t)) : [];
@@ -75,9 +96,7 @@ function oneSequence(unit: Unit, x: Id[][], isReal: (t: number) => boolean): Id[
             near.map((j) => j - t),
           )
         : []),
-      ...(linear
-        ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), Math.fround(1 / (causal ? span : T))))
-        : []),
+      ...(linear ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
