@@ -46,7 +46,7 @@ export function trainingParts(
   }
   const seen = new Set<string>();
   for (const { data, weight, field, split, limit } of parts) {
-    if (!(weight > 0 && weight <= LARGEST_WEIGHT)) throw wrongWeight(`${nameOf(data)}=${weight}`);
+    if (!isWeight(weight)) throw wrongWeight(`${nameOf(data)}=${weight}`);
     const same = JSON.stringify([[dataPath(data)].flat(), field ?? "", split ?? "", limit ?? ""]);
     if (seen.has(same)) {
       throw new LonghandError("usage", `--mix ${nameOf(data)}: it is given twice; give it once, with its whole weight`);
@@ -60,8 +60,12 @@ export function trainingParts(
 function parsePart(text: string): { data: string; weight: number } {
   const at = text.lastIndexOf("=");
   const [data, weight] = [text.slice(0, at), text.slice(at + 1)];
-  if (at < 1 || weight.trim() === "") throw wrongWeight(text);
+  if (at < 1 || weight.trim() === "" || !isWeight(Number(weight))) throw wrongWeight(text);
   return { data, weight: Number(weight) };
+}
+
+function isWeight(weight: number): boolean {
+  return weight > 0 && weight <= LARGEST_WEIGHT;
 }
 
 function wrongWeight(part: string): LonghandError {

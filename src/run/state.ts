@@ -87,7 +87,9 @@ export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceReq
     );
   if (stored === undefined) throw refuse(`expected a place in the data for ${corpora.length} corpora, got none`);
   if (stored.drawn.length !== corpora.length || stored.tokens.length !== corpora.length) {
-    throw refuse(`its place in the data is one in ${stored.drawn.length} corpora, and the run has ${corpora.length}`);
+    throw refuse(
+      `its place in the data has ${stored.drawn.length} for the number of corpora, and the run has ${corpora.length}`,
+    );
   }
   const sum = stored.drawn.reduce((all, drawn) => all + drawn, 0);
   if (stored.examples !== examples || sum !== examples) {
