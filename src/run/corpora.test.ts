@@ -32,6 +32,8 @@ describe("the parts of a training", () => {
     expect(() => trainingParts({ data: "a", mix: "b=1" })).toThrow("--data a cannot be combined with --mix");
     expect(() => trainingParts({ mix: ["a.txt=1", `${resolve("a.txt")}=2`] })).toThrow("it is given twice");
     expect(() => trainingParts({ mix: ["hub:pg19=1", "hub:pg19=1"] })).toThrow("--mix hub:pg19: it is given twice");
+    const inputs = ["-", "-"].map((data, i) => ({ data, weight: 1, field: `f${i}` }));
+    expect(() => trainingParts({ mix: inputs })).toThrow("--mix -: it is given twice");
     const fields = ["title", "body"].map((field) => ({ data: "a.jsonl", weight: 1, field }));
     expect(trainingParts({ mix: fields })).toHaveLength(2);
   });

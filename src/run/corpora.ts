@@ -47,7 +47,9 @@ export function trainingParts(
   const seen = new Set<string>();
   for (const { data, weight, field, split, limit } of parts) {
     if (!isWeight(weight)) throw wrongWeight(`${nameOf(data)}=${weight}`);
-    const same = JSON.stringify([[dataPath(data)].flat(), field ?? "", split ?? "", limit ?? ""]);
+    // Standard input is there once, however it is read.
+    const reading = data === "-" ? [] : [field ?? "", split ?? "", limit ?? ""];
+    const same = JSON.stringify([[dataPath(data)].flat(), reading]);
     if (seen.has(same)) {
       throw new LonghandError("usage", `--mix ${nameOf(data)}: it is given twice; give it once, with its whole weight`);
     }

@@ -76,7 +76,9 @@ export const trainSettingsSchema = z.strictObject({
       error: "expected data=weight, several of them, or objects of data, weight and at most field, split, limit",
     })
     .optional()
-    .describe("Several corpora instead of --data; an example is of one of them, as often as its weight says.")
+    .describe(
+      "Several corpora by weight instead of --data: each example is of one of them, as often as its weight says.",
+    )
     .meta({ value: "data=weight..." }),
   ...textFields,
   out: z
@@ -97,7 +99,9 @@ export const trainSettingsSchema = z.strictObject({
     .lt(1)
     .default(0.05)
     .describe("Share of the data held out when no --eval-data is given."),
-  evalTokens: whole(1).default(131072).describe("At most so many held-out tokens are evaluated at each interval."),
+  evalTokens: whole(1)
+    .default(131072)
+    .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
   model: z.enum(architectureNames).default("flash").describe("Architecture."),
   objective: z
     .enum(objectiveNames)
