@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { decodeManifest, encodeManifest } from "../../src/checkpoint/manifest.ts";
 import { firstPlace, mixtureBatch } from "../../src/data/mixture.ts";
 import { runConfigSchema } from "../../src/run/config.ts";
+import { pg19, wiki40b } from "../support/hub/corpora.ts";
+import { TestHub } from "../support/hub/server.ts";
 import { fail, jsonLines, learnt, sampleText, start, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
@@ -147,6 +149,31 @@ describe("longhand train --mix", { timeout: 120_000 }, () => {
     // What is given on the command line takes the place of the file's.
     await succeed(["train", "--config", "mix.json", "--data", text, "--out", "single", ...tiny, "--steps", "1"], at);
     expect(readJson("single/config.json").data).toMatchObject({ path: text });
+  });
+
+  it("of corpora of the hub records their commits, holds out their validation splits and asks nothing on resuming", async () => {
+    const hub = await TestHub.start();
+    try {
+      hub.put("google/wiki40b", wiki40b());
+      hub.put("emozilla/pg19", pg19());
+      const env = { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, "hf"), HF_TOKEN: "" };
+      const args = ["train", "--mix", "hub:wiki40b/en=3", "hub:pg19=1", "--limit", "60kB", "--out", "hub", ...tiny];
+      await succeed([...args, "--steps", "1"], { ...at, env });
+      expect(readJson("hub/config.json").data.mix).toEqual([
+        { path: `hub:wiki40b@${hub.commitOf("google/wiki40b")}/en`, weight: 3, limit: "60kB" },
+        { path: `hub:pg19@${hub.commitOf("emozilla/pg19")}`, weight: 1, limit: "60kB" },
+      ]);
+      for (const i of [0, 1]) {
+        expect(readdirSync(join(folder, "hub", "data", `part-${i}`)).sort()).toEqual(["heldout", "train"]);
+      }
+      const asked = hub.requests.length;
+      await succeed(["train", "--resume", "hub", "--steps", "2"], { ...at, env });
+      expect(hub.requests.length).toBe(asked);
+      const parts = metricsOf("hub").findLast(({ type }) => type === "eval")?.parts as Part[];
+      expect(parts.map(({ name }) => name)).toEqual(["wiki40b-en", "pg19"]);
+    } finally {
+      await hub.stop();
+    }
   });
 
   it("refuses what cannot be meant or used, with one sentence, and writes nothing", async () => {
