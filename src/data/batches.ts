@@ -1,6 +1,6 @@
 /**
- * Batches as pure functions: which tokens batch number `index` holds follows from the seed and the index alone, so a
- * resumed run needs no saved position but the step.
+ * Batches as pure functions: which tokens an example holds follows from the seed and its number among the examples of its
+ * corpus alone, so that any of them can be had without those before it. Which corpus comes next is mixture.ts.
  */
 import { LonghandError } from "../base/errors.ts";
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
@@ -24,35 +24,60 @@ export interface TrainingBatch {
   readonly targets: Int32Array;
 }
 
+/** Batch number `index` of a single corpus: its examples `batch` at a time. Throws as `readExample` does. */
+export function trainingBatch({ sequence, context, batch, seed, index }: TrainingBatchRequest): TrainingBatch {
+  requireWhole("index", index, 0);
+  const made = emptyBatch(batch, context);
+  for (let row = 0; row < batch; row++) {
+    readExample({ sequence, context, seed, example: index * batch + row }, made, row);
+  }
+  return made;
+}
+
+/** A batch of zeros, to be filled by `readExample`. Throws "usage" for numbers below 1. */
+export function emptyBatch(batch: number, context: number): TrainingBatch {
+  requireWhole("batch", batch, 1);
+  requireWhole("context", context, 1);
+  return { tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context) };
+}
+
+export interface ExampleRequest {
+  readonly sequence: TokenSequence;
+  readonly context: number;
+  readonly seed: number;
+  /** Number of the example among those of this sequence, from 0. */
+  readonly example: number;
+  /** Number of the corpus in a mixture, default 0: each has an order of its own. */
+  readonly corpus?: number;
+}
+
 /**
- * Windows of context + 1 tokens that tile the sequence. In each epoch (one visit of every window) the tiles start at
- * another random place and come in another random order. Every token is a target once an epoch, apart from the first
- * token of the sequence and from the remainder of the division by `context`, another stretch each time. The tiling goes
- * round: one window an epoch may continue from the end of the sequence to its beginning, as at a border of documents; a
- * sequence that holds a single window is never turned like this.
+ * Writes one example to a row of a batch. Examples are windows of context + 1 tokens that tile the sequence. In each epoch
+ * (one visit of every window) the tiles start at another random place and come in another random order. Every token is a
+ * target once an epoch, apart from the first token of the sequence and from the remainder of the division by `context`,
+ * another stretch each time. The tiling goes round: one window an epoch may continue from the end of the sequence to its
+ * beginning, as at a border of documents; a sequence that holds a single window is never turned like this.
  * Throws "data" when the sequence is shorter than context + 1, "usage" for other numbers out of range.
  */
-export function trainingBatch({ sequence, context, batch, seed, index }: TrainingBatchRequest): TrainingBatch {
-  requireWhole("batch", batch, 1);
-  requireWhole("index", index, 0);
+export function readExample(
+  { sequence, context, seed, example, corpus = 0 }: ExampleRequest,
+  { tokens, targets }: TrainingBatch,
+  row: number,
+): void {
+  requireWhole("example", example, 0);
   requireWhole("seed", seed, Number.MIN_SAFE_INTEGER);
   const windows = windowsPerEpoch(sequence.tokens, context);
   const pairs = sequence.tokens - 1;
-  const tokens = new Int32Array(batch * context);
-  const targets = new Int32Array(batch * context);
+  const epoch = Math.floor(example / windows);
+  const places = windows === 1 ? pairs - context + 1 : pairs;
+  const own = corpus === 0 ? "" : ` ${corpus}`; // the first, or only, corpus has the plain names
+  const phase = Math.floor(randomUniform(randomKey(seed, `epoch phase${own}`, epoch), 0) * places);
+  const window = permuteIndex(randomKey(seed, `epoch order${own}`, epoch), windows, example % windows);
+  const start = (phase + window * context) % pairs;
+  const first = Math.min(context, pairs - start);
   const scratch = new Int32Array(context + 1);
-  for (let row = 0; row < batch; row++) {
-    const example = index * batch + row;
-    const epoch = Math.floor(example / windows);
-    const places = windows === 1 ? pairs - context + 1 : pairs;
-    const phase = Math.floor(randomUniform(randomKey(seed, "epoch phase", epoch), 0) * places);
-    const window = permuteIndex(randomKey(seed, "epoch order", epoch), windows, example % windows);
-    const start = (phase + window * context) % pairs;
-    const first = Math.min(context, pairs - start);
-    copyWindow(sequence, start, first, scratch, tokens, targets, row * context);
-    copyWindow(sequence, 0, context - first, scratch, tokens, targets, row * context + first);
-  }
-  return { tokens, targets };
+  copyWindow(sequence, start, first, scratch, tokens, targets, row * context);
+  copyWindow(sequence, 0, context - first, scratch, tokens, targets, row * context + first);
 }
 
 /** How many examples are one epoch. Throws "data" when the sequence is shorter than context + 1 tokens. */

@@ -14,13 +14,20 @@ import type { TextSource } from "./text-source.ts";
 import { type Merge, tokenizerJson, untrainedTokenizerJson } from "./tokenizer-file.ts";
 
 export interface TrainingRequest {
-  readonly source: TextSource;
+  /** One text, or several by weight: of each, as much of the sample as its share of the weights, where it has that much. */
+  readonly source: TextSource | readonly WeightedText[];
   /** Tokens wanted, special tokens and the 256 bytes included: 260 … 30000. */
   readonly vocabSize: number;
   /** Decides which pieces are sampled when the text is larger than the sample. */
   readonly seed: number;
   /** The most text to learn from, in bytes; default 16 MiB. */
   readonly sampleBytes?: number;
+}
+
+export interface WeightedText {
+  readonly source: TextSource;
+  /** Above 0. */
+  readonly weight: number;
 }
 
 const FIXED_TOKENS = 3 + 256;
@@ -54,7 +61,7 @@ export async function trainTokenizerJson({ source, vocabSize, seed, sampleBytes 
   const folder = await mkdtemp(join(tmpdir(), "longhand-tokenizer-")).catch(refused);
   try {
     const sample = join(folder, "sample.txt");
-    await writeSample(source, sample, seed, limit);
+    await writeSample("pieces" in source ? [{ source, weight: 1 }] : source, sample, seed, limit);
     const result = join(folder, "trained.json");
     await runTrainer(sample, result);
     const { model } = JSON.parse(await readFile(result, "utf8")) as { model: { merges: Merge[] } };
@@ -80,11 +87,14 @@ function firstMerges(merges: readonly Merge[], count: number): Merge[] {
  * Writes the sample. The trainer reads line by line, so a line feed after each piece, being a word of its own, changes no
  * count, and bounds the length of lines.
  */
-async function writeSample(source: TextSource, path: string, seed: number, limit: number): Promise<void> {
-  const sample = await sampleText(source, { seed, bytes: limit });
+async function writeSample(texts: readonly WeightedText[], path: string, seed: number, limit: number): Promise<void> {
+  const total = texts.reduce((sum, { weight }) => sum + weight, 0);
   const file = await open(path, "w").catch(refused);
   try {
-    for (const text of sample) await file.writeFile(`${text}\n`).catch(refused);
+    for (const { source, weight } of texts) {
+      const sample = await sampleText(source, { seed, bytes: Math.max(1, Math.floor((limit * weight) / total)) });
+      for (const text of sample) await file.writeFile(`${text}\n`).catch(refused);
+    }
   } finally {
     await file.close();
   }

@@ -78,6 +78,19 @@ describe("training", () => {
     expect(one.json).not.toBe(other.json);
   });
 
+  it("learns from several texts as much of each as its weight says", async () => {
+    const of = (letters: string) => textInMemory(letters, Array(400).fill(`${letters} `.repeat(50)));
+    const first = async (weights: readonly number[]) => {
+      const source = ["ab", "cd"].map((letters, i) => ({ source: of(letters), weight: weights[i] }));
+      const trained = await trainTokenizer({ source, vocabSize: 260, seed: 1, sampleBytes: 10_000 });
+      return Buffer.from(trained.bytesOf(259)).toString();
+    };
+    expect(await first([3, 1])).toMatch(/[ab]/);
+    expect(await first([1, 3])).toMatch(/[cd]/);
+    const alone = await trainTokenizer({ source: [{ source, weight: 7 }], vocabSize: 1000, seed: 1 });
+    expect(alone.json).toBe(tokenizer.json);
+  });
+
   it("of a text too small reports the smaller vocabulary", async () => {
     const tiny = await trainTokenizer({ source: textInMemory("tiny", ["abab"]), vocabSize: 5000, seed: 0 });
     expect(tiny.vocabSize).toBe(3 + 256 + 2);

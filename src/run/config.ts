@@ -3,27 +3,36 @@
  * that had a default or followed from something else is written out.
  */
 import { availableParallelism } from "node:os";
-import { basename, dirname, extname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
 import type { DataSpec } from "../data/sources/corpus.ts";
-import { isHubAddress } from "../data/sources/hub/address.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { scheduleSchema } from "../train/schedule.ts";
+import { dataPath, trainingParts } from "./corpora.ts";
 import { documentsNames, objectiveNames, type TrainSettings } from "./settings.ts";
 
 const count = () => z.number().int().positive();
+const dataSpec = () => z.union([z.string(), z.array(z.string())]);
+const textFields = {
+  field: z.string().optional(),
+  split: z.string().optional(),
+  limit: z.string().optional(),
+};
 
 export const runConfigSchema = z.strictObject({
   longhand: z.string().describe("Version that wrote the file."),
   data: z.strictObject({
-    path: z.union([z.string(), z.array(z.string())]),
-    field: z.string().optional(),
-    split: z.string().optional(),
-    limit: z.string().optional(),
+    path: dataSpec().optional(),
+    ...textFields,
+    mix: z
+      .array(z.strictObject({ path: dataSpec(), weight: z.number().positive(), ...textFields }))
+      .min(1)
+      .optional()
+      .describe("Several corpora by weight, instead of path, split and limit; field is then that of evalPath."),
     evalPath: z.string().optional(),
     evalFraction: z.number().gt(0).lt(1),
     evalTokens: count(),
@@ -67,7 +76,15 @@ export function parseRunConfig(value: unknown): RunConfig {
 }
 
 /** Contradictions between fields, rejected in one place. */
-function checkTogether({ model, training }: RunConfig): void {
+function checkTogether({ data, model, training }: RunConfig): void {
+  const single = (["path", "split", "limit"] as const).filter((name) => data[name] !== undefined);
+  if ((data.path === undefined) === (data.mix === undefined) || (data.mix !== undefined && single.length > 0)) {
+    const fields = [...single, ...(data.mix === undefined ? [] : ["mix"])].map((name) => `data.${name}`);
+    throw new LonghandError(
+      "usage",
+      `data: expected either data.path or data.mix, whose parts have a split and limit each; got ${fields.join(", ") || "neither"}`,
+    );
+  }
   parseModelConfig(model);
   const wanted = training.objective === "causal";
   if (model.causal !== wanted) {
@@ -108,8 +125,8 @@ function checkTogether({ model, training }: RunConfig): void {
 export interface ResolvedData {
   readonly vocabSize: number;
   readonly digest: string;
-  /** Where the data are: an absolute path, or an address on the hub with the commit. */
-  readonly path?: DataSpec | undefined;
+  /** Where each corpus is: an absolute path, or an address on the hub with the commit. */
+  readonly paths?: readonly (DataSpec | undefined)[];
   readonly evalPath?: DataSpec | undefined;
 }
 
@@ -117,17 +134,20 @@ export interface ResolvedData {
 export function resolveConfig(
   settings: TrainSettings,
   overrides: Readonly<Record<string, unknown>>,
-  { vocabSize, digest, path, evalPath }: ResolvedData,
+  { vocabSize, digest, paths = [], evalPath }: ResolvedData,
   version: string,
 ): RunConfig {
   const { context, steps } = settings;
+  const parts = trainingParts(settings).map(({ data, weight, ...text }, i) => ({
+    path: paths[i] ?? dataPath(data),
+    weight,
+    ...definedOnly(text),
+  }));
+  const [{ weight: _, ...only }] = parts;
   const draft = {
     longhand: version,
     data: {
-      path: path ?? dataPath(settings.data),
-      ...(settings.field === undefined ? {} : { field: settings.field }),
-      ...(settings.split === undefined ? {} : { split: settings.split }),
-      ...(settings.limit === undefined ? {} : { limit: settings.limit }),
+      ...(settings.mix === undefined ? only : { ...definedOnly({ field: settings.field }), mix: parts }),
       ...(settings.evalData === undefined ? {} : { evalPath: evalPath ?? dataPath(settings.evalData) }),
       evalFraction: settings.evalFraction,
       evalTokens: settings.evalTokens,
@@ -181,7 +201,7 @@ export function resolveConfig(
 }
 
 /** Fields that follow from the data and may not be contradicted. */
-const FIXED = ["longhand", "data.path", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
+const FIXED = ["longhand", "data.path", "data.mix", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
 
 /** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
 function setField(draft: object, key: string, value: unknown): void {
@@ -199,27 +219,8 @@ function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
   );
 }
 
-/** Absolute, where it is a path. */
-export function dataPath(data: DataSpec): DataSpec {
-  if (typeof data !== "string") return data.map((path) => resolve(path));
-  return data === "-" || isHubAddress(data) ? data : resolve(data);
-}
-
-/** runs/<name of the data without its ending>; of hub:c4/en runs/c4-en, of a pattern its folder, of stdin runs/stdin. */
-export function defaultRunFolder(spec: DataSpec): string {
-  const data = typeof spec === "string" ? spec : spec[0];
-  if (data === "-") return join("runs", "stdin");
-  if (isHubAddress(data))
-    return join(
-      "runs",
-      data
-        .slice("hub:".length)
-        .replace(/@[^/]*/, "")
-        .replace(/[^\w.-]+/g, "-"),
-    );
-  const path = resolve(data);
-  const name = basename(/[*?[{]/.test(basename(path)) ? dirname(path) : path);
-  return join("runs", basename(name, extname(name)).replace(/[*?[\]{}]/g, "") || "text");
+function definedOnly<Value>(fields: Readonly<Record<string, Value | undefined>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, Value] => entry[1] !== undefined));
 }
 
 /** What masking needs when the run fills in blanks; undefined for a causal run. */

@@ -1,6 +1,7 @@
 /**
- * The tokens of a run: text tokenized into the run folder's `data`, or token shards that exist already. The held-out
- * part is a text of its own, the validation split of the data, or the end of the data.
+ * The tokens of a run: text tokenized into the run folder's `data`, or token shards that exist already; of one corpus, or of
+ * several by weight, all with the same tokenizer. The held-out part is a text of its own, or that of each corpus: its
+ * validation split or its end.
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,29 +9,22 @@ import { LonghandError } from "../base/errors.ts";
 import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
 import { limited } from "../data/limit.ts";
 import { isShardFile } from "../data/shard-format.node.ts";
-import { openShards, type ShardOrigin, type TokenShards, writeShards } from "../data/shards.node.ts";
+import { type ShardOrigin, writeShards } from "../data/shards.node.ts";
 import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
 import type { DownloadProgress } from "../data/sources/hub/client.ts";
 import type { Split } from "../data/sources/splits.ts";
 import type { TextSource } from "../data/text-source.ts";
-import { sliceTokens, splitHeldOut, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
 import type { ResolvedData } from "./config.ts";
-
-export interface RunData {
-  readonly tokenizer: TextTokenizer;
-  readonly train: TokenSequence;
-  /** At most evalTokens of the held-out part. */
-  readonly heldOut: TokenSequence;
-  close(): void;
-}
+import type { DataPart } from "./corpora.ts";
+import { evalShare, openTokens, type RunData } from "./run-tokens.ts";
 
 export interface DataRequest {
-  readonly data: DataSpec;
-  readonly field?: string | undefined;
-  readonly split?: string | undefined;
-  readonly limit?: string | undefined;
-  readonly evalData?: string | undefined;
+  /** One corpus, or several by weight. */
+  readonly parts: readonly DataPart[];
+  readonly evalData?: DataSpec | undefined;
+  /** Field or column of `evalData`. */
+  readonly evalField?: string | undefined;
   readonly evalFraction: number;
   readonly evalTokens: number;
   readonly vocab: number;
@@ -79,63 +73,62 @@ function holdsShards(folder: string): boolean {
 
 /**
  * Tokenizes what is text into `<run>/data`, which appears only when it is complete and `ready` has succeeded. Throws
- * "data" when either part is shorter than one context.
+ * "data" when a part is shorter than one context, or when parts that are token shards have different tokenizers.
  */
 export async function prepareRunData(
   runDir: string,
   request: DataRequest,
   { onProgress, onWarning, ready }: PrepareListener,
 ): Promise<RunData> {
-  const { data, evalData, field, split, limit, vocab, seed } = request;
-  const prepared = preparedParts(data);
-  if (prepared !== undefined) {
-    refuseTextOptions(data, { field: evalData === undefined ? field : undefined, split, limit });
-  }
-  if (prepared?.train !== undefined && (evalData === undefined || preparedParts(evalData) !== undefined)) {
-    const tokenizer = await loadTokenizer(join(prepared.train, "tokenizer.json"));
-    const opened = await openRunData(runDir, request, tokenizer);
-    await ready({ tokenizer, vocabSize: tokenizer.vocabSize, digest: tokenizer.digest });
+  const { parts, evalData, vocab, seed } = request;
+  refuseOptionsOfShards(request);
+  const known = await knownTokenizer(request);
+  const isText = (data: DataSpec) => preparedParts(data) === undefined;
+  if (known !== undefined && ![...parts.map(({ data }) => data), ...(evalData ? [evalData] : [])].some(isText)) {
+    const opened = await openRunData(runDir, request, known);
+    await ready({ tokenizer: known, vocabSize: known.vocabSize, digest: known.digest });
     return opened;
   }
-  const options = {
-    field,
-    onWarning,
-    onDownload: (progress: DownloadProgress) =>
-      onProgress({ stage: "download", done: progress.bytes / progress.totalBytes, ...progress }),
-  };
-  const corpora: Corpus[] = [];
-  const open = async (path: DataSpec | undefined, more: { split?: string | undefined; limit?: string | undefined }) => {
-    if (path === undefined || preparedParts(path) !== undefined) return undefined;
-    const corpus = await openCorpus(path, { ...options, ...more });
-    corpora.push(corpus);
-    return corpus;
+  const onDownload = (progress: DownloadProgress) =>
+    onProgress({ stage: "download", done: progress.bytes / progress.totalBytes, ...progress });
+  const corpora: (Corpus | undefined)[] = [];
+  const open = async ({ data, field, split, limit }: Omit<DataPart, "weight">) => {
+    corpora.push(isText(data) ? await openCorpus(data, { field, split, limit, onWarning, onDownload }) : undefined);
+    return corpora[corpora.length - 1];
   };
   try {
-    const corpus = await open(data, { split, limit });
-    const evalCorpus = await open(evalData, {});
-    const texts = textsOf(corpus, evalCorpus, request);
+    for (const part of parts) await open(part);
+    const evalCorpus = evalData === undefined ? undefined : await open({ data: evalData, field: request.evalField });
+    const texts = textsOf(corpora, evalCorpus, request);
     let tokenizer: TextTokenizer | undefined;
     await writeDirectoryAtomic(join(runDir, "data"), async (temporary) => {
       onProgress({ stage: "tokenizer", done: 0 });
-      const [train] = texts;
-      if (prepared?.train !== undefined) tokenizer = await loadTokenizer(join(prepared.train, "tokenizer.json"));
-      else if (request.tokenizer !== undefined) tokenizer = await loadTokenizer(request.tokenizer);
-      else tokenizer = await trainTokenizer({ source: train.source, vocabSize: vocab, seed });
+      const source = texts.filter(({ weight }) => weight > 0);
+      tokenizer = known ?? (await trainTokenizer({ source, vocabSize: vocab, seed }));
       const total = texts.reduce((sum, { source }) => sum + source.totalBytes, 0);
       let before = 0; // stored bytes
-      for (const { name, source, origin } of texts) {
+      for (const { folder, source, origin } of texts) {
         const onShards = ({ done }: { done: number }) =>
           onProgress({ stage: "tokens", done: (before + done * source.totalBytes) / total });
-        await writeShards({ source, tokenizer, origin, out: join(temporary, name), onProgress: onShards });
+        await writeShards({ source, tokenizer, origin, out: join(temporary, folder), onProgress: onShards });
         before += source.totalBytes;
       }
       (await openParts(temporary, request, tokenizer)).close(); // the lengths are checked before anything is kept
       const { vocabSize, digest } = tokenizer;
-      await ready({ tokenizer, vocabSize, digest, path: corpus?.data, evalPath: evalCorpus?.data });
+      const paths = parts.map((_, i) => corpora[i]?.data);
+      await ready({ tokenizer, vocabSize, digest, paths, evalPath: evalCorpus?.data });
     });
     return await openRunData(runDir, request, tokenizer as TextTokenizer);
   } finally {
-    for (const corpus of corpora) await corpus.close();
+    for (const corpus of corpora) await corpus?.close();
+  }
+}
+
+/** A field is no mistake when there is a text to evaluate on that has it. */
+function refuseOptionsOfShards({ parts, evalData }: DataRequest): void {
+  for (const { data, field, split, limit } of parts) {
+    if (preparedParts(data) === undefined) continue;
+    refuseTextOptions(data, { field: evalData === undefined ? field : undefined, split, limit });
   }
 }
 
@@ -150,24 +143,67 @@ export function refuseTextOptions(data: DataSpec, options: Readonly<Record<strin
   }
 }
 
-interface TextPart {
-  readonly name: "train" | "heldout";
-  readonly source: TextSource;
-  readonly origin: ShardOrigin;
+/**
+ * The tokenizer that was given, or that of the parts that are token shards; undefined when one is to be trained. Throws
+ * "data" when these are not all the same, naming two that differ.
+ */
+async function knownTokenizer({ parts, tokenizer: file }: DataRequest): Promise<TextTokenizer | undefined> {
+  let first: { readonly name: string; readonly tokenizer: TextTokenizer } | undefined;
+  for (const { data } of parts) {
+    const folder = preparedParts(data)?.train;
+    if (folder === undefined) continue;
+    const name = nameOf(data);
+    const tokenizer = await loadTokenizer(join(folder, "tokenizer.json"));
+    first ??= { name, tokenizer };
+    if (tokenizer.digest === first.tokenizer.digest) continue;
+    throw new LonghandError(
+      "data",
+      `data: ${first.name} and ${name} were made with different tokenizers; prepare both with the same one, by longhand prepare --tokenizer FILE`,
+    );
+  }
+  const given = file === undefined ? undefined : await loadTokenizer(file);
+  if (given !== undefined && first !== undefined && given.digest !== first.tokenizer.digest) {
+    throw new LonghandError(
+      "data",
+      `--tokenizer ${file}: ${first.name} was made with another tokenizer; leave the option out, or prepare the text again with --tokenizer ${file}`,
+    );
+  }
+  return first?.tokenizer ?? given;
 }
 
-/** What is to be tokenized: the text to learn, and a text to hold out where there is one of its own. */
-function textsOf(corpus: Corpus | undefined, evalCorpus: Corpus | undefined, request: DataRequest): TextPart[] {
-  const texts: TextPart[] = [];
-  const add = (name: TextPart["name"], from: Corpus, split: Split) =>
-    texts.push({ name, source: from.splits.get(split) as TextSource, origin: from.origin(split) });
-  if (corpus !== undefined) add("train", corpus, firstSplit(corpus));
+interface TextToTokenize {
+  /** Below the run's `data`. */
+  readonly folder: string;
+  readonly source: TextSource;
+  readonly origin: ShardOrigin;
+  /** What a tokenizer is trained by: 0 for what is held out. */
+  readonly weight: number;
+}
+
+/** What is to be tokenized: each text to learn, and the texts to hold out where they are texts of their own. */
+function textsOf(
+  corpora: readonly (Corpus | undefined)[],
+  evalCorpus: Corpus | undefined,
+  request: DataRequest,
+): TextToTokenize[] {
+  const { parts, evalData, evalTokens } = request;
+  const texts: TextToTokenize[] = [];
+  for (const [i, { weight }] of parts.entries()) {
+    const corpus = corpora[i];
+    if (corpus === undefined) continue;
+    const split = firstSplit(corpus);
+    const folder = partFolder(parts, i);
+    const of = (split: Split) => ({ source: corpus.splits.get(split) as TextSource, origin: corpus.origin(split) });
+    texts.push({ folder: join(folder, "train"), ...of(split), weight });
+    if (evalData !== undefined || split === "validation" || !corpus.splits.has("validation")) continue;
+    const { source, origin } = of("validation");
+    const bytes = BYTES_PER_TOKEN * (evalShare(evalTokens, shareOf(parts, weight)) + 1);
+    texts.push({ folder: join(folder, "heldout"), source: limited(source, { bytes }), origin, weight: 0 });
+  }
   if (evalCorpus !== undefined) {
-    add("heldout", evalCorpus, evalCorpus.splits.has("validation") ? "validation" : firstSplit(evalCorpus));
-  } else if (corpus?.splits.has("validation") && firstSplit(corpus) !== "validation") {
-    const most = { bytes: BYTES_PER_TOKEN * (request.evalTokens + 1) };
-    const source = limited(corpus.splits.get("validation") as TextSource, most);
-    texts.push({ name: "heldout", source, origin: corpus.origin("validation") });
+    const split = evalCorpus.splits.has("validation") ? "validation" : firstSplit(evalCorpus);
+    const source = evalCorpus.splits.get(split) as TextSource;
+    texts.push({ folder: "heldout", source, origin: evalCorpus.origin(split), weight: 0 });
   }
   return texts;
 }
@@ -176,54 +212,37 @@ function firstSplit(corpus: Corpus): Split {
   return [...corpus.splits.keys()][0];
 }
 
+/** Where the tokens of a part are written, below the run's `data`: those of a single corpus in it, of several in part-0, … */
+function partFolder(parts: readonly DataPart[], index: number): string {
+  return parts.length === 1 ? "" : `part-${index}`;
+}
+
+function shareOf(parts: readonly DataPart[], weight: number): number {
+  return weight / parts.reduce((sum, part) => sum + part.weight, 0);
+}
+
 /** Opens what prepareRunData has written, or the shards that the run reads. Everything is verified. */
 export function openRunData(runDir: string, request: DataRequest, tokenizer: TextTokenizer): Promise<RunData> {
   return openParts(join(runDir, "data"), request, tokenizer);
 }
 
-async function openParts(folder: string, request: DataRequest, tokenizer: TextTokenizer): Promise<RunData> {
-  const { data, evalFraction, evalTokens, context } = request;
-  const open: TokenShards[] = [];
-  const close = () => {
-    for (const shards of open) shards.close();
-  };
-  const openPart = async (path: string) => {
-    open.push(await openShards(path, { tokenizerDigest: tokenizer.digest }));
-    return open[open.length - 1];
-  };
-  try {
-    const all = await openPart(preparedParts(data)?.train ?? join(folder, "train"));
-    requireContext(all.tokens, context, data);
-    let [train, heldOut]: TokenSequence[] = [all, all];
-    const own = heldOutShards(folder, request);
-    if (own === undefined) ({ train, heldOut } = splitHeldOut(all, evalFraction, all.documentStarts));
-    else heldOut = await openPart(own);
-    requireContext(train.tokens, context, data);
-    if (heldOut.tokens < 2) {
-      throw new LonghandError("data", `data: ${nameOf(data)} leaves 1 token to evaluate on, too few; give more text`);
-    }
-    return { tokenizer, train, heldOut: sliceTokens(heldOut, 0, Math.min(heldOut.tokens, evalTokens + 1)), close };
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-/** The shards of a held-out text of its own; undefined when the end of the data is held out. */
-function heldOutShards(folder: string, { data, evalData }: DataRequest): string | undefined {
-  const written = join(folder, "heldout");
-  if (evalData !== undefined) {
-    const parts = preparedParts(evalData);
-    return parts === undefined ? written : (parts.validation ?? parts.train);
-  }
-  return preparedParts(data)?.validation ?? (existsSync(written) ? written : undefined);
-}
-
-function requireContext(tokens: number, context: number, data: DataSpec): void {
-  if (tokens > context) return;
-  const needed = `a context of ${context} needs at least ${context + 1}`;
-  throw new LonghandError(
-    "data",
-    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller --context`,
-  );
+function openParts(folder: string, request: DataRequest, tokenizer: TextTokenizer): Promise<RunData> {
+  const { parts, evalData, evalFraction, evalTokens, context } = request;
+  const evalParts = evalData === undefined ? undefined : preparedParts(evalData);
+  return openTokens({
+    parts: parts.map(({ data, weight }, i) => {
+      const own = join(folder, partFolder(parts, i));
+      const heldOut = join(own, "heldout");
+      const prepared = preparedParts(data) ?? {
+        train: join(own, "train"),
+        validation: existsSync(heldOut) ? heldOut : undefined,
+      };
+      return { data, share: shareOf(parts, weight), train: prepared.train as string, heldOut: prepared.validation };
+    }),
+    evaluate:
+      evalData === undefined
+        ? undefined
+        : { data: evalData, folder: evalParts?.validation ?? evalParts?.train ?? join(folder, "heldout") },
+    ...{ evalFraction, evalTokens, context, tokenizer },
+  });
 }

@@ -76,7 +76,11 @@ function scalarsOf(record: MetricsRecord): Record<string, number> | undefined {
         "train/tokens_per_second": record.tokensPerSecond,
       };
     case "eval":
-      return { "eval/loss": record.loss, "eval/perplexity": record.perplexity };
+      return {
+        "eval/loss": record.loss,
+        "eval/perplexity": record.perplexity,
+        ...Object.fromEntries(record.parts?.map(({ name, loss }) => [`eval/loss/${name}`, loss]) ?? []),
+      };
     case "skip":
     case "checkpoint":
     case "finished":

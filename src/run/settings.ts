@@ -17,9 +17,11 @@ export const documentsNames = ["joined", "separate"] as const;
 
 const whole = (least: number) => z.number().int().min(least);
 
-const dataField = (what: string) =>
-  z
-    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" })
+const dataSpec = () =>
+  z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" });
+
+const dataField = <Field extends z.ZodType>(what: string, field: Field): Field =>
+  field
     .describe(
       `${what}: a file (UTF-8 text; .jsonl, .gz, .zst; .parquet), a folder or pattern of them, - for stdin, hub:NAME, or token shards.`,
     )
@@ -46,6 +48,19 @@ const textFields = {
     .meta({ value: "amount" }),
 };
 
+/** One corpus of a mixture: what --data takes, =, its weight; or the same as an object. */
+const mixPart = () =>
+  z.union([
+    z.string().min(1),
+    z.strictObject({
+      data: dataSpec(),
+      weight: z.number(),
+      field: z.string().min(1).optional(),
+      split: z.string().min(1).optional(),
+      limit: z.string().min(1).optional(),
+    }),
+  ]);
+
 const tokenizerFields = {
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
   tokenizer: z
@@ -58,7 +73,16 @@ const tokenizerFields = {
 
 /** Each description is one sentence for --help; `meta.value` names the value there. */
 export const trainSettingsSchema = z.strictObject({
-  data: dataField("Text to learn"),
+  data: dataField("Text to learn", dataSpec().optional()),
+  mix: z
+    .union([z.string().min(1), z.array(mixPart()).min(1)], {
+      error: "expected data=weight, several of them, or objects of data, weight and at most field, split, limit",
+    })
+    .optional()
+    .describe(
+      "Several corpora by weight instead of --data: each example is of one of them, as often as its weight says.",
+    )
+    .meta({ value: "data=weight..." }),
   ...textFields,
   out: z
     .string()
@@ -78,7 +102,9 @@ export const trainSettingsSchema = z.strictObject({
     .lt(1)
     .default(0.05)
     .describe("Share of the data held out when no --eval-data is given."),
-  evalTokens: whole(1).default(131072).describe("At most so many held-out tokens are evaluated at each interval."),
+  evalTokens: whole(1)
+    .default(131072)
+    .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
   model: z.enum(architectureNames).default("flash").describe("Architecture."),
   objective: z
     .enum(objectiveNames)
@@ -129,7 +155,7 @@ export const trainSettingsSchema = z.strictObject({
 });
 
 export const prepareSettingsSchema = z.strictObject({
-  data: dataField("Text to prepare"),
+  data: dataField("Text to prepare", dataSpec()),
   out: z.string().min(1).describe("Folder to write the token shards to.").meta({ value: "folder" }),
   ...textFields,
   ...tokenizerFields,

@@ -4,13 +4,17 @@ import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { sameShape, showShape } from "../base/shape.ts";
 import type { CheckpointContent, FullCheckpoint } from "../checkpoint/checkpoints.node.ts";
-import type { TrainingState } from "../train/loop.ts";
+import type { DataCursor } from "../data/mixture.ts";
+import type { LoopState, TrainingState } from "../train/loop.ts";
 import type { FloatArrays } from "../train/optimizer.ts";
+
+const whole = () => z.number().int().min(0);
 
 const countersSchema = z.object({
   updates: z.number().int().min(0),
   skippedInRow: z.number().int().min(0),
   seconds: z.number().min(0),
+  data: z.object({ examples: whole(), drawn: z.array(whole()), tokens: z.array(whole()) }).optional(),
 });
 
 type Tensors = Readonly<Record<string, HostTensor>>;
@@ -22,7 +26,8 @@ export function storedState({
   updates,
   skippedInRow,
   seconds,
-}: TrainingState): CheckpointContent {
+  data,
+}: TrainingState & Partial<Pick<LoopState, "data">>): CheckpointContent {
   const moments = (prefix: string, arrays: FloatArrays) =>
     Object.entries(arrays).map(([path, data]) => [
       `${prefix}.${path}`,
@@ -32,15 +37,18 @@ export function storedState({
     step,
     model: parameters,
     optimizer: Object.fromEntries([...moments("m", optimizer.m), ...moments("v", optimizer.v)]),
-    state: { updates, skippedInRow, seconds },
+    state: { updates, skippedInRow, seconds, ...(data === undefined ? {} : { data }) },
   };
 }
 
-/** The state of a checkpoint; its tensors must be those of `expected`. Throws `checkpoint` naming the first that is not. */
+/**
+ * The state of a checkpoint, with its place in the data where it holds one; its tensors must be those of `expected`. Throws
+ * `checkpoint` naming the first that is not.
+ */
 export function restoreState(
   { path, step, model, optimizer, state }: FullCheckpoint,
   expected: Tensors,
-): TrainingState {
+): TrainingState & { readonly data?: DataCursor | undefined } {
   const counters = countersSchema.safeParse(state);
   if (!counters.success)
     throw new LonghandError("checkpoint", `${path}/state.json: the training counters are missing or damaged`);
@@ -54,6 +62,48 @@ export function restoreState(
     );
   };
   return { parameters: { ...model }, optimizer: { m: moments("m"), v: moments("v") }, step, ...counters.data };
+}
+
+export interface PlaceRequest {
+  /** What the checkpoint holds; one of an earlier version of Longhand holds nothing. */
+  readonly stored: DataCursor | undefined;
+  readonly step: number;
+  readonly examplesPerStep: number;
+  readonly corpora: readonly { readonly name: string; readonly sequence: { readonly tokens: number } }[];
+}
+
+/**
+ * The place in the data from which training goes on. Without a stored one it follows from the step when there is a single
+ * corpus. Throws `checkpoint` when the place is not one of this run at this step, `data` when a corpus is not what it was.
+ */
+export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceRequest): DataCursor {
+  const examples = step * examplesPerStep;
+  const tokens = corpora.map(({ sequence }) => sequence.tokens);
+  if (stored === undefined && corpora.length === 1) return { examples, drawn: [examples], tokens };
+  const refuse = (problem: string) =>
+    new LonghandError(
+      "checkpoint",
+      `state.json of step ${step}: ${problem}; remove this checkpoint to go on from the one before`,
+    );
+  if (stored === undefined) throw refuse(`expected a place in the data for ${corpora.length} corpora, got none`);
+  if (stored.drawn.length !== corpora.length || stored.tokens.length !== corpora.length) {
+    throw refuse(
+      `its place in the data has ${stored.drawn.length} for the number of corpora, and the run has ${corpora.length}`,
+    );
+  }
+  const sum = stored.drawn.reduce((all, drawn) => all + drawn, 0);
+  if (stored.examples !== examples || sum !== examples) {
+    const got = stored.examples === sum ? `${sum}` : `${stored.examples}, of which ${sum} are of the corpora`;
+    throw refuse(`expected a place in the data after ${examples} examples, got ${got}`);
+  }
+  for (const [i, { name }] of corpora.entries()) {
+    if (stored.tokens[i] === tokens[i]) continue;
+    throw new LonghandError(
+      "data",
+      `data: ${name} has ${tokens[i]} tokens to learn and had ${stored.tokens[i]} when the run was saved; bring back what it was, or train anew`,
+    );
+  }
+  return stored;
 }
 
 /** Throws unless both hold the same names, shapes and dtypes. */

@@ -10,31 +10,28 @@ import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
 import { createRunFolder, readConfig, writeConfig } from "../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
-import { precededBy, sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
+import { firstPlace } from "../data/mixture.ts";
+import { sliceTokens, type TokenSequence } from "../data/token-sequence.ts";
 import { loadTokenizer } from "../data/tokenizer.node.ts";
 import type { Recompute } from "../graph/recompute.ts";
 import { languageModel, parametersOf } from "../models/language-model.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createEvaluator, type Evaluator, evaluationShape } from "../train/evaluate.ts";
-import { type TrainEvent, type TrainingState, trainLoop } from "../train/loop.ts";
+import { type LoopState, type TrainEvent, trainLoop } from "../train/loop.ts";
 import type { Model } from "../train/objective.ts";
 import { initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
-import {
-  defaultRunFolder,
-  documentStartOf,
-  maskingOf,
-  parseRunConfig,
-  type RunConfig,
-  resolveConfig,
-} from "./config.ts";
-import { type DataRequest, openRunData, type PrepareProgress, prepareRunData, type RunData } from "./data.ts";
+import { documentStartOf, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "./config.ts";
+import { defaultRunFolder, trainingParts } from "./corpora.ts";
+import { openRunData, type PrepareProgress, prepareRunData } from "./data.ts";
 import { requireDevice } from "./device.ts";
 import { explainMemory, requireMemory } from "./memory.ts";
 import { openMetrics } from "./metrics.ts";
+import { type CorpusOfRun, corporaOf, dataRequest, sharesOf, tokensOf } from "./run-corpora.ts";
+import type { RunData } from "./run-tokens.ts";
 import { parseSettings, type TrainSettingsInput } from "./settings.ts";
-import { restoreState, storedState } from "./state.ts";
+import { placeInData, restoreState, storedState } from "./state.ts";
 import { version } from "./version.ts";
 
 export type RunEvent =
@@ -46,6 +43,8 @@ export type RunEvent =
       readonly parameters: number;
       readonly trainTokens: number;
       readonly heldOutTokens: number;
+      /** Of a mixture. */
+      readonly corpora?: readonly CorpusOfRun[];
       /** Step that is already done: 0 for a new run. */
       readonly step: number;
     }
@@ -73,10 +72,12 @@ export interface TrainResult {
 
 const LOCK_PATIENCE_MS = 2000;
 
+const BEGINNING = { step: 0, updates: 0, skippedInRow: 0, seconds: 0 } as const;
+
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text of no use. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
   const settings = parseSettings(input);
-  const run = settings.out ?? defaultRunFolder(settings.data);
+  const run = settings.out ?? defaultRunFolder(trainingParts(settings).map(({ data }) => data));
   const { overrides = {}, onEvent = () => {} } = options;
   // What can be wrong with the configuration is found before anything is written or tokenized.
   const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
@@ -110,15 +111,8 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
       throw error;
     }
     const parameters = initialise(parametersOf(config.model), config.training.seed);
-    const state: TrainingState = {
-      parameters,
-      optimizer: initialOptimizerState(parameters),
-      step: 0,
-      updates: 0,
-      skippedInRow: 0,
-      seconds: 0,
-    };
-    return await runLoop(run, config, data, state, options);
+    const state = { parameters, optimizer: initialOptimizerState(parameters), ...BEGINNING };
+    return await runLoop(run, config, data, { ...state, data: firstPlace(corporaOf(config, data)) }, options);
   } finally {
     lock.release();
   }
@@ -137,6 +131,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   let config = await readConfig(run, parseRunConfig);
   const { steps = config.training.steps, recompute = config.training.recompute } = options;
   const changed = steps !== config.training.steps || recompute !== config.training.recompute;
+  const examplesPerStep = config.training.accumulate * config.training.batch;
   if (changed) config = parseRunConfig({ ...config, training: { ...config.training, steps, recompute } });
   await requireDevice(config.engine.device);
   requireMemory(config, { resumed: true });
@@ -155,14 +150,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     const warn = (message: string) => onEvent({ type: "warning", message });
     const state = started
       ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
-      : {
-          parameters: initial,
-          optimizer: initialOptimizerState(initial),
-          step: 0,
-          updates: 0,
-          skippedInRow: 0,
-          seconds: 0,
-        };
+      : { parameters: initial, optimizer: initialOptimizerState(initial), ...BEGINNING, data: undefined };
     if (state.step > config.training.steps) {
       throw new LonghandError(
         "usage",
@@ -170,8 +158,16 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
       );
     }
     const data = await openRunData(run, dataRequest(config), tokenizer);
-    if (changed) await writeConfig(run, config);
-    return await runLoop(run, config, data, state, options);
+    const corpora = corporaOf(config, data);
+    let place = firstPlace(corpora);
+    try {
+      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, corpora });
+      if (changed) await writeConfig(run, config);
+    } catch (error) {
+      data.close();
+      throw error;
+    }
+    return await runLoop(run, config, data, { ...state, data: place }, options);
   } finally {
     lock.release();
   }
@@ -195,12 +191,13 @@ async function runLoop(
   run: string,
   config: RunConfig,
   data: RunData,
-  state: TrainingState,
+  state: LoopState,
   { onEvent = () => {}, signal }: TrainOptions,
 ): Promise<TrainResult> {
   const { training } = config;
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
   const metrics = await openMetrics(run, { resumeStep: state.step });
+  const corpora = corporaOf(config, data);
   try {
     const model: Model = (scope, tokens, mask, documents) =>
       languageModel(scope, tokens, config.model, mask, { documents });
@@ -214,7 +211,8 @@ async function runLoop(
     const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking, endOfText });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Parameters that have run away make no checkpoint: the last good one stays the newest.
-    const probe = sliceTokens(data.heldOut, 0, Math.min(data.heldOut.tokens, training.context + 1));
+    const [sample] = data.heldOut;
+    const probe = sliceTokens(sample, 0, Math.min(sample.tokens, training.context + 1));
     let evaluated = state.step; // what was loaded or has just begun needs no second look
     let unsaved: string | undefined;
     const save = async () => {
@@ -229,18 +227,17 @@ async function runLoop(
       run,
       config,
       parameters: Object.values(state.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
-      trainTokens: data.train.tokens,
-      heldOutTokens: data.heldOut.tokens,
+      trainTokens: tokensOf(data.train),
+      heldOutTokens: tokensOf(data.heldOut),
+      ...(corpora.length === 1 ? {} : { corpora: sharesOf(corpora) }),
       step: state.step,
     });
     if ((await listCheckpoints(run)).length === 0) await save();
-    const { heldOut } = data;
-    // The first document has its border too, where a window goes on from the end of the text to its beginning.
-    const train = endOfText === undefined ? data.train : precededBy(endOfText, data.train);
+    const heldOut = data.heldOut.map((sequence, i) => ({ name: corpora[i].name, sequence }));
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;
-    const loop = { state, step, evaluator, train, heldOut, options: training, masking, stopRequested };
+    const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, stopRequested };
     for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
       else if (event.type === "end") finished = event.finished;
@@ -269,7 +266,7 @@ async function runLoop(
 /** What is wrong with parameters whose loss on a sample is not finite; undefined when it is. */
 async function problemOf(
   evaluator: Evaluator,
-  { parameters }: TrainingState,
+  { parameters }: LoopState,
   sample: TokenSequence,
 ): Promise<string | undefined> {
   try {
@@ -279,10 +276,4 @@ async function problemOf(
     if (error instanceof LonghandError && error.code === "diverged") return error.message;
     throw error;
   }
-}
-
-function dataRequest({ data, training }: RunConfig): DataRequest {
-  const { path, evalPath, tokenizerDigest: _, ...others } = data;
-  const { seed, context } = training;
-  return { ...others, data: path, evalData: evalPath, seed, context };
 }

@@ -104,6 +104,49 @@ export async function createEvaluator(
   };
 }
 
+/** One of the texts that a training is measured on. */
+export interface HeldOutPart {
+  readonly name: string;
+  readonly sequence: TokenSequence;
+}
+
+/** The loss of one of several held-out texts: mean nats over its predicted tokens. */
+export interface PartLoss {
+  readonly name: string;
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+}
+
+export interface PartsEvaluation extends Omit<PartLoss, "name"> {
+  /** When there are several. */
+  readonly parts?: readonly PartLoss[];
+}
+
+/**
+ * Evaluates several texts, one after the other: no window holds tokens of two of them. The loss is the mean over the
+ * tokens of all. `goOn` is asked after every batch; what it ends early is the evaluation so far.
+ */
+export async function evaluateParts(
+  evaluator: Evaluator,
+  parameters: Readonly<Record<string, HostTensor>>,
+  heldOut: readonly HeldOutPart[],
+  goOn: () => boolean = () => true,
+): Promise<PartsEvaluation> {
+  const parts: PartLoss[] = [];
+  let totalLoss = 0;
+  let tokens = 0;
+  for (const { name, sequence } of heldOut) {
+    const part = await evaluator.run(parameters, sequence, goOn);
+    parts.push({ name, loss: part.loss, perplexity: Math.exp(part.loss), tokens: part.tokens });
+    totalLoss += part.totalLoss;
+    tokens += part.tokens;
+    if (!goOn()) break;
+  }
+  const loss = totalLoss / tokens;
+  return { loss, perplexity: Math.exp(loss), tokens, ...(heldOut.length > 1 ? { parts } : {}) };
+}
+
 interface InputBatch {
   readonly inputs: HostArraysByName & { readonly tokens: Int32Array };
   /** 1 where the batch holds a token of the sequence. */

@@ -5,10 +5,10 @@
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
-import { trainingBatch } from "../data/batches.ts";
+import type { TrainingBatch } from "../data/batches.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
-import type { TokenSequence } from "../data/token-sequence.ts";
-import type { Evaluator } from "./evaluate.ts";
+import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixture.ts";
+import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss } from "./evaluate.ts";
 import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { Batch, TrainStep } from "./step.ts";
@@ -17,7 +17,7 @@ import type { Batch, TrainStep } from "./step.ts";
 export interface TrainingState {
   readonly parameters: Readonly<Record<string, HostTensor>>;
   readonly optimizer: OptimizerState;
-  /** Steps taken, skipped ones included: the place in the schedule and in the data. */
+  /** Steps taken, skipped ones included: the place in the schedule. */
   step: number;
   /** Updates applied: the t of Adam's bias correction. */
   updates: number;
@@ -25,6 +25,11 @@ export interface TrainingState {
   skippedInRow: number;
   /** Seconds of training so far, over all processes. */
   seconds: number;
+}
+
+/** The state of a training whose place in the data is counted by example and corpus. */
+export interface LoopState extends TrainingState {
+  data: DataCursor;
 }
 
 export interface LoopOptions {
@@ -44,11 +49,13 @@ export interface LoopOptions {
 }
 
 export interface LoopInputs {
-  readonly state: TrainingState;
+  readonly state: LoopState;
   readonly step: TrainStep;
   readonly evaluator: Evaluator;
-  readonly train: TokenSequence;
-  readonly heldOut: TokenSequence;
+  /** What is learnt, at least one: drawn from by weight. */
+  readonly corpora: readonly WeightedCorpus[];
+  /** What is evaluated, at least one. */
+  readonly heldOut: readonly HeldOutPart[];
   readonly options: LoopOptions;
   /** Masked language modelling over this vocabulary, with a weighted step; default: each token predicts the next. */
   readonly masking?: MaskingVocabulary | undefined;
@@ -79,6 +86,8 @@ export interface EvalRecord {
   readonly loss: number;
   readonly perplexity: number;
   readonly tokens: number;
+  /** The same of each held-out text, when there are several. */
+  readonly parts?: readonly PartLoss[];
 }
 
 /** A step that was not taken, and why. */
@@ -109,7 +118,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     const number = state.step + 1;
     const started = performance.now();
     const rate = learningRate(options.schedule, number, steps);
-    const batches = Array.from({ length: accumulate }, (_, i) => batchAt(inputs, state.step * accumulate + i));
+    const { batches, cursor } = nextBatches(inputs);
     const { loss, gradientNorm, applied } = await step.run({
       parameters: state.parameters,
       state: state.optimizer,
@@ -120,6 +129,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     });
     const seconds = (performance.now() - started) / 1000;
     state.step = number;
+    state.data = cursor;
     state.seconds += seconds;
     if (applied) {
       state.updates += 1;
@@ -150,9 +160,9 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     stopping = stopRequested();
     const last = number === steps;
     if (!stopping && (last || number % options.evalEvery === 0)) {
-      const { loss, tokens } = await evaluator.run(state.parameters, heldOut, () => !stopRequested());
+      const result = await evaluateParts(evaluator, state.parameters, heldOut, () => !stopRequested());
       stopping = stopRequested();
-      if (!stopping) yield { type: "eval", step: number, loss, perplexity: Math.exp(loss), tokens };
+      if (!stopping) yield { type: "eval", step: number, ...result };
     }
     // A state that has just met a non-finite step is not the one to go back to.
     if (stopping || last || (number % options.saveEvery === 0 && state.skippedInRow === 0)) {
@@ -162,9 +172,22 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
   yield { type: "end", step: state.step, finished: state.step >= steps };
 }
 
-/** Batch number `index` of the training. */
-function batchAt({ train, masking, options }: LoopInputs, index: number): Batch {
-  const { context, batch, seed } = options;
-  const plain = trainingBatch({ sequence: train, context, batch, seed, index });
+/** The batches of the next step, and the place in the data after them. */
+function nextBatches(inputs: LoopInputs): { batches: Batch[]; cursor: DataCursor } {
+  const { state, corpora, options } = inputs;
+  const { accumulate, batch, context, seed } = options;
+  const batches: Batch[] = [];
+  let cursor = state.data;
+  for (let i = 0; i < accumulate; i++) {
+    const index = cursor.examples / batch;
+    const next = mixtureBatch({ corpora, context, batch, seed, cursor });
+    batches.push(batchOf(inputs, next.batch, index));
+    cursor = next.cursor;
+  }
+  return { batches, cursor };
+}
+
+/** What the step is given of batch number `index`. */
+function batchOf({ masking, options: { seed } }: LoopInputs, plain: TrainingBatch, index: number): Batch {
   return masking === undefined ? plain : maskedBatch({ vocabulary: masking, tokens: plain.tokens, seed, index });
 }

@@ -4,6 +4,7 @@ import { LonghandError } from "../../base/errors.ts";
 import { recomputeNames } from "../../graph/recompute.ts";
 import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
+import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
@@ -16,7 +17,7 @@ export function addTrain(program: Command, streams: Streams): void {
     .description("Trains a language model on a text and writes a run folder.")
     .addHelpText(
       "after",
-      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --resume runs/book",
+      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --mix data/wiki=3 data/pg19=1\n  longhand train --resume runs/book",
     );
   addFlags(command, trainSettingsSchema);
   command
@@ -79,10 +80,9 @@ function startNew(
   signal: AbortSignal,
 ): Promise<TrainResult> {
   const file = config === undefined ? {} : readSettingsFile(String(config), Object.keys(trainSettingsSchema.shape));
-  const given = { ...file, ...flags };
-  if (given.data === undefined)
-    throw new LonghandError("usage", "--data is missing: give a text to learn, or --resume a run");
-  return train(parseSettings(given, flagOf), { onEvent, signal, overrides });
+  const replaced = flags.mix !== undefined ? "data" : flags.data !== undefined ? "mix" : undefined;
+  if (replaced !== undefined) delete file[replaced];
+  return train(parseSettings({ ...file, ...flags }, flagOf), { onEvent, signal, overrides });
 }
 
 function goOn(
@@ -112,6 +112,12 @@ function goOn(
     ...(last === undefined ? {} : { steps: Number(last) }),
     ...(kept === undefined ? {} : { recompute: kept }),
   });
+}
+
+/** ": wiki 3.9312, pg19 4.1047" */
+function partLosses(parts: readonly PartLoss[] = []): string {
+  if (parts.length === 0) return "";
+  return `: ${parts.map(({ name, loss }) => `${name} ${loss.toFixed(4)}`).join(", ")}`;
 }
 
 /** Tells events to a person, on stderr. */
@@ -144,6 +150,7 @@ function reporter() {
         case "start": {
           progress.end();
           const { config } = event;
+          const { context, accumulate, batch } = config.training;
           steps = config.training.steps;
           masked = config.training.objective === "masked";
           const size = `${(event.parameters / 1e6).toFixed(1)} M parameters`;
@@ -151,6 +158,11 @@ function reporter() {
           progress.note(
             `${event.run}: ${config.model.architecture}, ${size}, ${data}${event.step > 0 ? `, from step ${event.step}` : ""}`,
           );
+          for (const { name, share, tokens } of event.corpora ?? []) {
+            const epochs = (steps * accumulate * batch * context * share) / tokens;
+            const size = `${tokens} tokens, ${epochs.toPrecision(2)} times in ${steps} steps`;
+            progress.note(`  ${(100 * share).toFixed(1)} % of the examples from ${name}: ${size}`);
+          }
           break;
         }
         case "train": {
@@ -162,7 +174,7 @@ function reporter() {
         }
         case "eval":
           progress.note(
-            `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)} (${event.tokens} tokens)`,
+            `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)} (${event.tokens} tokens)${partLosses(event.parts)}`,
           );
           break;
         case "skip":

@@ -1,0 +1,85 @@
+/**
+ * Training examples of several corpora, drawn by weight. Which corpus example number n is of follows from the seed and n
+ * alone; within a corpus its examples come in the order of batches.ts, whatever the others do, so that each has epochs of
+ * its own. The count of examples drawn of each corpus is the place in the data: with it, going on costs nothing.
+ */
+import { LonghandError } from "../base/errors.ts";
+import { randomKey, randomUniform } from "../base/random.ts";
+import { emptyBatch, readExample, type TrainingBatch } from "./batches.ts";
+import type { TokenSequence } from "./token-sequence.ts";
+
+export interface WeightedCorpus {
+  readonly sequence: TokenSequence;
+  /** Above 0; an example is of this corpus with the probability weight / sum of the weights. */
+  readonly weight: number;
+}
+
+/** A place in the data, as a checkpoint holds it. */
+export interface DataCursor {
+  /** Examples drawn so far. */
+  readonly examples: number;
+  /** Of them, of each corpus. */
+  readonly drawn: readonly number[];
+  /** Tokens of each corpus: one of another length is another corpus. */
+  readonly tokens: readonly number[];
+}
+
+/** The place before the first example. */
+export function firstPlace(corpora: readonly WeightedCorpus[]): DataCursor {
+  return { examples: 0, drawn: corpora.map(() => 0), tokens: corpora.map(({ sequence }) => sequence.tokens) };
+}
+
+export interface MixtureBatchRequest {
+  /** At least one; the same, in the same order, from the first example on. */
+  readonly corpora: readonly WeightedCorpus[];
+  /** Tokens of one example, at least 1. */
+  readonly context: number;
+  /** Examples in a batch, at least 1. */
+  readonly batch: number;
+  readonly seed: number;
+  readonly cursor: DataCursor;
+}
+
+/**
+ * The next `batch` examples and the place after them. With one corpus they are those of `trainingBatch`. Throws "data" when
+ * a corpus that is drawn is shorter than context + 1, "usage" for numbers out of range.
+ */
+export function mixtureBatch({ corpora, context, batch, seed, cursor }: MixtureBatchRequest): {
+  readonly batch: TrainingBatch;
+  readonly cursor: DataCursor;
+} {
+  if (corpora.length === 0 || cursor.drawn.length !== corpora.length) {
+    throw new LonghandError(
+      "usage",
+      `mixture: expected a place in each of ${corpora.length} corpora, got ${cursor.drawn.length}`,
+    );
+  }
+  const choose = chooser(corpora, seed);
+  const made = emptyBatch(batch, context);
+  const drawn = [...cursor.drawn];
+  for (let row = 0; row < batch; row++) {
+    const corpus = choose(cursor.examples + row);
+    readExample({ sequence: corpora[corpus].sequence, context, seed, example: drawn[corpus], corpus }, made, row);
+    drawn[corpus]++;
+  }
+  return { batch: made, cursor: { ...cursor, examples: cursor.examples + batch, drawn } };
+}
+
+/** Of which corpus an example is, by its number: the first whose running share of the weights exceeds a random number. */
+function chooser(corpora: readonly WeightedCorpus[], seed: number): (example: number) => number {
+  const ends: number[] = [];
+  let total = 0;
+  for (const { weight } of corpora) {
+    if (!(weight > 0 && Number.isFinite(weight))) {
+      throw new LonghandError("usage", `mixture: expected weights above 0, got ${weight}`);
+    }
+    total += weight;
+    ends.push(total);
+  }
+  const key = randomKey(seed, "mixture");
+  return (example) => {
+    const at = randomUniform(key, example) * total;
+    const found = ends.findIndex((end) => at < end);
+    return found < 0 ? corpora.length - 1 : found;
+  };
+}

@@ -1,0 +1,58 @@
+/** The corpora of a saved configuration: what to open of them, and what they are called while they are trained on. */
+import type { WeightedCorpus } from "../data/mixture.ts";
+import type { DataSpec } from "../data/sources/corpus.ts";
+import { precededBy, type TokenSequence } from "../data/token-sequence.ts";
+import { documentStartOf, type RunConfig } from "./config.ts";
+import { type DataPart, partNames } from "./corpora.ts";
+import type { DataRequest } from "./data.ts";
+import type { RunData } from "./run-tokens.ts";
+
+/** The parts of its mixture, or its one text. */
+function configuredParts({ data }: RunConfig): DataPart[] {
+  if (data.mix !== undefined) return data.mix.map(({ path, ...part }) => ({ data: path, ...part }));
+  const { path, field, split, limit } = data;
+  return [{ data: path as DataSpec, weight: 1, field, split, limit }];
+}
+
+export function dataRequest(config: RunConfig): DataRequest {
+  const { evalPath, evalFraction, evalTokens, vocab, tokenizer, field } = config.data;
+  const { seed, context } = config.training;
+  const evaluation = { evalData: evalPath, evalField: field, evalFraction, evalTokens };
+  return { parts: configuredParts(config), ...evaluation, vocab, tokenizer, seed, context };
+}
+
+/**
+ * What is learnt, with the names of the corpora. Where documents are kept apart, the first one of a corpus has its border
+ * too: a window may go on from the end of the text to its beginning.
+ */
+export function corporaOf(
+  config: RunConfig,
+  { train, tokenizer }: RunData,
+): (WeightedCorpus & { readonly name: string })[] {
+  const parts = configuredParts(config);
+  const names = partNames(parts.map(({ data }) => data));
+  const start = documentStartOf(config, tokenizer);
+  return parts.map(({ weight }, i) => ({
+    name: names[i],
+    weight,
+    sequence: start === undefined ? train[i] : precededBy(start, train[i]),
+  }));
+}
+
+/** One corpus of a mixture. */
+export interface CorpusOfRun {
+  readonly name: string;
+  /** Its share of the examples, 0 … 1. */
+  readonly share: number;
+  /** Tokens to learn. */
+  readonly tokens: number;
+}
+
+export function sharesOf(corpora: ReturnType<typeof corporaOf>): CorpusOfRun[] {
+  const total = corpora.reduce((sum, { weight }) => sum + weight, 0);
+  return corpora.map(({ name, weight, sequence }) => ({ name, share: weight / total, tokens: sequence.tokens }));
+}
+
+export function tokensOf(sequences: readonly TokenSequence[]): number {
+  return sequences.reduce((sum, { tokens }) => sum + tokens, 0);
+}
