@@ -301,7 +301,7 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     for (const [args, sentence] of [
       [
         ["prepare", ...from, "stopped"],
-        /stopped: run the same command again; finished splits and what was fetched are kept\n$/,
+        /stopped: run the same command again to go on; what is done is kept\n$/,
       ],
       [
         ["train", ...from, "stopped-run", ...tiny.slice(0, -4)],
