@@ -35,8 +35,12 @@ export class EncoderPool {
   /** So many batches may be on their way: more would only wait. */
   readonly capacity: number;
   readonly #threads: EncoderThread[];
+  readonly #ownsNativeThreads: boolean;
 
   constructor({ threads, script = workerScript(), ...setup }: EncoderPoolOptions) {
+    // The native encoder divides a batch among threads of its own, one pool for the whole process, made at its first use.
+    this.#ownsNativeThreads = process.env.RAYON_NUM_THREADS === undefined;
+    if (this.#ownsNativeThreads) process.env.RAYON_NUM_THREADS = String(threads);
     this.capacity = BATCHES_PER_THREAD * threads;
     this.#threads = Array.from({ length: threads }, () => new EncoderThread(script, setup));
   }
@@ -49,6 +53,7 @@ export class EncoderPool {
   /** Ends the threads, each after the batch that it is at. Never throws. */
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.close()));
+    if (this.#ownsNativeThreads) delete process.env.RAYON_NUM_THREADS;
   }
 }
 
@@ -119,13 +124,16 @@ function workerScript(): URL {
   return new URL(`./encode-worker.node.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
 }
 
-/** A thread inherits no loader of TypeScript where the program was transformed before it ran: it loads its own. */
+/**
+ * Starts a thread without the options of this process, some of which no thread takes. A thread inherits no loader of
+ * TypeScript where the program was transformed before it ran: it loads its own.
+ */
 function startWorker(script: URL, workerData: EncoderSetup): Worker {
-  if (!script.pathname.endsWith(".ts")) return new Worker(script, { workerData });
+  if (!script.pathname.endsWith(".ts")) return new Worker(script, { workerData, execArgv: [] });
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
   const source = `import(${JSON.stringify(new URL("dist/esm/api/index.mjs", tsx).href)}).then(({ register }) => {
     register();
     return import(${JSON.stringify(script.href)});
   });`;
-  return new Worker(source, { eval: true, workerData });
+  return new Worker(source, { eval: true, workerData, execArgv: [] });
 }
