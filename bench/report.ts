@@ -20,6 +20,7 @@ export interface Sections {
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const finePercent = (share: number) => `${(100 * share).toFixed(3)} %`;
 const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 const shape = (sizes: readonly number[]) => `[${sizes.join(", ")}]`;
 
@@ -145,7 +146,7 @@ function dataText({ tokenizer, formats, batches, ...report }: DataReport): strin
     ...batches.map(({ preset, context, batch, stepMilliseconds, cachedMilliseconds, coldMilliseconds }) =>
       line(
         `  batch ${batch} x ${context}`,
-        `${cachedMilliseconds.toFixed(3)} ms (${percent(cachedMilliseconds / stepMilliseconds)} of a step of ${preset}), not in memory ${coldMilliseconds.toFixed(3)} ms (${percent(coldMilliseconds / stepMilliseconds)})`,
+        `${cachedMilliseconds.toFixed(3)} ms of a step of ${preset} of ${stepMilliseconds.toFixed(0)} ms (${finePercent(cachedMilliseconds / stepMilliseconds)}), not in memory ${coldMilliseconds.toFixed(3)} ms (${finePercent(coldMilliseconds / stepMilliseconds)})`,
       ),
     ),
   ].join("\n");
