@@ -1,5 +1,5 @@
 /**
- * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses (11 MB
+ * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses (13 MB
  * of different text), or any text given. What is written is the same every time.
  */
 import { spawnSync } from "node:child_process";

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { JOURNAL_FILE, type ShardOrigin, sha256 } from "./shard-format.node.ts";
@@ -112,14 +112,18 @@ function difference(journal: ShardJournal, request: JournalRequest): string | un
     return `its shards are of ${maxTokensPerShard} tokens, not ${request.maxTokensPerShard}`;
   }
   const now = request.inputs[position.input];
-  if (current !== null && now?.path === current.path && now.bytes !== current.bytes) {
+  const there = current === null || (now !== undefined && basename(now.path) === basename(current.path));
+  if (current !== null && there && now.bytes !== current.bytes) {
     return `${current.path} has changed since: ${current.bytes} bytes then, ${now.bytes} now`;
   }
   const same = new InputsDigest(request.inputs).before(position.input) === journal.inputs;
-  return same && (current === null || now?.path === current.path) ? undefined : "files of its text have changed since";
+  return same && there ? undefined : "files of its text have changed since";
 }
 
-/** SHA-256 over path and size of the inputs before a number, one by one as the number grows. */
+/**
+ * SHA-256 over name and size of the inputs before a number, one by one as the number grows. Their folder is that of the
+ * origin; how it was spelt does not count.
+ */
 export class InputsDigest {
   readonly #inputs: readonly SourceInput[];
   readonly #hash = createHash("sha256");
@@ -132,7 +136,7 @@ export class InputsDigest {
   before(input: number): string {
     for (; this.#done < Math.min(input, this.#inputs.length); this.#done++) {
       const { path, bytes } = this.#inputs[this.#done];
-      this.#hash.update(`${JSON.stringify([path, bytes])}\n`);
+      this.#hash.update(`${JSON.stringify([basename(path), bytes])}\n`);
     }
     return this.#hash.copy().digest("hex");
   }
