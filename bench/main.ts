@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions, memory of long contexts, and every architecture beside PyTorch. Progress goes to stderr, the report
- * to stdout.
+ * growing positions, memory of long contexts, preparing a corpus, and every architecture beside PyTorch. Progress goes to
+ * stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -9,6 +9,7 @@ import { type ArchitectureName, architectureNames } from "../src/models/config.t
 import { type PresetName, presetNames } from "../src/models/presets.ts";
 import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
+import { benchData } from "./data.ts";
 import { benchDecode } from "./decode.ts";
 import { describeMachine, versions } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
@@ -20,17 +21,18 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, memory or architectures (default: all but the last two, which take long)
+  --only SECTION   training, context, decode, data, memory or architectures (default: all but the last two, which take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures (default tiny)
   --model LIST     which architectures (default all)
+  --data PATH      text to prepare in the data section (default: Moby-Dick and the State of the Union addresses)
   --no-pytorch     leave out the comparison with PyTorch
   --help
 
 Example: npm run bench -- --only training --rounds 15
 `;
 
-const sectionNames = ["training", "context", "decode", "memory", "architectures"] as const;
+const sectionNames = ["training", "context", "decode", "data", "memory", "architectures"] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -38,6 +40,7 @@ interface Options {
   readonly rounds: number;
   readonly warmup: number;
   readonly pytorch: boolean;
+  readonly data: string | undefined;
   readonly sections: readonly SectionName[];
   readonly contexts: readonly number[];
   readonly preset: PresetName;
@@ -55,7 +58,7 @@ function parseOptions(args: readonly string[]): Options | undefined {
     throw new UsageError(messageOf(error));
   }
   if (values.help) return undefined;
-  const { only, context, preset, model } = values;
+  const { only, context, preset, model, data } = values;
   const sections =
     only === undefined
       ? sectionNames.filter((name) => name !== "architectures" && name !== "memory")
@@ -66,6 +69,7 @@ function parseOptions(args: readonly string[]): Options | undefined {
     warmup: count("--warmup", values.warmup),
     pytorch: !values["no-pytorch"],
     sections,
+    data,
     contexts: context.split(",").map(contextLength),
     preset: oneOf("--preset", preset, presetNames),
     architectures: model?.split(",").map((name) => oneOf("--model", name, architectureNames)) ?? architectureNames,
@@ -80,6 +84,7 @@ function parse(args: readonly string[]) {
       rounds: { type: "string", default: "9" },
       warmup: { type: "string", default: "4" },
       only: { type: "string" },
+      data: { type: "string" },
       context: { type: "string", default: "512,2048,8192" },
       preset: { type: "string", default: "tiny" },
       model: { type: "string" },
@@ -117,6 +122,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     training: wanted("training") ? await benchTraining({ ...options, note }) : null,
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
+    data: wanted("data") ? await benchData({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,
   };

@@ -4,6 +4,7 @@ import type { Spread } from "../src/reproduce/statistics.ts";
 import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
 import type { PytorchSide } from "./comparison.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
+import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
@@ -13,11 +14,13 @@ export interface Sections {
   readonly training: TrainingReport | null;
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
+  readonly data: DataReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
 }
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const finePercent = (share: number) => `${(100 * share).toFixed(3)} %`;
 const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
 const shape = (sizes: readonly number[]) => `[${sizes.join(", ")}]`;
 
@@ -44,11 +47,12 @@ export function machineText(machine: Machine, versions: Versions): string {
   ].join("\n");
 }
 
-export function sectionsText({ training, context, decode, memory, architectures }: Sections): string {
+export function sectionsText({ training, context, decode, data, memory, architectures }: Sections): string {
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
+  if (data) parts.push(dataText(data));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
@@ -124,6 +128,27 @@ function decodeText({ model, positions, tokens, stateBytes, peakBytes }: DecodeR
       line(`  from position ${p.position}`, `${show(p.tokensPerSecond, 1)} tokens/s, ratio ${show(p.ratio, 3)}`),
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
+  ].join("\n");
+}
+
+function dataText({ tokenizer, formats, batches, ...report }: DataReport): string {
+  const rounds = tokenizer.native.rounds;
+  return [
+    `data: ${(report.bytes / 1e6).toFixed(1)} MB of text in ${report.documents} documents, vocabulary ${report.vocabSize}, ${report.threads} threads; medians of ${rounds} rounds (quartiles)`,
+    line("tokenizer alone", `${show(tokenizer.native, 2)} MB/s by its own threads`),
+    line("", `${show(tokenizer.workers, 2)} MB/s by worker threads; ${tokenizer.best} is compared with`),
+    ...formats.map(({ format, megabytesPerSecond, share, peakBytes }) =>
+      line(
+        `  ${format} to shards`,
+        `${show(megabytesPerSecond, 2)} MB/s, ${show(share, 1, 100)} % of the tokenizer alone; peak memory ${peakBytes === null ? "unknown" : `${Math.round(peakBytes / 1e6)} MB`}`,
+      ),
+    ),
+    ...batches.map(({ preset, context, batch, stepMilliseconds, cachedMilliseconds, coldMilliseconds }) =>
+      line(
+        `  batch ${batch} x ${context}`,
+        `${cachedMilliseconds.toFixed(3)} ms of a step of ${preset} of ${stepMilliseconds.toFixed(0)} ms (${finePercent(cachedMilliseconds / stepMilliseconds)}), not in memory ${coldMilliseconds.toFixed(3)} ms (${finePercent(coldMilliseconds / stepMilliseconds)})`,
+      ),
+    ),
   ].join("\n");
 }
 

@@ -33,13 +33,13 @@ interface LockHolder {
  * `usage` when a training is running there, on this machine or (as far as can be told) another; `io` when the system
  * refuses.
  */
-export async function acquireRunLock(dir: string): Promise<RunLock> {
+export async function acquireRunLock(dir: string, work = "training"): Promise<RunLock> {
   const path = join(dir, LOCK_FILE);
   const identity = processIdentity(process.pid);
   const self = { pid: process.pid, host: hostname(), ...(identity === undefined ? {} : { identity }) };
   const mine: LockHolder = { ...self, token: randomUUID() };
   for (let attempt = 0; !createLock(path, mine); attempt++) {
-    refuseHeldLock(dir);
+    refuseHeldLock(dir, work);
     if (attempt === 3) throw new LonghandError("io", `cannot lock ${dir}: others take ${path} all the time; try again`);
     takeAway(path);
   }
@@ -57,7 +57,7 @@ export async function acquireRunLock(dir: string): Promise<RunLock> {
 }
 
 /** Throws `usage` when a training that may still run holds the lock of `dir`. */
-function refuseHeldLock(dir: string): void {
+function refuseHeldLock(dir: string, work: string): void {
   const path = join(dir, LOCK_FILE);
   const holder = readLock(path);
   if (holder === undefined || isGone(holder)) return;
@@ -66,7 +66,7 @@ function refuseHeldLock(dir: string): void {
     holder.host === hostname()
       ? "wait for it or stop it, or choose another folder with --out"
       : `if that machine is no longer at it, delete ${path}`;
-  throw new LonghandError("usage", `${dir}: process ${holder.pid}${where} is training in this folder; ${advice}`);
+  throw new LonghandError("usage", `${dir}: process ${holder.pid}${where} is ${work} in this folder; ${advice}`);
 }
 
 /** Whether the holder certainly runs no more: that can be told only of this machine. */

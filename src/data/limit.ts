@@ -1,6 +1,6 @@
 /** A source cut off after so many bytes of text or documents, for a trial of a large corpus. */
 import { LonghandError } from "../base/errors.ts";
-import type { TextPiece, TextSource } from "./text-source.ts";
+import { piecesFrom, type TextPiece, type TextPosition, type TextSource } from "./text-source.ts";
 
 export type Limit = { readonly bytes: number } | { readonly documents: number };
 
@@ -23,16 +23,24 @@ export function limited(source: TextSource, limit: Limit): TextSource {
     path: source.path,
     inputs: source.inputs,
     totalBytes: "bytes" in limit ? Math.min(limit.bytes, source.totalBytes) : source.totalBytes,
-    async *pieces(inputs): AsyncGenerator<TextPiece> {
-      let bytes = 0;
-      let documents = 0;
-      for await (const piece of source.pieces(inputs)) {
-        bytes += piece.bytes;
-        if (piece.last) documents++;
-        const share = "bytes" in limit ? bytes / limit.bytes : documents / limit.documents;
-        yield { ...piece, done: Math.min(1, Math.max(share, piece.done)) };
-        if (piece.last && share >= 1) return;
-      }
-    },
+    pieces: (inputs) => cut(source.pieces(inputs), limit, { bytes: 0, documents: 0 }),
+    piecesFrom: (position) => cut(piecesFrom(source, position), limit, position),
   };
+}
+
+/** Pieces until the limit is reached, of which `before` was taken already. */
+async function* cut(
+  pieces: AsyncIterable<TextPiece>,
+  limit: Limit,
+  before: Pick<TextPosition, "bytes" | "documents">,
+): AsyncGenerator<TextPiece> {
+  let { bytes, documents } = before;
+  const share = () => ("bytes" in limit ? bytes / limit.bytes : documents / limit.documents);
+  if (share() >= 1) return;
+  for await (const piece of pieces) {
+    bytes += piece.bytes;
+    if (piece.last) documents++;
+    yield { ...piece, done: Math.min(1, Math.max(share(), piece.done)) };
+    if (piece.last && share() >= 1) return;
+  }
 }

@@ -21,6 +21,8 @@ export const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 144;
 export const INDEX_FILE = "index.json";
 export const TOKENIZER_FILE = "tokenizer.json";
+/** The journal of a preparation that is not finished: shard-journal.node.ts. */
+export const JOURNAL_FILE = "progress.json";
 const MAGIC = "LONGHAND";
 const INDEX_FORMAT = "longhand-shards";
 
@@ -70,7 +72,7 @@ export function shardFile(number: number): string {
 
 /** Whether a file of this name is made by the shard writer, finished or not. */
 export function isShardFile(name: string): boolean {
-  return /^(shard-\d{5,}\.bin|index\.json|tokenizer\.json)(\.tmp)?$/.test(name);
+  return /^(shard-\d{5,}\.bin|index\.json|tokenizer\.json|progress\.json)(\.tmp)?$/.test(name);
 }
 
 export function shardFileBytes(header: Pick<ShardHeader, "width" | "tokens" | "documents">): number {

@@ -16,7 +16,13 @@ import {
 import { requireRange, type TokenSequence } from "./token-sequence.ts";
 
 export type { ShardIndex, ShardOrigin } from "./shard-format.node.ts";
-export { type ShardProgress, type ShardRequest, writeShards } from "./shard-writer.node.ts";
+export {
+  canResumeShards,
+  type ShardProgress,
+  type ShardRequest,
+  type ShardsBefore,
+  writeShards,
+} from "./shard-writer.node.ts";
 
 export interface TokenShards extends TokenSequence {
   readonly documents: number;

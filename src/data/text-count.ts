@@ -9,6 +9,11 @@ export class TextCounter {
   words = 0;
   #inWord = false;
 
+  /** Whether a word has begun that the next text may go on with. */
+  get inWord(): boolean {
+    return this.#inWord;
+  }
+
   add(text: string): void {
     let inWord = this.#inWord;
     let trailing = 0;
@@ -28,8 +33,8 @@ export class TextCounter {
   }
 }
 
-/** The Unicode property White_Space. */
-function isSpace(unit: number): boolean {
+/** The Unicode property White_Space, of a UTF-16 unit. */
+export function isSpace(unit: number): boolean {
   if (unit <= 0x20) return unit === 0x20 || (unit >= 0x09 && unit <= 0x0d);
   if (unit < 0x1680) return unit === 0x85 || unit === 0xa0;
   return (

@@ -27,6 +27,16 @@ export interface TextPiece {
   readonly done: number;
 }
 
+/** A place between two documents, and the text before it. */
+export interface TextPosition {
+  /** The next document, as pieces number it. */
+  readonly input: number;
+  readonly document: number;
+  /** Bytes of UTF-8 and documents before it. */
+  readonly bytes: number;
+  readonly documents: number;
+}
+
 export interface TextSource {
   /** The path or name that the user gave. */
   readonly path: string;
@@ -38,6 +48,20 @@ export interface TextSource {
    * for another pass. Documents without text are left out.
    */
   pieces(inputs?: readonly number[]): AsyncIterable<TextPiece>;
+  /** What piecesFrom gives, for a source whose end depends on what came before. */
+  piecesFrom?(position: TextPosition): AsyncIterable<TextPiece>;
+}
+
+/** What `source.pieces()` gives from a position on. Inputs before it are not opened, documents before it passed over. */
+export async function* piecesFrom(source: TextSource, position: TextPosition): AsyncGenerator<TextPiece> {
+  if (source.piecesFrom !== undefined) return yield* source.piecesFrom(position);
+  const chosen = [...source.inputs.keys()].slice(position.input);
+  if (chosen.length === 0) return;
+  const left = chosen.reduce((sum, input) => sum + source.inputs[input].bytes, 0) / Math.max(1, source.totalBytes);
+  for await (const piece of source.pieces(chosen)) {
+    if (piece.input === position.input && piece.document < position.document) continue;
+    yield { ...piece, done: 1 - left + left * piece.done };
+  }
 }
 
 /** A source over strings, one document each. Empty strings are left out; lone surrogates are a data error. */

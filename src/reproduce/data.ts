@@ -83,7 +83,12 @@ export async function prepareComparisonData(
     await writeFileAtomic(join(temporary, "tokenizer.json"), [tokenizer.json]);
     note("turning text into tokens");
     for (const [i, source] of sources.entries()) {
-      await writeShards({ source, tokenizer, out: join(temporary, textFolder(i)) });
+      await writeShards({
+        source,
+        tokenizer,
+        out: join(temporary, textFolder(i)),
+        journalEveryMs: Number.POSITIVE_INFINITY,
+      });
     }
   });
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
 import { limited } from "../data/limit.ts";
-import { isShardFile } from "../data/shard-format.node.ts";
+import { isShardFile, JOURNAL_FILE } from "../data/shard-format.node.ts";
 import { type ShardOrigin, writeShards } from "../data/shards.node.ts";
 import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
 import type { DownloadProgress } from "../data/sources/hub/client.ts";
@@ -58,7 +58,7 @@ const BYTES_PER_TOKEN = 32;
  */
 export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | undefined {
   if (typeof path !== "string") return path.length === 1 ? preparedParts(path[0]) : undefined;
-  if (existsSync(join(path, "index.json"))) return { train: path };
+  if (existsSync(join(path, "index.json")) || existsSync(join(path, JOURNAL_FILE))) return { train: path };
   const [train, heldOut, validation] = ["train", "heldout", "validation"].map((name) => join(path, name));
   if (!holdsShards(train)) return undefined;
   if (existsSync(join(path, "tokenizer.json"))) return { train, validation };
@@ -68,7 +68,8 @@ export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | 
 /** Whether a folder was written, or begun, by the shard writer. */
 function holdsShards(folder: string): boolean {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) return false;
-  return readdirSync(folder).some((name) => name.startsWith("shard-") && isShardFile(name));
+  const names = readdirSync(folder);
+  return names.some((name) => name === JOURNAL_FILE || (name.startsWith("shard-") && isShardFile(name)));
 }
 
 /**
@@ -110,7 +111,8 @@ export async function prepareRunData(
       for (const { folder, source, origin } of texts) {
         const onShards = ({ done }: { done: number }) =>
           onProgress({ stage: "tokens", done: (before + done * source.totalBytes) / total });
-        await writeShards({ source, tokenizer, origin, out: join(temporary, folder), onProgress: onShards });
+        const to = { out: join(temporary, folder), journalEveryMs: Number.POSITIVE_INFINITY };
+        await writeShards({ source, tokenizer, origin, ...to, onProgress: onShards });
         before += source.totalBytes;
       }
       (await openParts(temporary, request, tokenizer)).close(); // the lengths are checked before anything is kept

@@ -1,5 +1,7 @@
 /** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
+import { availableParallelism } from "node:os";
 import { LonghandError } from "../base/errors.ts";
+import { encodedBatches } from "../data/encoded-batches.node.ts";
 import { parseLimit } from "../data/limit.ts";
 import { type DataSpec, openCorpus } from "../data/sources/corpus.ts";
 import type { Split } from "../data/sources/splits.ts";
@@ -30,6 +32,9 @@ export interface PrepareEstimate {
 
 /** Text looked at in each of two files of the first split, and in the first of the others. */
 const LOOK_BYTES = 4 * 1024 * 1024;
+
+/** Batches that are left out of the rate when there are twice as many. */
+const MOST_FIRST = 6;
 
 interface Look {
   readonly texts: readonly string[];
@@ -91,19 +96,32 @@ async function lookAt(source: TextSource, thorough: boolean): Promise<Look> {
   return { texts, bytes, documents, ratio: bytes / stored };
 }
 
-async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed }: PrepareSettings) {
+async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed, threads }: PrepareSettings) {
   const began = performance.now();
   const tokenizer: TextTokenizer =
     path === undefined
       ? await trainTokenizer({ source: textInMemory("sample", texts), vocabSize: vocab, seed })
       : await loadTokenizer(path);
   const trained = performance.now();
-  const ids = await tokenizer.encodeBatch(texts);
-  const encoded = performance.now();
+  let tokens = 0;
+  const landings: { bytes: number; time: number }[] = [];
+  const pieces = textInMemory("sample", texts).pieces();
+  for await (const { ids, bytes } of encodedBatches({
+    pieces,
+    tokenizer,
+    threads: threads ?? availableParallelism(),
+  })) {
+    tokens += ids.length;
+    landings.push({ bytes, time: performance.now() });
+  }
+  // From the first batches on: before them the threads start. A short text has no more than its first.
+  const [first] = landings.length >= 2 * MOST_FIRST ? landings.slice(MOST_FIRST - 1) : [{ bytes: 0, time: trained }];
+  const rest = landings.filter(({ time }) => time > first.time);
+  const counted = rest.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     vocabSize: tokenizer.vocabSize,
-    tokensPerByte: ids.reduce((sum, part) => sum + part.length, 0) / bytes,
-    bytesPerSecond: bytes / ((encoded - trained) / 1000),
+    tokensPerByte: tokens / bytes,
+    bytesPerSecond: counted / (((rest.at(-1)?.time ?? Number.NaN) - first.time) / 1000),
     trainingSeconds: path === undefined ? (trained - began) / 1000 : 0,
   };
 }

@@ -137,7 +137,8 @@ async function measure<Result>(
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
     const [first] = corpus.splits.values();
-    await writeShards({ source: corpus.splits.get("validation") ?? first, tokenizer, out: folder });
+    const source = corpus.splits.get("validation") ?? first;
+    await writeShards({ source, tokenizer, out: folder, journalEveryMs: Number.POSITIVE_INFINITY });
     const shards = await openShards(folder);
     return await evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
   } finally {

@@ -1,10 +1,22 @@
 /** A corpus made into token shards: a folder of them, or one for each of the splits train and validation. */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
-import { openShards, type ShardIndex, type ShardOrigin, type ShardProgress, writeShards } from "../data/shards.node.ts";
+import { writeError } from "../checkpoint/io-error.node.ts";
+import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
+import { JOURNAL_FILE } from "../data/shard-format.node.ts";
+import {
+  canResumeShards,
+  openShards,
+  type ShardIndex,
+  type ShardOrigin,
+  type ShardProgress,
+  type ShardRequest,
+  type ShardsBefore,
+  writeShards,
+} from "../data/shards.node.ts";
 import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
 import type { DownloadProgress } from "../data/sources/hub/client.ts";
 import type { Split } from "../data/sources/splits.ts";
@@ -16,6 +28,8 @@ import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings }
 export type PrepareEvent =
   | ({ readonly type: "download" } & DownloadProgress)
   | { readonly type: "tokenizer"; readonly vocabSize: number; readonly digest: string }
+  /** An earlier preparation was interrupted, and so much of it is kept. */
+  | ({ readonly type: "resumed"; readonly split: Split } & ShardsBefore)
   | ({ readonly type: "tokens"; readonly split: Split } & ShardProgress)
   | ({ readonly type: "split" } & PreparedSplit)
   | { readonly type: "warning"; readonly message: string };
@@ -41,13 +55,17 @@ export interface PrepareResult {
 
 export interface PrepareOptions {
   readonly onEvent?: ((event: PrepareEvent) => void) | undefined;
-  /** Ends the preparation with its reason. */
+  /** Ends the preparation with its reason; the same call goes on with it. */
   readonly signal?: AbortSignal | undefined;
+  /** Tokens in a shard, and how often the journal is written; default: as writeShards has it. */
+  readonly shards?: Pick<ShardRequest, "maxTokensPerShard" | "journalEveryMs"> | undefined;
 }
 
 /**
- * Writes `out`, or `out`/train and `out`/validation where the corpus has both. A split that an interrupted preparation of
- * the same text had finished is kept. Throws "usage" when `out` is finished already, "data" and "io" for text, disk, network.
+ * Writes `out`, or `out`/train and `out`/validation where the corpus has both. What an interrupted preparation of the same
+ * text had done is kept: its tokenizer, the splits it had finished, and of the next the documents that its journal names.
+ * Throws "usage" when `out` is finished already, holds a part of other text, or is being written by another process; "data"
+ * and "io" for text, disk, network.
  */
 export async function prepare(input: PrepareSettingsInput, options: PrepareOptions = {}): Promise<PrepareResult> {
   const settings = parsePrepareSettings(input);
@@ -65,13 +83,14 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
       onEvent({ type: "download", ...progress });
     },
   });
+  let folder: Awaited<ReturnType<typeof takeFolder>> | undefined;
   try {
     const parts = partsOf(corpus, settings);
-    const tokenizer = given ?? (await tokenizerOf(parts, settings));
+    folder = await takeFolder(settings.out);
+    const tokenizer = given ?? (await tokenizerOf(parts, settings, options.shards));
     signal?.throwIfAborted();
     onEvent({ type: "tokenizer", vocabSize: tokenizer.vocabSize, digest: tokenizer.digest });
     if (parts.length > 1) {
-      await mkdir(settings.out, { recursive: true });
       await writeFileAtomic(join(settings.out, "tokenizer.json"), [tokenizer.json]);
     }
     const splits: PreparedSplit[] = [];
@@ -80,17 +99,34 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
         signal?.throwIfAborted();
         onEvent({ type: "tokens", split, ...progress });
       };
+      const onResume = (before: ShardsBefore) => onEvent({ type: "resumed", split, ...before });
+      const how = { ...options.shards, ...(settings.threads && { threads: settings.threads }), signal };
       const index =
         (await finishedBefore(out, tokenizer, origin)) ??
-        (await writeShards({ source, tokenizer, out, origin, onProgress }));
+        (await writeShards({ source, tokenizer, out, origin, ...how, onResume, onProgress }));
       const { documents, tokens, bytes, characters, words } = index;
       splits.push({ split, out, documents, tokens, bytes, characters, words });
       onEvent({ type: "split", ...splits[splits.length - 1] });
     }
     return { out: settings.out, data: corpus.data, vocabSize: tokenizer.vocabSize, splits };
   } finally {
+    await folder?.release();
     await corpus.close();
   }
+}
+
+/** Makes a folder that nobody else prepares into until it is released; when it is empty then, it is removed again. */
+async function takeFolder(out: string): Promise<{ release(): Promise<void> }> {
+  const made = await mkdir(out, { recursive: true }).catch((error) => {
+    throw writeError(error, out);
+  });
+  const lock: RunLock = await acquireRunLock(out, "preparing text");
+  return {
+    async release() {
+      lock.release();
+      if (made !== undefined) await rmdir(out).catch(() => undefined);
+    },
+  };
 }
 
 /** How a text is read, of settings. */
@@ -123,10 +159,14 @@ function refuseFinished(out: string): void {
   throw new LonghandError("usage", `--out ${out}: it holds prepared text already; choose another folder or remove it`);
 }
 
-/** That of a split which an interrupted preparation had finished, or a new one. */
-async function tokenizerOf(parts: readonly PartToPrepare[], settings: PrepareSettings): Promise<TextTokenizer> {
-  const [first] = parts;
-  if (existsSync(join(first.out, "index.json"))) return loadTokenizer(join(first.out, "tokenizer.json"));
+/** That of an interrupted preparation of which something is kept, or a new one. */
+async function tokenizerOf(
+  [first]: readonly PartToPrepare[],
+  settings: PrepareSettings,
+  shards: PrepareOptions["shards"],
+): Promise<TextTokenizer> {
+  const begun = existsSync(join(first.out, "index.json")) || canResumeShards({ ...first, ...shards });
+  if (begun) return loadTokenizer(join(first.out, "tokenizer.json"));
   return trainTokenizer({ source: first.source, vocabSize: settings.vocab, seed: settings.seed });
 }
 
@@ -137,6 +177,7 @@ async function finishedBefore(
   origin: ShardOrigin,
 ): Promise<Pick<ShardIndex, "documents" | "tokens" | "bytes" | "characters" | "words"> | undefined> {
   if (!existsSync(join(out, "index.json"))) return undefined;
+  await rm(join(out, JOURNAL_FILE), { force: true }); // the process may have ended between the two
   const shards = await openShards(out);
   shards.close();
   if (shards.tokenizerDigest === tokenizer.digest && JSON.stringify(shards.origin) === JSON.stringify(origin))

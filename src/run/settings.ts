@@ -160,6 +160,7 @@ export const prepareSettingsSchema = z.strictObject({
   ...textFields,
   ...tokenizerFields,
   seed: whole(0).default(1).describe("Seed of the sample that the tokenizer is trained on."),
+  threads: whole(1).max(256).optional().describe("Threads that turn text into tokens; default: all processors."),
 });
 
 export type PrepareSettings = z.infer<typeof prepareSettingsSchema>;

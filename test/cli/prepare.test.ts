@@ -299,10 +299,7 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     const big = put("big.txt", chapters(1, 100).join("\n\n").repeat(12));
     const from = ["--data", big, "--tokenizer", tokenizer, "--out"];
     for (const [args, sentence] of [
-      [
-        ["prepare", ...from, "stopped"],
-        /stopped: run the same command again; finished splits and what was fetched are kept\n$/,
-      ],
+      [["prepare", ...from, "stopped"], /stopped: run the same command again to go on; what is done is kept\n$/],
       [
         ["train", ...from, "stopped-run", ...tiny.slice(0, -4)],
         /stopped before the first step: nothing is kept but what was fetched\n$/,

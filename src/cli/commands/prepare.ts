@@ -61,7 +61,7 @@ async function runPrepare(options: Record<string, unknown>, streams: Streams): P
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     bar.close();
-    process.stderr.write("stopped: run the same command again; finished splits and what was fetched are kept\n");
+    process.stderr.write("stopped: run the same command again to go on; what is done is kept\n");
     process.exitCode = 130;
   } finally {
     bar.close();
@@ -94,6 +94,7 @@ function reporter() {
   const fetched = fetching(progress);
   let began = 0;
   let split = "";
+  let start = { bytes: 0, done: 0 }; // what was there before
   progress.note("reading, and training the tokenizer unless one is given");
   return {
     show(event: PrepareEvent) {
@@ -105,13 +106,20 @@ function reporter() {
         case "split":
           progress.end();
           began = performance.now();
+          start = { bytes: 0, done: 0 };
+          break;
+        case "resumed":
+          start = { bytes: event.bytes, done: Number.NaN };
+          progress.note(`going on after ${count(event.documents)} documents of ${event.split}`);
           break;
         case "tokens": {
           if (event.split !== split) progress.note(`turning ${event.split} into tokens`);
           split = event.split;
+          if (Number.isNaN(start.done)) start = { ...start, done: event.done };
           const seconds = (performance.now() - began) / 1000;
-          const rate = `${byteCount(event.bytes / seconds)}/s`;
-          const left = duration((seconds / Math.max(event.done, 1e-6)) * (1 - event.done));
+          const rate = `${byteCount((event.bytes - start.bytes) / seconds)}/s`;
+          const share = (event.done - start.done) / Math.max(1 - start.done, 1e-9);
+          const left = duration((seconds / Math.max(share, 1e-6)) * (1 - share));
           progress.update(Math.floor(event.done * 100), 100, `% ${count(event.tokens)} tokens ${rate} ${left} left`);
           break;
         }

@@ -1,0 +1,93 @@
+/**
+ * Preparing a corpus: the rate of the tokenizer alone, the rate from each format to shards beside it, in turn; the peak
+ * memory of `longhand prepare` with every process it starts; and what making a batch takes of a training step.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { textInMemory } from "../src/data/text-source.ts";
+import { trainTokenizer } from "../src/data/tokenizer.node.ts";
+import { median, ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { withWorkers } from "../src/reproduce/worker-process.ts";
+import { type BatchMeasurement, measureBatches } from "./data-batches.ts";
+import { benchDocuments, type CorpusFile, writeCorpora } from "./data-corpus.ts";
+import { preparationPeak } from "./data-memory.ts";
+import { nodeWorker, threads } from "./longhand.ts";
+
+export interface FormatResult {
+  readonly format: CorpusFile["format"];
+  /** Of text. */
+  readonly megabytesPerSecond: Spread;
+  /** Rate over that of the tokenizer alone in the same round. */
+  readonly share: Spread;
+  /** Largest resident size of the command and its processes together, with training the tokenizer. */
+  readonly peakBytes: number | null;
+}
+
+export interface DataReport {
+  readonly threads: number;
+  readonly bytes: number;
+  readonly documents: number;
+  readonly vocabSize: number;
+  /** Encoding of pieces in memory, by the package's threads and by worker threads; the faster is what is compared with. */
+  readonly tokenizer: { readonly native: Spread; readonly workers: Spread; readonly best: "native" | "workers" };
+  readonly formats: readonly FormatResult[];
+  readonly batches: readonly BatchMeasurement[];
+}
+
+export interface DataOptions {
+  readonly rounds: number;
+  readonly data: string | undefined;
+  readonly note: (text: string) => void;
+}
+
+const VOCABULARY = 8192;
+const WAYS = ["native", "workers"] as const;
+
+export async function benchData({ rounds, data, note }: DataOptions): Promise<DataReport> {
+  const folder = mkdtempSync(join(tmpdir(), "longhand-bench-data-"));
+  try {
+    note("data: writing the corpus in every format");
+    const documents = await benchDocuments(data);
+    const corpora = writeCorpora(folder, documents);
+    const source = textInMemory("corpus", documents);
+    const tokenizer = await trainTokenizer({ source, vocabSize: VOCABULARY, seed: 1 });
+    const file = join(folder, "tokenizer.json");
+    writeFileSync(file, tokenizer.json);
+    const worker = nodeWorker("data", "data-worker.ts", [file, String(threads()), folder, data ?? "-"]);
+    const rates = await withWorkers([worker], async ([own]) => {
+      const hello = await own.ready<{ bytes: number; documents: number }>();
+      const rate = async (command: string, fields: object) =>
+        hello.bytes / 1e6 / (await own.ask<{ seconds: number }>(command, { ...fields })).seconds;
+      const alone = { native: [] as number[], workers: [] as number[] };
+      const whole = corpora.map(() => [] as number[]);
+      for (let round = -1; round < rounds; round++) {
+        note(`data: ${round < 0 ? "warm-up" : `round ${round + 1} of ${rounds}`}`);
+        for (const by of WAYS) alone[by].push(await rate("tokenizer", { by }));
+        for (const [i, { path }] of corpora.entries()) whole[i].push(await rate("prepare", { path }));
+      }
+      for (const list of [...WAYS.map((by) => alone[by]), ...whole]) list.shift();
+      return { ...hello, alone, whole };
+    });
+    const { alone, whole } = rates;
+    const best = median(alone.native) > median(alone.workers) ? "native" : "workers";
+    const formats: FormatResult[] = [];
+    for (const [i, { format, path }] of corpora.entries()) {
+      note(`data: peak memory from ${format}`);
+      const peakBytes = await preparationPeak(path, join(folder, `peak-${format}`));
+      const share = spread(ratios(whole[i], alone[best]));
+      formats.push({ format, megabytesPerSecond: spread(whole[i]), share, peakBytes });
+    }
+    note("data: batches");
+    const batches = await measureBatches(join(folder, "peak-text"));
+    return {
+      threads: threads(),
+      ...{ bytes: rates.bytes, documents: rates.documents, vocabSize: tokenizer.vocabSize },
+      tokenizer: { native: spread(alone.native), workers: spread(alone.workers), best },
+      formats,
+      batches,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Worker threads that make text into tokens, each with a tokenizer of its own. Batches go out to the thread with the
+ * least to do; who asks for them keeps their order.
+ */
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { type ErrorCode, LonghandError, messageOf } from "../base/errors.ts";
+import type { EncodedPieces, PieceText } from "./encode-pieces.ts";
+
+export interface EncoderSetup {
+  /** The text of a tokenizer.json. */
+  readonly json: string;
+  /** Bytes of a token in the shards. */
+  readonly width: 2 | 4;
+}
+
+export type EncoderAnswer =
+  | { readonly encoded: EncodedPieces }
+  | { readonly error: { readonly code: ErrorCode | undefined; readonly message: string } };
+
+export interface EncoderPoolOptions extends EncoderSetup {
+  /** At least 1. */
+  readonly threads: number;
+  /** What the threads run; default: encode-worker.node.ts. */
+  readonly script?: URL;
+}
+
+/** A batch a thread works on, and one that waits for it. */
+const BATCHES_PER_THREAD = 2;
+/** A thread that has been told to end and does not is ended after this time. */
+const END_MS = 10_000;
+
+export class EncoderPool {
+  /** So many batches may be on their way: more would only wait. */
+  readonly capacity: number;
+  readonly #threads: EncoderThread[];
+  readonly #ownsNativeThreads: boolean;
+
+  constructor({ threads, script = workerScript(), ...setup }: EncoderPoolOptions) {
+    // The native encoder divides a batch among threads of its own, one pool for the whole process, made at its first use.
+    this.#ownsNativeThreads = process.env.RAYON_NUM_THREADS === undefined;
+    if (this.#ownsNativeThreads) process.env.RAYON_NUM_THREADS = String(threads);
+    this.capacity = BATCHES_PER_THREAD * threads;
+    this.#threads = Array.from({ length: threads }, () => new EncoderThread(script, setup));
+  }
+
+  /** Rejects with "data" for text that cannot be encoded, with "io" when the thread has died. */
+  encode(pieces: readonly PieceText[]): Promise<EncodedPieces> {
+    return this.#threads.reduce((least, thread) => (thread.waiting < least.waiting ? thread : least)).encode(pieces);
+  }
+
+  /** Ends the threads, each after the batch that it is at. Never throws. */
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+    if (this.#ownsNativeThreads) delete process.env.RAYON_NUM_THREADS;
+  }
+}
+
+interface Waiting {
+  readonly resolve: (encoded: EncodedPieces) => void;
+  readonly reject: (error: LonghandError) => void;
+}
+
+class EncoderThread {
+  readonly #worker: Worker;
+  readonly #queue: Waiting[] = [];
+  readonly #exited: Promise<void>;
+  #failure: LonghandError | undefined;
+  #closing = false;
+
+  constructor(script: URL, setup: EncoderSetup) {
+    this.#worker = startWorker(script, setup);
+    this.#worker.on("message", (answer: EncoderAnswer) => this.#answered(answer));
+    this.#worker.on("messageerror", (error) => this.#failed(messageOf(error)));
+    this.#worker.on("error", (error) => this.#failed(messageOf(error)));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on("exit", (status) => {
+        this.#failed(`it ended with status ${status}`);
+        resolve();
+      });
+    });
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  encode(pieces: readonly PieceText[]): Promise<EncodedPieces> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#queue.push({ resolve, reject });
+      this.#worker.postMessage(pieces.map(({ text, last }): PieceText => ({ text, last })));
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return this.#exited;
+    this.#closing = true;
+    this.#worker.postMessage(null);
+    const limit = setTimeout(() => void this.#worker.terminate(), END_MS);
+    await this.#exited;
+    clearTimeout(limit);
+  }
+
+  #answered(answer: EncoderAnswer): void {
+    const waiting = this.#queue.shift();
+    if ("encoded" in answer) waiting?.resolve(answer.encoded);
+    else waiting?.reject(new LonghandError(answer.error.code ?? "data", answer.error.message));
+  }
+
+  /** The first reason stands for all batches, those to come included. */
+  #failed(reason: string): void {
+    this.#failure ??= new LonghandError(
+      "io",
+      `shards: a thread that turns text into tokens failed (${reason}); run the same command again, or with fewer --threads if memory is short`,
+    );
+    for (const { reject } of this.#queue.splice(0)) reject(this.#failure);
+  }
+}
+
+/** Beside this file, in the same language: the built package has JavaScript, a checkout TypeScript. */
+function workerScript(): URL {
+  return new URL(`./encode-worker.node.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+}
+
+/**
+ * Starts a thread without the options of this process, some of which no thread takes. A thread inherits no loader of
+ * TypeScript where the program was transformed before it ran: it loads its own.
+ */
+function startWorker(script: URL, workerData: EncoderSetup): Worker {
+  if (!script.pathname.endsWith(".ts")) return new Worker(script, { workerData, execArgv: [] });
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
+  const source = `import(${JSON.stringify(new URL("dist/esm/api/index.mjs", tsx).href)}).then(({ register }) => {
+    register();
+    return import(${JSON.stringify(script.href)});
+  });`;
+  return new Worker(source, { eval: true, workerData, execArgv: [] });
+}

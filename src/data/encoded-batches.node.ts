@@ -1,0 +1,100 @@
+/**
+ * The pieces of a text as tokens, in order: batches of them go to worker threads, a fixed number at a time, and the text is
+ * read on only when one has come back.
+ */
+import { type EncodedPieces, encodePieces } from "./encode-pieces.ts";
+import { EncoderPool, type EncoderPoolOptions } from "./encode-pool.node.ts";
+import { tokenWidth } from "./shard-format.node.ts";
+import type { TextPiece } from "./text-source.ts";
+import type { TextTokenizer } from "./tokenizer.ts";
+
+export interface EncodedBatch extends EncodedPieces {
+  /** Bytes of the text. */
+  readonly bytes: number;
+  /** The last piece. */
+  readonly last: TextPiece;
+}
+
+export interface EncodingRequest {
+  readonly pieces: AsyncIterable<TextPiece>;
+  readonly tokenizer: TextTokenizer;
+  /** Worker threads, at least 1. */
+  readonly threads: number;
+  /** What they run, where it is not the encoder. */
+  readonly script?: EncoderPoolOptions["script"];
+}
+
+/** A batch ends at this many bytes of text, or pieces where documents are short. */
+const BATCH_BYTES = 256 * 1024;
+const BATCH_PIECES = 1024;
+
+/**
+ * Throws what the source and the tokenizer throw, and "io" when a thread dies; however it ends, no thread is left. A text
+ * of a single batch is encoded here and starts none.
+ */
+export async function* encodedBatches({
+  pieces,
+  tokenizer,
+  threads,
+  script,
+}: EncodingRequest): AsyncGenerator<EncodedBatch> {
+  const width = tokenWidth(tokenizer.vocabSize);
+  const flying: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[] = [];
+  let pool: EncoderPool | undefined;
+  let first: TextPiece[] | undefined;
+  const launch = (batch: TextPiece[]) => {
+    pool ??= new EncoderPool({ json: tokenizer.json, width, threads, ...(script && { script }) });
+    const encoded = pool.encode(batch);
+    encoded.catch(() => undefined); // reported where it is awaited
+    flying.push({ batch, encoded });
+    return pool;
+  };
+  try {
+    for await (const batch of batchesOf(pieces)) {
+      if (pool === undefined && first === undefined) {
+        first = batch;
+        continue;
+      }
+      if (first !== undefined) launch(first);
+      first = undefined;
+      const { capacity } = launch(batch);
+      while (flying.length >= capacity) yield await landed(flying);
+    }
+    if (first !== undefined) yield withText(first, await encodePieces(tokenizer, width, first));
+    while (flying.length > 0) yield await landed(flying);
+  } finally {
+    await pool?.close();
+  }
+}
+
+/**
+ * Ends a batch with a document where that is near enough, and always where a document ends that began in another batch: so
+ * there is a place to go on from after every document or two.
+ */
+async function* batchesOf(pieces: AsyncIterable<TextPiece>): AsyncGenerator<TextPiece[]> {
+  let batch: TextPiece[] = [];
+  let bytes = 0;
+  let spans = false;
+  for await (const piece of pieces) {
+    batch.push(piece);
+    bytes += piece.bytes;
+    const full = bytes >= BATCH_BYTES || batch.length >= BATCH_PIECES;
+    if (!full && !(piece.last && (spans || bytes >= BATCH_BYTES / 2))) continue;
+    yield batch;
+    batch = [];
+    bytes = 0;
+    spans = !piece.last;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function landed(flying: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[]): Promise<EncodedBatch> {
+  const { batch, encoded } = flying[0];
+  flying.shift();
+  return withText(batch, await encoded);
+}
+
+function withText(batch: readonly TextPiece[], encoded: EncodedPieces): EncodedBatch {
+  const bytes = batch.reduce((sum, piece) => sum + piece.bytes, 0);
+  return { ...encoded, bytes, last: batch[batch.length - 1] };
+}
