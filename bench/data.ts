@@ -54,11 +54,16 @@ export async function benchData({ rounds, data, note }: DataOptions): Promise<Da
     const tokenizer = await trainTokenizer({ source, vocabSize: VOCABULARY, seed: 1 });
     const file = join(folder, "tokenizer.json");
     writeFileSync(file, tokenizer.json);
-    const worker = nodeWorker("data", "data-worker.ts", [file, String(threads()), folder, data ?? "-"]);
-    const rates = await withWorkers([worker], async ([own]) => {
-      const hello = await own.ready<{ bytes: number; documents: number }>();
-      const rate = async (command: string, fields: object) =>
-        hello.bytes / 1e6 / (await own.ask<{ seconds: number }>(command, { ...fields })).seconds;
+    const worker = (name: string, text: string) =>
+      nodeWorker(name, "data-worker.ts", [file, String(threads()), folder, text]);
+    const workers = [worker("tokenizer", data ?? "-"), worker("preparation", "none")];
+    const rates = await withWorkers(workers, async ([encoder, preparer]) => {
+      const hello = await encoder.ready<{ bytes: number; documents: number }>();
+      await preparer.ready();
+      const rate = async (command: "tokenizer" | "prepare", fields: object) => {
+        const asked = command === "tokenizer" ? encoder : preparer;
+        return hello.bytes / 1e6 / (await asked.ask<{ seconds: number }>(command, { ...fields })).seconds;
+      };
       const alone = { native: [] as number[], workers: [] as number[] };
       const whole = corpora.map(() => [] as number[]);
       for (let round = -1; round < rounds; round++) {

@@ -1,10 +1,11 @@
 /**
  * A thread that encodes (started by encode-pool.node.ts): its data are the text of a tokenizer.json and the width of a
- * token; each message is a batch of pieces, answered in order. `null` ends it.
+ * token; each message is a batch of pieces, begun at once, so that the native encoder works on one while this thread counts
+ * another, and answered in order. `null` ends it.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LonghandError, messageOf } from "../base/errors.ts";
-import { encodePieces, type PieceText } from "./encode-pieces.ts";
+import { type EncodedPieces, encodePieces, type PieceText } from "./encode-pieces.ts";
 import type { EncoderAnswer, EncoderSetup } from "./encode-pool.node.ts";
 import { tokenizerFromJson } from "./tokenizer.node.ts";
 
@@ -15,15 +16,17 @@ const tokenizer = tokenizerFromJson(json);
 let queue = Promise.resolve();
 
 port.on("message", (pieces: readonly PieceText[] | null) => {
+  const begun = pieces === null ? undefined : encodePieces(tokenizer, width, pieces);
+  begun?.catch(() => undefined); // told in its turn
   queue = queue.then(async () => {
-    if (pieces === null) port.close();
-    else await answer(pieces);
+    if (begun === undefined) port.close();
+    else await answer(begun);
   });
 });
 
-async function answer(pieces: readonly PieceText[]): Promise<void> {
+async function answer(begun: Promise<EncodedPieces>): Promise<void> {
   try {
-    const encoded = await encodePieces(tokenizer, width, pieces);
+    const encoded = await begun;
     const reply: EncoderAnswer = { encoded };
     port?.postMessage(reply, [encoded.ids.buffer, encoded.ends.buffer]);
   } catch (error) {

@@ -38,7 +38,7 @@ export interface ShardRequest {
   readonly maxTokensPerShard?: number;
   /** Worker threads that encode; default: as many as processors. */
   readonly threads?: number;
-  /** Least time between two writes of the journal, in milliseconds; default 1000. Infinity where nobody will go on. */
+  /** Least time between two writes of the journal, in milliseconds; default 3000. Infinity where nobody will go on. */
   readonly journalEveryMs?: number;
   /** Ends the work with its reason, after a last write of the journal. */
   readonly signal?: AbortSignal | undefined;
@@ -49,7 +49,7 @@ export interface ShardRequest {
 }
 
 const TOKENS_PER_SHARD = 2 ** 24;
-const JOURNAL_MS = 1000;
+const JOURNAL_MS = 3000;
 
 /**
  * Writes the tokens of every document, each followed by the end-of-text token, and returns the totals. Throws "usage" when
@@ -79,7 +79,7 @@ export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
   const shards = await writing(out, () => ShardSequence.open(out, before, tokenizer.special.endOfText));
   let { bytes, characters, words } = before;
   let last: TextPiece | undefined;
-  let written = performance.now();
+  let written = Number.NEGATIVE_INFINITY; // the first end of a document is kept at once
   let inWord = false;
 
   const keep = async () => {
