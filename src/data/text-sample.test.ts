@@ -48,6 +48,11 @@ it("reads only a part of a source that is far larger, from inputs drawn by seed"
   expect(Math.max(...read)).toBeGreaterThan(300);
   expect(sample.length).toBeGreaterThan(0);
   expect(sample.length).toBeLessThanOrEqual(2);
+
+  // Within a limit: the beginning alone, 64 times the sample of it.
+  read.clear();
+  await sampleText(limited(counting, parseLimit("30kB")), { seed: 1, bytes: 200 });
+  expect(Math.max(...read)).toBe(127);
 });
 
 it("is cut off by a limit of documents or bytes, at the end of a document", async () => {

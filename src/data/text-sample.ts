@@ -28,9 +28,21 @@ export async function sampleText(source: TextSource, { seed, bytes: limit }: Sam
   return sample.pieces();
 }
 
-/** The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. */
+/**
+ * The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. A source that ends
+ * by a limit is read from its beginning: what lies behind the limit is not wanted, and may not have been fetched.
+ */
 async function* piecesToDrawFrom(source: TextSource, seed: number, most: number): AsyncGenerator<TextPiece> {
   if (source.totalBytes <= most) return yield* source.pieces();
+  if (source.piecesFrom !== undefined) {
+    let read = 0;
+    for await (const piece of source.pieces()) {
+      yield piece;
+      read += piece.bytes;
+      if (read >= most) return;
+    }
+    return;
+  }
   const inputs = source.inputs.length;
   const key = randomKey(seed, "tokenizer inputs");
   const order = Array.from({ length: Math.min(inputs, READ_FACTOR) }, (_, i) => permuteIndex(key, inputs, i));
