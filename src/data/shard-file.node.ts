@@ -20,18 +20,12 @@ export interface ShardPlace {
   readonly tokenizerDigest: string;
 }
 
-/** How much of an unfinished shard is on the disk: whole documents, or rests of them. */
+/** How much of a shard is on the disk: all of it once it is finished, else whole documents, or rests of them. */
 export interface DurablePart {
   readonly tokens: number;
   /** Documents that begin in it. */
   readonly documents: number;
-  /** SHA-256 of the tokens. */
-  readonly checksum: string;
-}
-
-export interface FinishedShard {
-  readonly tokens: number;
-  readonly documents: number;
+  /** SHA-256 of the tokens; of a finished shard of the beginnings of its documents after them, as in its header. */
   readonly checksum: string;
 }
 
@@ -107,7 +101,7 @@ export class OpenShard {
   }
 
   /** Completes the file; it then has its final name. */
-  async finish(): Promise<FinishedShard> {
+  async finish(): Promise<DurablePart> {
     const { number, firstToken, vocabSize, tokenizerDigest } = this.#place;
     let position = HEADER_BYTES + this.#width * this.tokens;
     for (let from = 0; from < this.#starts.length; from += STARTS_AT_ONCE) {

@@ -29,31 +29,26 @@ export async function sampleText(source: TextSource, { seed, bytes: limit }: Sam
 }
 
 /**
- * The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. A source that ends
- * by a limit is read from its beginning: what lies behind the limit is not wanted, and may not have been fetched.
+ * The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. Of a source whose
+ * end depends on what came before (a limit) its beginning: what lies behind is not wanted, and may not have been fetched.
  */
 async function* piecesToDrawFrom(source: TextSource, seed: number, most: number): AsyncGenerator<TextPiece> {
   if (source.totalBytes <= most) return yield* source.pieces();
-  if (source.piecesFrom !== undefined) {
+  const passes = source.piecesFrom === undefined ? drawnInputs(source.inputs.length, seed) : [undefined];
+  for (const inputs of passes) {
     let read = 0;
-    for await (const piece of source.pieces()) {
+    for await (const piece of source.pieces(inputs)) {
       yield piece;
       read += piece.bytes;
-      if (read >= most) return;
+      if (read >= most / passes.length) break;
     }
-    return;
   }
-  const inputs = source.inputs.length;
+}
+
+/** Up to READ_FACTOR of `count` inputs, one a pass. */
+function drawnInputs(count: number, seed: number): number[][] {
   const key = randomKey(seed, "tokenizer inputs");
-  const order = Array.from({ length: Math.min(inputs, READ_FACTOR) }, (_, i) => permuteIndex(key, inputs, i));
-  for (const input of order) {
-    let read = 0;
-    for await (const piece of source.pieces([input])) {
-      yield piece;
-      read += piece.bytes;
-      if (read >= most / order.length) break;
-    }
-  }
+  return Array.from({ length: Math.min(count, READ_FACTOR) }, (_, i) => [permuteIndex(key, count, i)]);
 }
 
 interface Drawn {

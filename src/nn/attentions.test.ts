@@ -5,11 +5,12 @@
 import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
+import { ofRealTokens, random, randomValues, withGradients } from "../../test/support/layer-case.ts";
 import { type Kind, plainAttention } from "../../test/support/plain-attention.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
 import { sizeOf } from "../base/shape.ts";
 import { gradients } from "../graph/gradients.ts";
-import { program, verify } from "../graph/program.ts";
+import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { combinerAttention } from "./combiner-attention.ts";
@@ -45,24 +46,10 @@ function build({ kind, T, causal, masked }: Case) {
     favor: () => favorAttention(scope, x, features, { ...config, sumChunk: chunk }, inputs),
     combiner: () => combinerAttention(scope, x, config, inputs),
   }[kind]();
-  const wrt = { x, ...Object.fromEntries(scope.parameters.map(({ path, tensor }) => [path, tensor])) };
-  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
-  const graph = program(kind, { y, ...Object.fromEntries(Object.keys(wrt).map((name, i) => [`d ${name}`, found[i]])) });
-  verify(graph);
-  const random = (name: string, size: number, scale: number, mean = 0) =>
-    randomNormals(randomKey(7, `${name} ${T}`), size, scale).map((value) => value + mean);
-  const values: Record<string, Float32Array> = { x: random("x", B * T * d, 1) };
-  for (const { path, shape } of scope.parameters) {
-    values[path] = random(path, sizeOf(shape), 0.3, path === "heads.gamma" ? 1 : 0);
-  }
+  const graph = withGradients(scope, x, y);
+  const values = randomValues(scope, x, 0.3);
   if (masked) values.mask = paddedMask(T);
-  const cotangent = random("cotangent", B * T * d, 1);
-  return { graph, values, cotangent: values.mask ? ofRealTokens(cotangent, values.mask) : cotangent };
-}
-
-/** What is asked of padding is nothing: its rows are zero here. */
-function ofRealTokens<A extends Float32Array | Float64Array>(rows: A, mask: Float32Array): A {
-  return rows.map((value, at) => (mask[Math.floor(at / d)] === 1 ? value : 0)) as A;
+  return { graph, values, cotangent: ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask, d) };
 }
 
 /** The first sequence is whole, the second ends in padding that covers more than a chunk where there is one. */
@@ -89,7 +76,7 @@ describe("attention", () => {
     const expected = plainAttention({ ...options, B, d, heads, chunk, omega }, values, cotangent);
     expect(Object.keys(expected).sort()).toEqual(Object.keys(actual).sort());
     for (const results of values.mask ? [actual.y.data, expected.y] : []) {
-      results.set(ofRealTokens(results, values.mask));
+      results.set(ofRealTokens(results, values.mask, d));
     }
     // A gradient that is zero is measured by the largest one.
     const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
@@ -106,7 +93,7 @@ describe("attention", () => {
     const mask = paddedMask(T);
     const other = values.x.map((value, at) => (mask[Math.floor(at / d)] === 1 ? value : 3 * value + 1));
     const [one, two] = [values.x, other].map((x) => interpret(graph, { ...values, x, cotangent }).y.data);
-    expectClose(ofRealTokens(two, mask), ofRealTokens(one, mask), { name: "y of real tokens", tolerance: 1e-14 });
+    expectClose(ofRealTokens(two, mask, d), ofRealTokens(one, mask, d), { name: "y of real tokens", tolerance: 1e-14 });
   });
 
   it.each(kinds)("%s is causal", (kind) => {

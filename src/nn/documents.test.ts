@@ -6,13 +6,11 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
+import { ofRealTokens, random, randomValues, withGradients } from "../../test/support/layer-case.ts";
 import { type Kind, plainAttention } from "../../test/support/plain-attention.ts";
 import { type PlainUnit, plainGatedUnit } from "../../test/support/plain-gated-unit.ts";
-import { randomKey, randomNormals } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
-import { gradients } from "../graph/gradients.ts";
-import { type Program, program, verify } from "../graph/program.ts";
+import type { Program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { combinerAttention } from "./combiner-attention.ts";
@@ -57,9 +55,6 @@ function documentsOf(T: number): Int32Array {
 const maskOf = (T: number) =>
   Float32Array.from({ length: B * T }, (_, at) => (at < T ? Number(![4, 8, 10].includes(at)) : Number(at - T < T - 3)));
 
-const random = (name: string, T: number, size: number, scale: number) =>
-  randomNormals(randomKey(7, `${name} ${T}`), size, scale);
-
 interface Given {
   readonly x: Tensor;
   readonly mask: Tensor | undefined;
@@ -71,23 +66,10 @@ function build({ T, masked }: Case, layer: (scope: Scope, given: Given) => Tenso
   const x = input("x", [B, T, d]);
   const mask = masked ? input("mask", [B, T]) : undefined;
   const y = layer(scope, { x, mask, documents: new Documents(input("documents", [3, B, T], "int32")) });
-  const wrt = { x, ...Object.fromEntries(scope.parameters.map(({ path, tensor }) => [path, tensor])) };
-  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
-  const named = Object.keys(wrt).map((name, i) => [`d ${name}`, found[i]]);
-  const graph = program("layer", { y, ...Object.fromEntries(named) });
-  verify(graph);
-  const values: Record<string, Float32Array> = { x: random("x", T, B * T * d, 1) };
-  for (const { path, shape, initial } of scope.parameters) {
-    const centre = "constant" in initial ? initial.constant : 0;
-    values[path] = random(path, T, sizeOf(shape), 0.4).map((value) => value + centre);
-  }
+  const graph = withGradients(scope, x, y);
+  const values = randomValues(scope, x);
   if (masked) values.mask = maskOf(T);
   return { graph, values };
-}
-
-/** What is asked of padding is nothing: its rows are zero here. */
-function ofRealTokens<A extends Float32Array | Float64Array>(rows: A, mask: Float32Array | undefined): A {
-  return rows.map((value, at) => (mask === undefined || mask[Math.floor(at / d)] === 1 ? value : 0)) as A;
 }
 
 function expectPlain(
@@ -97,11 +79,11 @@ function expectPlain(
   plain: (cotangent: Float32Array, numbers: Int32Array) => Record<string, Float64Array>,
 ) {
   const documents = documentsOf(T);
-  const cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask);
+  const cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask, d);
   const expected = plain(cotangent, documents.subarray(0, B * T));
   const actual = interpret(graph, { ...values, cotangent, documents });
   expect(Object.keys(expected).sort()).toEqual(Object.keys(actual).sort());
-  for (const results of [actual.y.data, expected.y]) results.set(ofRealTokens(results, values.mask));
+  for (const results of [actual.y.data, expected.y]) results.set(ofRealTokens(results, values.mask, d));
   // A gradient that is zero is measured by the largest one.
   const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
   const largest = Math.max(...Object.values(expected).map(norm));

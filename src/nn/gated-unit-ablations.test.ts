@@ -5,11 +5,8 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
+import { ofRealTokens, random, randomValues, withGradients } from "../../test/support/layer-case.ts";
 import { type PlainUnit, plainGatedUnit } from "../../test/support/plain-gated-unit.ts";
-import { randomKey, randomNormals } from "../base/random.ts";
-import { sizeOf } from "../base/shape.ts";
-import { gradients } from "../graph/gradients.ts";
-import { program, verify } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { ablatedFlashLayer } from "./flash-ablations.ts";
@@ -71,29 +68,11 @@ function build(variant: Variant, { T, causal, masked }: Case) {
     local: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "local" }, table, mask),
     global: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "global" }, table, mask),
   }[attention]();
-  const wrt = { x, ...Object.fromEntries(scope.parameters.map(({ path, tensor }) => [path, tensor])) };
-  const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
-  const graph = program("unit", {
-    y,
-    ...Object.fromEntries(Object.keys(wrt).map((name, i) => [`d ${name}`, found[i]])),
-  });
-  verify(graph);
-  const values: Record<string, Float32Array> = { x: random("x", T, B * T * d, 1) };
-  for (const { path, shape, initial } of scope.parameters) {
-    const centre = "constant" in initial ? initial.constant : 0;
-    values[path] = random(path, T, sizeOf(shape), 0.4).map((value) => value + centre);
-  }
+  const graph = withGradients(scope, x, y);
+  const values = randomValues(scope, x);
   if (masked) values.mask = holes(T);
   const config: PlainUnit = { ...variant, shared: s, causal, span: attention === "quad" ? maxLength : chunk };
   return { graph, values, config };
-}
-
-const random = (name: string, T: number, size: number, scale: number) =>
-  randomNormals(randomKey(7, `${name} ${T}`), size, scale);
-
-/** What is asked of padding is nothing: its rows are zero here. */
-function ofRealTokens<A extends Float32Array | Float64Array>(rows: A, mask: Float32Array | undefined): A {
-  return rows.map((value, at) => (mask === undefined || mask[Math.floor(at / d)] === 1 ? value : 0)) as A;
 }
 
 /** The first sequence has three holes of one token; the second ends in padding of more than a chunk where there is one. */
@@ -113,11 +92,11 @@ describe.each(variants)("%s", (_, variant) => {
   it.each(cases)("of $T tokens, causal $causal, masked $masked, is the plain one", (size) => {
     const { T } = size;
     const { graph, values, config } = build(variant, size);
-    const cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask);
+    const cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask, d);
     const actual = interpret(graph, { ...values, cotangent });
     const plain = plainGatedUnit(config, { B, T, d }, values, cotangent);
     expect(Object.keys(plain).sort()).toEqual(Object.keys(actual).sort());
-    for (const results of [actual.y.data, plain.y]) results.set(ofRealTokens(results, values.mask));
+    for (const results of [actual.y.data, plain.y]) results.set(ofRealTokens(results, values.mask, d));
     // A gradient that is zero is measured by the largest one.
     const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
     const largest = Math.max(...Object.values(plain).map(norm));
@@ -134,7 +113,7 @@ describe.each(variants)("%s", (_, variant) => {
     const other = values.x.map((value, at) => (values.mask[Math.floor(at / d)] === 1 ? value : 3 * value + 1));
     const [one, two] = [values.x, other].map((x) => interpret(graph, { ...values, x, cotangent }).y.data);
     const name = "y of real tokens";
-    expectClose(ofRealTokens(two, values.mask), ofRealTokens(one, values.mask), { name, tolerance: 1e-14 });
+    expectClose(ofRealTokens(two, values.mask, d), ofRealTokens(one, values.mask, d), { name, tolerance: 1e-14 });
   });
 
   it("is causal, and sees what is before", () => {
@@ -158,7 +137,7 @@ describe.each(variants)("%s", (_, variant) => {
     const T = 13;
     const { graph, values } = build(variant, { T, causal: false, masked: true });
     values.mask.fill(0, T);
-    values.cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask);
+    values.cotangent = ofRealTokens(random("cotangent", T, B * T * d, 1), values.mask, d);
     const compiled = await engine.compile(graph);
     const actual = (await compiled.run(values)) as Record<string, Float32Array>;
     const exact = Object.entries(interpret(graph, values));

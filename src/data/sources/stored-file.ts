@@ -1,5 +1,5 @@
 /**
- * A file that text is read from, wherever it is: on this disk (here), or on the hub (hub-source.ts). What is opened is
+ * A file that text is read from, wherever it is: on this disk (here), or on the hub (hub/client.ts). What is opened is
  * read by position; `byteStream` reads it from the beginning, one buffer at a time.
  */
 import { open, stat } from "node:fs/promises";
