@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    // By default one processor is left over: of two, half.
+    maxWorkers: "100%",
     globalSetup: "test/support/build.ts",
   },
 });
