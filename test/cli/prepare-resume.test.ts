@@ -1,5 +1,5 @@
 /** A preparation killed with -9 at many moments and gone on with: the same bytes as without, in every format. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
@@ -59,6 +59,11 @@ describe("a preparation killed with -9", { timeout: 240_000 }, () => {
         break;
       }
       kills++;
+      if (!existsSync(join(out, "validation", "index.json"))) continue;
+      // The signal came after the last file: all there is to do is done, and the command would say so. What only a running
+      // preparation needs may be left.
+      for (const name of [".lock", "validation/progress.json"]) rmSync(join(out, name), { force: true });
+      break;
     }
     expect(kills).toBeGreaterThan(1);
     expect(kept.length).toBeGreaterThan(0);
