@@ -1,15 +1,17 @@
 /**
  * The process in which preparation is timed: `data-worker.ts TOKENIZER.json THREADS FOLDER DATA|-|none`. Commands: "tokenizer"
- * (encoding alone, of pieces in memory, by the native threads or by worker threads) and "prepare" (a corpus to shards). What
+ * (encoding alone, of pieces in memory, by the `tokenizers` package, by Longhand's encoder on one thread or by its threads) and "prepare" (a corpus to shards). What
  * is timed is the built package, as users run it: threads that load TypeScript would take half a second to start.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { Tokenizer } from "tokenizers";
 import type * as EncodedBatches from "../src/data/encoded-batches.node.ts";
 import type * as Shards from "../src/data/shards.node.ts";
 import type * as Text from "../src/data/sources/text.ts";
 import { type TextPiece, textInMemory } from "../src/data/text-source.ts";
 import type * as Tokenizers from "../src/data/tokenizer.node.ts";
+import { readTokenizerFile } from "../src/data/tokenizer-file.ts";
 import { type Command, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { benchDocuments } from "./data-corpus.ts";
 
@@ -21,7 +23,8 @@ const { tokenizerFromJson }: typeof Tokenizers = await built("tokenizer.node");
 
 const [file, threadCount, folder, data] = process.argv.slice(2);
 const threads = Number(threadCount);
-const tokenizer = tokenizerFromJson(readFileSync(file, "utf8"));
+const json = readFileSync(file, "utf8");
+const tokenizer = tokenizerFromJson(json);
 const pieces: TextPiece[] = [];
 // Who prepares holds no text in memory.
 if (data !== "none") {
@@ -33,13 +36,29 @@ const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
 /** Batches of so many pieces, two on their way: what the package's own threads do best with. */
 const PIECES_AT_ONCE = 32;
 
-async function native(): Promise<void> {
+/** Encodes all pieces; `encode` gets so many at a time. */
+async function inBatches(encode: (texts: string[]) => Promise<unknown>): Promise<void> {
   const flying: Promise<unknown>[] = [];
   for (let from = 0; from < pieces.length; from += PIECES_AT_ONCE) {
-    flying.push(tokenizer.encodeBatch(pieces.slice(from, from + PIECES_AT_ONCE).map(({ text }) => text)));
+    flying.push(encode(pieces.slice(from, from + PIECES_AT_ONCE).map(({ text }) => text)));
     if (flying.length > 1) await flying.shift();
   }
   await Promise.all(flying);
+}
+
+/** The package with its own threads, its ids as JavaScript gets them. */
+function native(): Promise<void> {
+  const encoder = Tokenizer.fromString(readTokenizerFile(json, file).encoderJson);
+  return inBatches(async (texts) => {
+    const encodings = await encoder.encodeBatch(texts, { addSpecialTokens: false });
+    return encodings.map((encoding) => encoding.getIds());
+  });
+}
+
+/** As a new process would, with no word remembered. */
+function one(): Promise<void> {
+  const fresh = tokenizerFromJson(json);
+  return inBatches((texts) => fresh.encodeBatch(texts));
 }
 
 async function workers(): Promise<void> {
@@ -62,10 +81,12 @@ async function timed(work: () => Promise<void>): Promise<{ seconds: number }> {
   return { seconds: (performance.now() - began) / 1000 };
 }
 
+const WAYS = { native, one, workers };
+
 await serveCommands(
   { bytes, documents: pieces.filter(({ last }) => last).length },
   {
-    tokenizer: (command) => timed((command as Command & { by: string }).by === "native" ? native : workers),
+    tokenizer: (command) => timed(WAYS[(command as Command & { by: keyof typeof WAYS }).by]),
     prepare: (command) => timed(() => prepare((command as Command & { path: string }).path)),
   },
 );

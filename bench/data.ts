@@ -1,5 +1,5 @@
 /**
- * Preparing a corpus: the rate of the tokenizer alone, the rate from each format to shards beside it, in turn; the peak
+ * Preparing a corpus: the rate of the `tokenizers` package alone, the rate from each format to shards beside it, in turn; the peak
  * memory of `longhand prepare` with every process it starts; and what making a batch takes of a training step.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { textInMemory } from "../src/data/text-source.ts";
 import { trainTokenizer } from "../src/data/tokenizer.node.ts";
-import { median, ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import { withWorkers } from "../src/reproduce/worker-process.ts";
 import { type BatchMeasurement, measureBatches } from "./data-batches.ts";
 import { benchDocuments, type CorpusFile, writeCorpora } from "./data-corpus.ts";
@@ -18,8 +18,9 @@ export interface FormatResult {
   readonly format: CorpusFile["format"];
   /** Of text. */
   readonly megabytesPerSecond: Spread;
-  /** Rate over that of the tokenizer alone in the same round. */
+  /** Rate over that of the package alone in the same round, and over that of Longhand's worker threads in memory. */
   readonly share: Spread;
+  readonly shareOfWorkers: Spread;
   /** Largest resident size of the command and its processes together, with training the tokenizer. */
   readonly peakBytes: number | null;
 }
@@ -29,8 +30,8 @@ export interface DataReport {
   readonly bytes: number;
   readonly documents: number;
   readonly vocabSize: number;
-  /** Encoding of pieces in memory, by the package's threads and by worker threads; the faster is what is compared with. */
-  readonly tokenizer: { readonly native: Spread; readonly workers: Spread; readonly best: "native" | "workers" };
+  /** Encoding of pieces in memory: the package with its threads, Longhand's encoder on one thread, and its worker threads. */
+  readonly tokenizer: Readonly<Record<(typeof WAYS)[number], Spread>>;
   readonly formats: readonly FormatResult[];
   readonly batches: readonly BatchMeasurement[];
 }
@@ -42,7 +43,7 @@ export interface DataOptions {
 }
 
 const VOCABULARY = 8192;
-const WAYS = ["native", "workers"] as const;
+const WAYS = ["native", "one", "workers"] as const;
 
 export async function benchData({ rounds, data, note }: DataOptions): Promise<DataReport> {
   const folder = mkdtempSync(join(tmpdir(), "longhand-bench-data-"));
@@ -64,7 +65,7 @@ export async function benchData({ rounds, data, note }: DataOptions): Promise<Da
         const asked = command === "tokenizer" ? encoder : preparer;
         return hello.bytes / 1e6 / (await asked.ask<{ seconds: number }>(command, { ...fields })).seconds;
       };
-      const alone = { native: [] as number[], workers: [] as number[] };
+      const alone = { native: [] as number[], one: [] as number[], workers: [] as number[] };
       const whole = corpora.map(() => [] as number[]);
       for (let round = -1; round < rounds; round++) {
         note(`data: ${round < 0 ? "warm-up" : `round ${round + 1} of ${rounds}`}`);
@@ -75,20 +76,20 @@ export async function benchData({ rounds, data, note }: DataOptions): Promise<Da
       return { ...hello, alone, whole };
     });
     const { alone, whole } = rates;
-    const best = median(alone.native) > median(alone.workers) ? "native" : "workers";
     const formats: FormatResult[] = [];
     for (const [i, { format, path }] of corpora.entries()) {
       note(`data: peak memory from ${format}`);
       const peakBytes = await preparationPeak(path, join(folder, `peak-${format}`));
-      const share = spread(ratios(whole[i], alone[best]));
-      formats.push({ format, megabytesPerSecond: spread(whole[i]), share, peakBytes });
+      const share = spread(ratios(whole[i], alone.native));
+      const shareOfWorkers = spread(ratios(whole[i], alone.workers));
+      formats.push({ format, megabytesPerSecond: spread(whole[i]), share, shareOfWorkers, peakBytes });
     }
     note("data: batches");
     const batches = await measureBatches(join(folder, "peak-text"));
     return {
       threads: threads(),
       ...{ bytes: rates.bytes, documents: rates.documents, vocabSize: tokenizer.vocabSize },
-      tokenizer: { native: spread(alone.native), workers: spread(alone.workers), best },
+      tokenizer: { native: spread(alone.native), one: spread(alone.one), workers: spread(alone.workers) },
       formats,
       batches,
     };

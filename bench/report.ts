@@ -135,12 +135,15 @@ function dataText({ tokenizer, formats, batches, ...report }: DataReport): strin
   const rounds = tokenizer.native.rounds;
   return [
     `data: ${(report.bytes / 1e6).toFixed(1)} MB of text in ${report.documents} documents, vocabulary ${report.vocabSize}, ${report.threads} threads; medians of ${rounds} rounds (quartiles)`,
-    line("tokenizer alone", `${show(tokenizer.native, 2)} MB/s by its own threads`),
-    line("", `${show(tokenizer.workers, 2)} MB/s by worker threads; ${tokenizer.best} is compared with`),
-    ...formats.map(({ format, megabytesPerSecond, share, peakBytes }) =>
+    line("`tokenizers` alone", `${show(tokenizer.native, 2)} MB/s by its own threads`),
+    line(
+      "with words remembered",
+      `${show(tokenizer.one, 2)} MB/s on one thread, ${show(tokenizer.workers, 2)} by worker threads`,
+    ),
+    ...formats.map(({ format, megabytesPerSecond, share, shareOfWorkers, peakBytes }) =>
       line(
         `  ${format} to shards`,
-        `${show(megabytesPerSecond, 2)} MB/s, ${show(share, 1, 100)} % of the tokenizer alone; peak memory ${peakBytes === null ? "unknown" : `${Math.round(peakBytes / 1e6)} MB`}`,
+        `${show(megabytesPerSecond, 2)} MB/s, ${show(share, 1, 100)} % of \`tokenizers\` alone, ${show(shareOfWorkers, 1, 100)} % of the worker threads; peak memory ${peakBytes === null ? "unknown" : `${Math.round(peakBytes / 1e6)} MB`}`,
       ),
     ),
     ...batches.map(({ preset, context, batch, stepMilliseconds, cachedMilliseconds, coldMilliseconds }) =>

@@ -9,6 +9,13 @@
  */
 import { LonghandError } from "../base/errors.ts";
 
+const WORD = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+/** The words of GPT-2's pre-tokenizer, by this engine's version of Unicode; joined they are the text. */
+export function splitWords(text: string): readonly string[] {
+  return text.match(WORD) ?? [];
+}
+
 /** Pieces end at the last good place within this many UTF-16 units (20 kB of plain English). */
 export const PIECE_UNITS = 20_000;
 /** Text with no good place at all is cut here, between two code points; only there may the tokens differ. */

@@ -1,7 +1,7 @@
 /**
  * The tokenizer: byte-level BPE trained, loaded and run by the native `tokenizers` package. Encoding goes piece by piece
- * (the package slows down on long strings) through a copy without added tokens, so that no text can produce a special id;
- * decoding needs no native code.
+ * (the package slows down on long strings) and looks up words that were there before; the package encodes through a copy
+ * without added tokens, so that no text can produce a special id. Decoding needs no native code.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -11,10 +11,11 @@ import { requireWellFormed, splitText } from "./pieces.ts";
 import type { SpecialTokens, TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 import { type TrainingRequest, trainTokenizerJson } from "./tokenizer-training.node.ts";
+import { type WordLibrary, WordTable } from "./word-table.node.ts";
 
 export { StreamingDecoder, type TextTokenizer } from "./tokenizer.ts";
 
-/** Text given to the native encoder at once, in UTF-16 units: enough to keep its threads busy, some megabytes of memory. */
+/** Text encoded at once, in UTF-16 units: enough to keep the threads of the native encoder busy, some megabytes of memory. */
 const UNITS_AT_ONCE = 640_000;
 
 /**
@@ -50,7 +51,7 @@ class NativeTokenizer implements TextTokenizer {
   readonly vocabSize: number;
   readonly special: SpecialTokens;
   readonly #bytes: TokenizerFile["bytes"];
-  readonly #native: Tokenizer;
+  readonly #words: WordTable;
 
   constructor(json: string, where: string) {
     const file = readTokenizerFile(json, where);
@@ -60,7 +61,7 @@ class NativeTokenizer implements TextTokenizer {
     this.special = file.special;
     this.#bytes = file.bytes;
     try {
-      this.#native = Tokenizer.fromString(file.encoderJson);
+      this.#words = new WordTable(nativeLibrary(Tokenizer.fromString(file.encoderJson)));
     } catch (error) {
       throw new LonghandError("data", `tokenizer: ${where} cannot be used: ${messageOf(error)}`, { cause: error });
     }
@@ -77,12 +78,11 @@ class NativeTokenizer implements TextTokenizer {
       requireWellFormed(text, "text to encode");
       return pieces.push(...splitText(text));
     });
-    const encoded: number[][] = [];
+    const encoded: Int32Array[] = [];
     for (let start = 0; start < pieces.length; ) {
       let end = start;
       for (let units = 0; end < pieces.length && units < UNITS_AT_ONCE; end++) units += pieces[end].length;
-      const batch = await this.#native.encodeBatch(pieces.slice(start, end), { addSpecialTokens: false });
-      for (const encoding of batch) encoded.push(encoding.getIds());
+      encoded.push(...(await this.#words.encode(pieces.slice(start, end))));
       start = end;
     }
     return ends.map((end, i) => joinIds(encoded.slice(i === 0 ? 0 : ends[i - 1], end)));
@@ -102,7 +102,20 @@ class NativeTokenizer implements TextTokenizer {
   }
 }
 
-function joinIds(parts: readonly number[][]): Int32Array {
+function nativeLibrary(native: Tokenizer): WordLibrary {
+  const preTokenizer = native.getPreTokenizer();
+  return {
+    encode: async (texts) => {
+      const encodings = await native.encodeBatch([...texts], { addSpecialTokens: false });
+      return encodings.map((encoding) => encoding.getIds());
+    },
+    // A word of the byte-level pre-tokenizer has a character for each byte.
+    wordBytes: (text) => preTokenizer?.preTokenizeString(text).map(([word]) => word.length) ?? [],
+  };
+}
+
+function joinIds(parts: readonly Int32Array[]): Int32Array {
+  if (parts.length === 1) return parts[0];
   const ids = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {
