@@ -1,7 +1,8 @@
 /**
  * What an operator is: a name of the ONNX standard, a shape rule, a gradient and its ONNX form, side by side.
  * The closed table of all of them is ops/index.ts; nothing else in the project switches on an operator's name,
- * except the test-only interpreter, which defines each one by plain loops.
+ * except the test-only interpreter, which defines each one by plain loops, and the writing of ONNX for devices that bind
+ * few buffers, where Concat and Split become trees.
  */
 import type { DType, TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";

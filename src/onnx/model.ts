@@ -8,6 +8,7 @@ import type { OnnxOperand } from "../graph/operator.ts";
 import { operators } from "../graph/ops/index.ts";
 import { type Program, verify } from "../graph/program.ts";
 import type { OperatorNode, Tensor } from "../graph/tensor.ts";
+import { narrowJoins } from "./narrow.ts";
 import { type AttributeProto, encodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from "./schema.ts";
 
 const OPSET = 20n;
@@ -25,8 +26,13 @@ export interface OnnxModel {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
+export interface OnnxOptions {
+  /** Joins and splits of more parts are written as trees; default: however many. */
+  readonly mostParts?: number | undefined;
+}
+
 /** The ONNX model of a program. Inputs and outputs keep the program's names. */
-export function toOnnx(program: Program): OnnxModel {
+export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY }: OnnxOptions = {}): OnnxModel {
   verify(program);
   const names = new Map<Tensor, string>();
   const nodes: NodeProto[] = [];
@@ -53,7 +59,9 @@ export function toOnnx(program: Program): OnnxModel {
       for (const [k, output] of node.outputs.entries()) {
         names.set(output, ownName.get(output) ?? (node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`));
       }
-      nodes.push(nodeProto(node, i, names, initializers));
+      const wide = Math.max(node.inputs.length, node.outputs.length) > mostParts;
+      if (wide) nodes.push(...narrowProtos(node, i, names, initializers, mostParts));
+      else nodes.push(nodeProto(node, i, names, initializers));
     }
   }
   const outputs: ValueInfoProto[] = [];
@@ -99,6 +107,30 @@ function nodeProto(
     output: node.outputs.map((t) => names.get(t) as string),
     attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
   };
+}
+
+/** The nodes of a Concat or Split that has too many parts. */
+function narrowProtos(
+  node: OperatorNode,
+  index: number,
+  names: ReadonlyMap<Tensor, string>,
+  initializers: Map<string, TensorProto>,
+  most: number,
+): NodeProto[] {
+  const joins = node.name === "Concat";
+  if (!joins && node.name !== "Split") return [nodeProto(node, index, names, initializers)];
+  const axis = node.attributes.axis as number;
+  const [[whole], parts] = joins ? [node.outputs, node.inputs] : [node.inputs, node.outputs];
+  const name = (tensor: Tensor) => names.get(tensor) as string;
+  const join = { whole: name(whole), parts: parts.map(name), sizes: parts.map(({ shape }) => shape[axis]) };
+  const tree = narrowJoins(join, most, (k) => `t${index}_between_${k}`);
+  return (joins ? tree : tree.reverse()).map(({ whole, parts, sizes }, k) => ({
+    name: `${node.name}_${index}_${k}`,
+    op_type: node.name,
+    input: joins ? [...parts] : [whole, int64Initializer({ int64: sizes }, initializers)],
+    output: joins ? [whole] : [...parts],
+    attribute: [attribute("axis", axis)],
+  }));
 }
 
 /** Equal operands share one initialiser, named by its value. */

@@ -15,6 +15,8 @@ export interface OrtNodeOptions {
   /** Threads of one operation. Default: 1; the caller chooses, since the count is part of a run's identity. */
   readonly threads?: number;
   readonly device?: Device;
+  /** Joins and splits of more parts are divided. Default: 7 on WebGPU, whose kernels bind 8 buffers; no bound elsewhere. */
+  readonly mostParts?: number;
   /** Writes each optimised graph here, for looking at what the runtime made of it. */
   readonly dumpOptimizedTo?: string;
   /** Prefix of a Chrome-trace profile that the runtime writes for each function. */
@@ -49,10 +51,10 @@ export function ortNodeEngine(options: OrtNodeOptions = {}): Engine {
 async function compile(
   program: Program,
   { keepDuplicates = false }: CompileOptions,
-  { threads, device, dumpOptimizedTo, profileTo }: OrtNodeOptions & { threads: number; device: Device },
+  { threads, device, mostParts, dumpOptimizedTo, profileTo }: OrtNodeOptions & { threads: number; device: Device },
   onRelease: (f: CompiledFunction) => void,
 ): Promise<CompiledFunction> {
-  const { bytes, constants } = toOnnx(program);
+  const { bytes, constants } = toOnnx(program, { mostParts: mostParts ?? (device === "webgpu" ? 7 : undefined) });
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(bytes, {

@@ -8,11 +8,16 @@ const engines = {
   interpreter: interpreterEngine,
   // Two threads, so that a kernel that races shows it.
   cpu: () => ortNodeEngine({ threads: 2 }),
+  // Where the machine has a GPU: ENGINE=webgpu.
+  webgpu: () => ortNodeEngine({ device: "webgpu" }),
 } satisfies Record<string, () => Engine>;
 
 export type EngineName = keyof typeof engines;
 
-export const engineNames = Object.keys(engines) as readonly EngineName[];
+/** The engines whose conformance is tested: the one named in ENGINE, or all that any machine has. */
+export const testedEngines: readonly EngineName[] = process.env.ENGINE
+  ? [engineOfEnvironment()]
+  : ["interpreter", "cpu"];
 
 export function openEngine(name: EngineName): Engine {
   return engines[name]();
@@ -21,8 +26,9 @@ export function openEngine(name: EngineName): Engine {
 /** The engine named in the environment variable ENGINE; cpu without one. */
 export function engineOfEnvironment(): EngineName {
   const name = process.env.ENGINE ?? "cpu";
-  const known = engineNames.find((engine) => engine === name);
-  if (known === undefined) throw new Error(`ENGINE: expected ${engineNames.join(" or ")}, got ${name}`);
+  const names = Object.keys(engines) as EngineName[];
+  const known = names.find((engine) => engine === name);
+  if (known === undefined) throw new Error(`ENGINE: expected ${names.join(" or ")}, got ${name}`);
   return known;
 }
 

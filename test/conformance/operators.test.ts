@@ -10,7 +10,7 @@ import { interpret } from "../reference/interpreter.ts";
 import { expectClose } from "../support/compare.ts";
 import { booleans, type Case, caseData, caseProgram, floats, nonzeros, operatorCase, ties } from "./case.ts";
 import { cases } from "./cases.ts";
-import { engineNames, openEngine } from "./engines.ts";
+import { openEngine, testedEngines } from "./engines.ts";
 
 async function check(engine: Engine, tested: Case): Promise<void> {
   const program = caseProgram(tested);
@@ -39,7 +39,7 @@ describe("the case table", () => {
   });
 });
 
-describe.each(engineNames)("%s", (name) => {
+describe.each(testedEngines)("%s", (name) => {
   let engine: Engine;
   beforeAll(() => {
     engine = openEngine(name);

@@ -8,10 +8,10 @@ import { interpret } from "../reference/interpreter.ts";
 import { expectClose } from "../support/compare.ts";
 import { inputTensors, weightedSum } from "../support/differences.ts";
 import { numbered } from "./case.ts";
-import { engineNames, openEngine } from "./engines.ts";
+import { openEngine, testedEngines } from "./engines.ts";
 import { functions } from "./functions.ts";
 
-describe.each(engineNames)("%s", (name) => {
+describe.each(testedEngines)("%s", (name) => {
   let engine: Engine;
   beforeAll(() => {
     engine = openEngine(name);

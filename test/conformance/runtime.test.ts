@@ -59,3 +59,33 @@ it("merges equal parts, and keeps them apart when told to", async () => {
   expect(await nodesOf("merged", outputs(), ["Exp"])).toEqual([1]);
   expect(await nodesOf("apart", outputs(), ["Exp"], true)).toEqual([2]);
 });
+
+it("takes joins and splits of many parts as trees of narrow ones, with the same result", async () => {
+  const x = input("x", [20, 3]);
+  const parts = x.split(
+    0,
+    Array.from({ length: 20 }, () => 1),
+  );
+  const z = parts[19].concat([...parts.slice(0, 19), x], 0);
+  const joined = program("narrow", { z, last: parts[19].mul(2) });
+  const data = Float32Array.from({ length: 60 }, (_, i) => i);
+  const results = [];
+  for (const mostParts of [undefined, 7, 2]) {
+    const engine = ortNodeEngine({ ...(mostParts && { mostParts }), dumpOptimizedTo: folder });
+    const compiled = await engine.compile(joined);
+    const { z, last } = await compiled.run({ x: data });
+    results.push([[...z], [...last]]);
+    await engine.close();
+    const inputs =
+      readFileSync(join(folder, "narrow.onnx"))
+        .toString("latin1")
+        .match(/_between_/g)?.length ?? 0;
+    expect(inputs > 0).toBe(mostParts !== undefined);
+  }
+  expect(results[0]).toEqual([
+    [...data.slice(57), ...data.slice(0, 57), ...data],
+    [...data.slice(57)].map((value) => 2 * value),
+  ]);
+  expect(results[1]).toEqual(results[0]);
+  expect(results[2]).toEqual(results[0]);
+});

@@ -55,6 +55,9 @@ export const broadcastPairs: readonly (readonly [Shape, Shape])[] = [
 
 const wide = listed([-80, -20, -6.5, -5.5, -3, -1, -0.5, -1e-3, 0, 1e-3, 0.5, 1, 3, 5.5, 6.5, 20, 80]);
 
+/** WGSL promises nothing of sines beyond [-π, π]. */
+const FAR = { webgpu: "off by 7e-4 on an NVIDIA H100" };
+
 type Unary =
   | Extract<Case["operator"], "Neg" | "Exp" | "Log" | "Sqrt" | "Reciprocal" | "Sigmoid" | "Tanh" | "Relu">
   | "Erf"
@@ -139,8 +142,11 @@ export const elementwiseCases: readonly Case[] = [
   ...unary("Tanh", floats, [wide]),
   ...unary("Relu", nonzeros, [wide], { exact: true }),
   ...unary("Erf", floats, [wide]),
-  ...unary("Sin", floats, [wide, listed([-1000, 8192.5])]),
-  ...unary("Cos", floats, [wide, listed([-1000, 8192.5])]),
+  ...unary("Sin", floats, [wide]),
+  ...unary("Cos", floats, [wide]),
+  ...(["Sin", "Cos"] as const).map((operator) =>
+    operatorCase(operator, [listed([-1000, 8192.5])], {}, { smooth: false, note: "farther out", skip: FAR }),
+  ),
 
   ...binary("Add", floats, floats),
   ...binary("Sub", floats, floats),
