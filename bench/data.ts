@@ -10,7 +10,7 @@ import { trainTokenizer } from "../src/data/tokenizer.node.ts";
 import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
 import { withWorkers } from "../src/reproduce/worker-process.ts";
 import { type BatchMeasurement, measureBatches } from "./data-batches.ts";
-import { benchDocuments, type CorpusFile, writeCorpora } from "./data-corpus.ts";
+import { type CorpusFile, corpusDocuments, writeCorpora } from "./data-corpus.ts";
 import { preparationPeak } from "./data-memory.ts";
 import { nodeWorker, threads } from "./longhand.ts";
 
@@ -49,7 +49,7 @@ export async function benchData({ rounds, data, note }: DataOptions): Promise<Da
   const folder = mkdtempSync(join(tmpdir(), "longhand-bench-data-"));
   try {
     note("data: writing the corpus in every format");
-    const documents = await benchDocuments(data);
+    const documents = await corpusDocuments(data);
     const corpora = writeCorpora(folder, documents);
     const source = textInMemory("corpus", documents);
     const tokenizer = await trainTokenizer({ source, vocabSize: VOCABULARY, seed: 1 });

@@ -3,12 +3,11 @@
  * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
  * "memory" (peak so far), "exit".
  */
-import type { Tensor } from "../src/graph/tensor.ts";
 import { languageModel } from "../src/models/language-model.ts";
-import type { Scope } from "../src/nn/scope.ts";
 import { peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
 import type { StepReply } from "../src/reproduce/worker-process.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
+import type { Model } from "../src/train/objective.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
 import { trainingProducts } from "./flops.ts";
@@ -18,8 +17,8 @@ import { readSetup } from "./setup.ts";
 const [file, threads] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });
 const { setup, parameters, batches } = readSetup(file);
-const model = (scope: Scope, tokens: Tensor) => languageModel(scope, tokens, setup.model);
-const trainStep = await createTrainStep(engine, model, setup);
+const model: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, setup.model, mask, { documents });
+const trainStep = await createTrainStep(engine, model, setup, { endOfText: setup.endOfText });
 const state = initialOptimizerState(parameters);
 let steps = 0;
 let products: ProductBench | undefined;

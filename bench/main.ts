@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions, memory of long contexts, preparing a corpus, and every architecture beside PyTorch. Progress goes to
- * stderr, the report to stdout.
+ * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, and every architecture beside
+ * PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -11,6 +11,7 @@ import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchData } from "./data.ts";
 import { benchDecode } from "./decode.ts";
+import { benchDocuments } from "./documents.ts";
 import { describeMachine, versions } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
@@ -21,7 +22,8 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, data, memory or architectures (default: all but the last two, which take long)
+  --only SECTION   training, context, decode, data, documents, memory or architectures (default: the first four; the others
+                   take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures (default tiny)
   --model LIST     which architectures (default all)
@@ -32,7 +34,8 @@ const HELP = `npm run bench -- [options]
 Example: npm run bench -- --only training --rounds 15
 `;
 
-const sectionNames = ["training", "context", "decode", "data", "memory", "architectures"] as const;
+const quickSections = ["training", "context", "decode", "data"] as const;
+const sectionNames = [...quickSections, "documents", "memory", "architectures"] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -59,10 +62,7 @@ function parseOptions(args: readonly string[]): Options | undefined {
   }
   if (values.help) return undefined;
   const { only, context, preset, model, data } = values;
-  const sections =
-    only === undefined
-      ? sectionNames.filter((name) => name !== "architectures" && name !== "memory")
-      : [oneOf("--only", only, sectionNames)];
+  const sections = only === undefined ? quickSections : [oneOf("--only", only, sectionNames)];
   return {
     json: values.json,
     rounds: count("--rounds", values.rounds),
@@ -123,6 +123,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
     data: wanted("data") ? await benchData({ ...options, note }) : null,
+    documents: wanted("documents") ? await benchDocuments({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,
   };

@@ -6,6 +6,7 @@ import type { PytorchSide } from "./comparison.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";
+import type { DocumentsReport } from "./documents.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
 import type { TrainingReport } from "./training.ts";
@@ -15,6 +16,7 @@ export interface Sections {
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
   readonly data: DataReport | null;
+  readonly documents: DocumentsReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
 }
@@ -47,12 +49,14 @@ export function machineText(machine: Machine, versions: Versions): string {
   ].join("\n");
 }
 
-export function sectionsText({ training, context, decode, data, memory, architectures }: Sections): string {
+export function sectionsText(sections: Sections): string {
+  const { training, context, decode, data, documents, memory, architectures } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
   if (data) parts.push(dataText(data));
+  if (documents) parts.push(documentsText(documents));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
@@ -150,6 +154,18 @@ function dataText({ tokenizer, formats, batches, ...report }: DataReport): strin
       line(
         `  batch ${batch} x ${context}`,
         `${cachedMilliseconds.toFixed(3)} ms of a step of ${preset} of ${stepMilliseconds.toFixed(0)} ms (${finePercent(cachedMilliseconds / stepMilliseconds)}), not in memory ${coldMilliseconds.toFixed(3)} ms (${finePercent(coldMilliseconds / stepMilliseconds)})`,
+      ),
+    ),
+  ].join("\n");
+}
+
+function documentsText({ tokensPerStep, comparisons }: DocumentsReport): string {
+  return [
+    `documents kept apart: training of preset tiny, ${tokensPerStep} tokens a step, in turn with documents joined`,
+    ...comparisons.map(({ context, causal, joinedMilliseconds, ratio, memoryRatio }) =>
+      line(
+        `  ${causal ? "causal" : "both ways"}, context ${context}`,
+        `${show(ratio, 3)} times the step of ${show(joinedMilliseconds, 0)} ms, ${memoryRatio.toFixed(3)} times the memory`,
       ),
     ),
   ].join("\n");

@@ -30,6 +30,8 @@ export interface Setup<M extends ModelConfig = ModelConfig> {
   readonly batches: number;
   readonly learningRate: number;
   readonly optimizer: AdamWConfig;
+  /** The token that ends a document, where they are kept apart. */
+  readonly endOfText?: number;
 }
 
 const VOCABULARY = 8192;

@@ -12,6 +12,8 @@ export interface WeightedCorpus {
   readonly sequence: TokenSequence;
   /** Above 0; an example is of this corpus with the probability weight / sum of the weights. */
   readonly weight: number;
+  /** Of its content, where that is known. */
+  readonly digest?: string;
 }
 
 /** A place in the data, as a checkpoint holds it. */
@@ -20,13 +22,23 @@ export interface DataCursor {
   readonly examples: number;
   /** Of them, of each corpus. */
   readonly drawn: readonly number[];
-  /** Tokens of each corpus: one of another length is another corpus. */
+  /** Tokens of each corpus, and digests of them where they are known: one that differs is another corpus. */
   readonly tokens: readonly number[];
+  readonly digests?: readonly string[] | undefined;
 }
 
 /** The place before the first example. */
 export function firstPlace(corpora: readonly WeightedCorpus[]): DataCursor {
-  return { examples: 0, drawn: corpora.map(() => 0), tokens: corpora.map(({ sequence }) => sequence.tokens) };
+  return { examples: 0, drawn: corpora.map(() => 0), ...contentOf(corpora) };
+}
+
+/** What tells the corpora of a place from others. */
+export function contentOf(
+  corpora: readonly { readonly sequence: { readonly tokens: number }; readonly digest?: string }[],
+): Pick<DataCursor, "tokens" | "digests"> {
+  const digests = corpora.flatMap(({ digest }) => digest ?? []);
+  const tokens = corpora.map(({ sequence }) => sequence.tokens);
+  return { tokens, ...(digests.length === corpora.length && { digests }) };
 }
 
 export interface MixtureBatchRequest {

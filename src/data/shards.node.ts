@@ -32,6 +32,8 @@ export interface TokenShards extends TokenSequence {
   readonly words: number;
   readonly vocabSize: number;
   readonly tokenizerDigest: string;
+  /** SHA-256 of all tokens and document beginnings, by way of the checksums of the shards; 64 hexadecimal digits. */
+  readonly digest: string;
   /** Where the text came from, when that was noted. */
   readonly origin: ShardOrigin | undefined;
   /** The tokenizer.json beside the shards. */
@@ -127,6 +129,7 @@ class DiskShards implements TokenShards {
   readonly words: number;
   readonly vocabSize: number;
   readonly tokenizerDigest: string;
+  readonly digest: string;
   readonly origin: ShardOrigin | undefined;
   readonly tokenizerPath: string;
   readonly documentStarts: Float64Array;
@@ -153,6 +156,7 @@ class DiskShards implements TokenShards {
     this.words = index.words;
     this.vocabSize = index.vocabSize;
     this.tokenizerDigest = index.tokenizerDigest;
+    this.digest = sha256(shards.map(({ header }) => header.checksum).join()).toString("hex");
     this.origin = index.origin;
     this.tokenizerPath = tokenizerPath;
     this.documentStarts = documentStarts;

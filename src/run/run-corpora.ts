@@ -27,7 +27,7 @@ export function dataRequest(config: RunConfig): DataRequest {
  */
 export function corporaOf(
   config: RunConfig,
-  { train, tokenizer }: RunData,
+  { train, digests, tokenizer }: RunData,
 ): (WeightedCorpus & { readonly name: string })[] {
   const parts = configuredParts(config);
   const names = partNames(parts.map(({ data }) => data));
@@ -36,6 +36,7 @@ export function corporaOf(
     name: names[i],
     weight,
     sequence: start === undefined ? train[i] : precededBy(start, train[i]),
+    digest: digests[i],
   }));
 }
 

@@ -12,6 +12,8 @@ export interface RunData {
   readonly tokenizer: TextTokenizer;
   /** What is learnt of each corpus. */
   readonly train: readonly TokenSequence[];
+  /** Of the shards that each is of. */
+  readonly digests: readonly string[];
   /** What is evaluated of each corpus, evalTokens in all at most; or of the one text that is held out for all. */
   readonly heldOut: readonly TokenSequence[];
   close(): void;
@@ -63,10 +65,12 @@ export async function openTokens(request: OpenRequest): Promise<RunData> {
   };
   try {
     const train: TokenSequence[] = [];
+    const digests: string[] = [];
     const heldOut: TokenSequence[] = [];
     for (const part of parts) {
       const all = await open(part.train, part.share);
       requireContext(all.tokens, context, part.data);
+      digests.push(all.digest);
       if (evaluate !== undefined) train.push(all);
       else if (part.heldOut !== undefined) {
         train.push(all);
@@ -80,7 +84,7 @@ export async function openTokens(request: OpenRequest): Promise<RunData> {
       }
     }
     if (evaluate !== undefined) heldOut.push(evaluated(await open(evaluate.folder, 1), evalTokens, evaluate.data));
-    return { tokenizer, train, heldOut, close };
+    return { tokenizer, train, digests, heldOut, close };
   } catch (error) {
     close();
     throw error;

@@ -28,6 +28,21 @@ describe("the place in the data", () => {
     expect(() => placeInData({ ...request, stored })).toThrow(message);
   });
 
+  it("tells corpora of as many tokens apart by their digests, where both are known", () => {
+    const known = corpora.map((corpus, i) => ({ ...corpus, digest: `digest ${i}` }));
+    const digests = ["digest 0", "digest 1"];
+    expect(placeInData({ ...request, corpora: known })).toEqual({ ...stored, digests }); // of a checkpoint without
+    expect(placeInData({ ...request, corpora: known, stored: { ...stored, digests } })).toEqual({ ...stored, digests });
+    const other = { ...stored, digests: ["digest 0", "digest 2"] };
+    expect(() => placeInData({ ...request, corpora: known, stored: other })).toThrow(
+      expect.objectContaining({
+        code: "data",
+        message:
+          "data: pg19 has other tokens than when the run was saved, though as many; bring back what it was, or train anew",
+      }),
+    );
+  });
+
   it("in another corpus than the one begun with is refused, with its name", () => {
     const changed = { ...stored, tokens: [1000, 501] };
     expect(() => placeInData({ ...request, stored: changed })).toThrow(

@@ -4,7 +4,7 @@ import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { sameShape, showShape } from "../base/shape.ts";
 import type { CheckpointContent, FullCheckpoint } from "../checkpoint/checkpoints.node.ts";
-import type { DataCursor } from "../data/mixture.ts";
+import { contentOf, type DataCursor } from "../data/mixture.ts";
 import type { LoopState, TrainingState } from "../train/loop.ts";
 import type { FloatArrays } from "../train/optimizer.ts";
 
@@ -14,7 +14,14 @@ const countersSchema = z.object({
   updates: z.number().int().min(0),
   skippedInRow: z.number().int().min(0),
   seconds: z.number().min(0),
-  data: z.object({ examples: whole(), drawn: z.array(whole()), tokens: z.array(whole()) }).optional(),
+  data: z
+    .object({
+      examples: whole(),
+      drawn: z.array(whole()),
+      tokens: z.array(whole()),
+      digests: z.array(z.string()).optional(),
+    })
+    .optional(),
 });
 
 type Tensors = Readonly<Record<string, HostTensor>>;
@@ -69,7 +76,11 @@ export interface PlaceRequest {
   readonly stored: DataCursor | undefined;
   readonly step: number;
   readonly examplesPerStep: number;
-  readonly corpora: readonly { readonly name: string; readonly sequence: { readonly tokens: number } }[];
+  readonly corpora: readonly {
+    readonly name: string;
+    readonly sequence: { readonly tokens: number };
+    readonly digest?: string;
+  }[];
 }
 
 /**
@@ -78,8 +89,9 @@ export interface PlaceRequest {
  */
 export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceRequest): DataCursor {
   const examples = step * examplesPerStep;
-  const tokens = corpora.map(({ sequence }) => sequence.tokens);
-  if (stored === undefined && corpora.length === 1) return { examples, drawn: [examples], tokens };
+  const content = contentOf(corpora);
+  const { tokens, digests } = content;
+  if (stored === undefined && corpora.length === 1) return { examples, drawn: [examples], ...content };
   const refuse = (problem: string) =>
     new LonghandError(
       "checkpoint",
@@ -97,13 +109,16 @@ export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceReq
     throw refuse(`expected a place in the data after ${examples} examples, got ${got}`);
   }
   for (const [i, { name }] of corpora.entries()) {
-    if (stored.tokens[i] === tokens[i]) continue;
-    throw new LonghandError(
-      "data",
-      `data: ${name} has ${tokens[i]} tokens to learn and had ${stored.tokens[i]} when the run was saved; bring back what it was, or train anew`,
-    );
+    const other =
+      stored.tokens[i] !== tokens[i]
+        ? `has ${tokens[i]} tokens to learn and had ${stored.tokens[i]} when the run was saved`
+        : digests !== undefined && (stored.digests?.[i] ?? digests[i]) !== digests[i]
+          ? "has other tokens than when the run was saved, though as many"
+          : undefined;
+    if (other === undefined) continue;
+    throw new LonghandError("data", `data: ${name} ${other}; bring back what it was, or train anew`);
   }
-  return stored;
+  return { ...stored, ...content };
 }
 
 /** Throws unless both hold the same names, shapes and dtypes. */

@@ -78,7 +78,12 @@ describe("longhand train --mix", { timeout: 120_000 }, () => {
   it("draws examples as the seed says and keeps the place", () => {
     const { data } = stateOf("whole", STEPS);
     const sequence = (tokens: number) => ({ tokens, read: () => {} });
-    const corpora = [2, 1].map((weight, i) => ({ weight, sequence: sequence(data.tokens[i]) }));
+    const corpora = [2, 1].map((weight, i) => ({
+      weight,
+      sequence: sequence(data.tokens[i]),
+      digest: data.digests[i],
+    }));
+    expect(data.digests).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), expect.stringMatching(/^[0-9a-f]{64}$/)]);
     const cursor = firstPlace(corpora);
     const wanted = mixtureBatch({ corpora, context: 64, batch: STEPS * 4, seed: 5, cursor }).cursor;
     expect(data).toEqual(wanted);
@@ -244,8 +249,12 @@ describe("the place in the data of a checkpoint", { timeout: 120_000 }, () => {
     cpSync(shards, join(folder, "kept"), { recursive: true });
     writeFileSync(join(folder, "longer.txt"), sampleText(31_000));
     await prepare("longer.txt", "longer");
+    const [first, second, ...rest] = readFileSync(text, "utf8").split("\n");
+    writeFileSync(join(folder, "turned.txt"), [second, first, ...rest].join("\n"));
+    await prepare("turned.txt", "turned");
     for (const [other, sentence] of [
       ["longer", /shards has \d+ tokens to learn and had \d+ when the run was saved; bring back what it was/],
+      ["turned", /shards has other tokens than when the run was saved, though as many; bring back what it was/],
       ["others", /shards was made with another tokenizer/],
     ] as const) {
       rmSync(shards, { recursive: true });
