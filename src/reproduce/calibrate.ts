@@ -41,10 +41,10 @@ export async function calibrate(
     for (const context of [near, far]) {
       if (stopRequested()) return undefined;
       note(`calibration: ${model} at context ${context}${recompute === "none" ? "" : " with recomputation"}`);
-      const { vocab: vocabSize, preset, threads, seed } = settings;
+      const { vocab: vocabSize, preset, threads, device, seed } = settings;
       const setup: WorkerSetup = {
         model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
-        ...{ batch: batchOf(far, context), context, threads, seed, objective: "causal", recompute },
+        ...{ batch: batchOf(far, context), context, threads, device, seed, objective: "causal", recompute },
         ...speedSchedule(TIMED_STEPS + 1),
       };
       points.push(await calibrationPoint(model, setup));

@@ -2,9 +2,11 @@
 import { availableParallelism, cpus, release } from "node:os";
 import { z } from "zod";
 import { version } from "../run/version.ts";
+import { deviceNames } from "../runtime/engine.ts";
 import { hugePages } from "../runtime/huge-pages.node.ts";
 import { ortVersion } from "../runtime/ort-node.ts";
 import { totalMemory } from "./memory.ts";
+import type { ReproduceSettings } from "./settings.ts";
 
 export const identitySchema = z.strictObject({
   cpu: z.string(),
@@ -17,9 +19,11 @@ export const identitySchema = z.strictObject({
   longhand: z.string(),
   hugePages: z.string(),
   threads: z.number().int(),
+  /** Results of before it was noted are the CPU's. */
+  device: z.enum(deviceNames).default("cpu"),
 });
 
-/** Machine, versions, huge pages and threads: what must be the same for figures to be compared. */
+/** Machine, versions, huge pages, threads and device: what must be the same for figures to be compared. */
 export type Identity = z.infer<typeof identitySchema>;
 
 const names: Readonly<Record<keyof Identity, string>> = {
@@ -32,9 +36,10 @@ const names: Readonly<Record<keyof Identity, string>> = {
   longhand: "Longhand",
   hugePages: "huge pages",
   threads: "threads",
+  device: "device",
 };
 
-export function identify(threads: number | undefined): Identity {
+export function identify({ threads, device }: Pick<ReproduceSettings, "threads" | "device">): Identity {
   const pages = hugePages();
   return {
     cpu: cpus()[0]?.model.trim() || "unknown",
@@ -45,7 +50,8 @@ export function identify(threads: number | undefined): Identity {
     onnxruntime: ortVersion,
     longhand: version,
     hugePages: pages.mode === undefined ? "none" : `${pages.mode}, ${pages.active ? "on" : "off"}`,
-    threads: threads ?? availableParallelism(),
+    threads,
+    device,
   };
 }
 
@@ -58,6 +64,7 @@ export function differences(before: Identity, now: Identity): string[] {
 
 /** An identity in one line, for reports. */
 export function describeIdentity(identity: Identity): string {
-  const { cpu, cores, memoryGiB, system, node, onnxruntime, longhand, hugePages: pages, threads } = identity;
-  return `${cpu}, ${cores} processors, ${threads} threads, ${memoryGiB} GiB, ${system}; Longhand ${longhand}, Node ${node}, ONNX Runtime ${onnxruntime}; huge pages ${pages}`;
+  const { cpu, cores, memoryGiB, system, node, onnxruntime, longhand, hugePages: pages, threads, device } = identity;
+  const where = device === "cpu" ? "" : `computed by ${device} (memory is that of the process, not of the card); `;
+  return `${where}${cpu}, ${cores} processors, ${threads} threads, ${memoryGiB} GiB, ${system}; Longhand ${longhand}, Node ${node}, ONNX Runtime ${onnxruntime}; huge pages ${pages}`;
 }

@@ -86,7 +86,7 @@ export class MeasuredProcess {
     } catch (error) {
       const message = messageOf(error);
       if (shortage !== undefined) throw new NotEnoughMemory(shortage);
-      if (/alloc|out of memory/i.test(message)) throw new NotEnoughMemory(message);
+      if (/alloc|out of memory|exceeds the max/i.test(message)) throw new NotEnoughMemory(message);
       throw error;
     } finally {
       clearInterval(watch);

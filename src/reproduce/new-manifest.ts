@@ -34,7 +34,7 @@ export async function newManifest(settings: ReproduceSettings, doing: Doing): Pr
       prepareSeconds: spent + (needsText ? TOKENIZER_SECONDS + bytes / TEXT_BYTES_PER_SECOND : 0),
     }),
   );
-  const identity = identify(settings.threads);
+  const identity = identify(settings);
   return { ...manifestMark, created: new Date().toISOString(), settings, identity, calibration, plan };
 }
 

@@ -6,6 +6,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { acquireRunLock } from "../checkpoint/run-lock.node.ts";
+import { requireDevice } from "../run/device.ts";
 import { Clock } from "./clock.ts";
 import { openText, windowOf } from "./comparison-text.ts";
 import type { ComparisonData } from "./data.ts";
@@ -78,13 +79,14 @@ export async function reproduce(
 ): Promise<ReproduceOutcome> {
   const { onEvent = () => {}, signal, planOnly = false, nameOf = (field) => field } = options;
   const given = absolute(input);
-  const folder = resolveSettings(given, nameOf).out;
+  const { out: folder, device } = resolveSettings(given, nameOf);
   const stored = options.overwrite ? undefined : await readManifest(folder);
   if (options.overwrite) await readManifest(folder).catch(refuseOtherFolders);
   if (stored !== undefined) {
     requireSameSettings(folder, stored.settings, given, nameOf);
     requireSameMachine(folder, stored, options.mixed ?? false);
   }
+  await requireDevice(device);
   const stopRequested = () => signal?.aborted === true;
   const note = (message: string) => onEvent({ type: "note", message });
   if (planOnly) {
@@ -151,7 +153,7 @@ async function clear(folder: string): Promise<void> {
 }
 
 function requireSameMachine(folder: string, { identity, settings }: Manifest, mixed: boolean): void {
-  const changed = differences(identity, identify(settings.threads));
+  const changed = differences(identity, identify(settings));
   if (changed.length === 0 || mixed) return;
   throw new LonghandError(
     "usage",
@@ -199,7 +201,7 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
   const results = await collect(folder, manifest, onWarning);
   tellPlan(folder, manifest, results.size, onEvent);
   const waiting = plan.jobs.filter(({ job }) => !results.has(job.id));
-  const identity = identify(settings.threads);
+  const identity = identify(settings);
   const data = waiting.some(({ job }) => job.kind === "train") ? await openText(folder, manifest, note) : undefined;
   const clock = new Clock(plan, results);
   try {

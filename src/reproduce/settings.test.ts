@@ -1,7 +1,7 @@
 /** Settings as they are given and what follows from them. */
 import { describe, expect, it } from "vitest";
 import { architectureNames } from "../models/config.ts";
-import { differences, identify } from "./machine.ts";
+import { differences, identify, identitySchema } from "./machine.ts";
 import { requireSameSettings } from "./manifest.ts";
 import { resolveSettings, SPEED_CONTEXTS } from "./settings.ts";
 
@@ -79,11 +79,14 @@ describe("requireSameSettings", () => {
 
 describe("the identity of a machine", () => {
   it("is the same as itself, and tells what is not", () => {
-    const own = identify(2);
-    expect(differences(own, identify(2))).toEqual([]);
-    expect(differences(own, { ...own, threads: 1, onnxruntime: "2.0" })).toEqual([
+    const own = identify({ threads: 2, device: "cpu" });
+    expect(differences(own, identify({ threads: 2, device: "cpu" }))).toEqual([]);
+    expect(differences(own, { ...own, threads: 1, device: "webgpu", onnxruntime: "2.0" })).toEqual([
       `ONNX Runtime ${own.onnxruntime} -> 2.0`,
       "threads 2 -> 1",
+      "device cpu -> webgpu",
     ]);
+    const { device: _, ...before } = own;
+    expect(identitySchema.parse(before)).toEqual(own); // of a report before devices were noted
   });
 });

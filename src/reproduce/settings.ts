@@ -7,6 +7,7 @@ import { z } from "zod";
 import { LonghandError, nearest } from "../base/errors.ts";
 import { type ArchitectureName, architectureNames, describeIssues } from "../models/config.ts";
 import { type PresetName, presetNames } from "../models/presets.ts";
+import { type Device, deviceNames } from "../runtime/engine.ts";
 
 /** The parts of the comparison, in the order of the report. */
 export const sectionNames = ["speed", "quality", "ablations", "context-use"] as const;
@@ -72,6 +73,7 @@ export const reproduceSettingsSchema = z.strictObject({
   evalFraction: z.number().gt(0).lt(1).default(0.05).describe("Share of each text that is held out."),
   seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
+  device: z.enum(deviceNames).default("cpu").describe("Where to compute."),
 });
 
 export type ReproduceSettingsInput = z.input<typeof reproduceSettingsSchema>;
@@ -97,6 +99,7 @@ export interface ReproduceSettings {
   readonly evalFraction: number;
   readonly seed: number;
   readonly threads: number;
+  readonly device: Device;
 }
 
 export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;

@@ -130,9 +130,18 @@ class Side {
   private async ensureStarted(): Promise<void> {
     if (this.process !== undefined || this.failed) return;
     const { batch, context } = this.side;
-    const { threads, seed } = this.settings;
+    const { threads, device, seed } = this.settings;
     const setup: WorkerSetup = {
-      ...{ model: this.config(), batch, context, threads, seed, objective: "causal", recompute: this.recompute },
+      ...{
+        model: this.config(),
+        batch,
+        context,
+        threads,
+        device,
+        seed,
+        objective: "causal",
+        recompute: this.recompute,
+      },
       ...speedSchedule(1),
     };
     this.process = await MeasuredProcess.start(this.name, setup);

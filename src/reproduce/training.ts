@@ -149,10 +149,11 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
-  const { evalFraction, evalTokens, threads, seed } = settings;
+  const { evalFraction, evalTokens, threads, device, seed } = settings;
   return {
     model: configOf(job, context),
-    ...{ batch: job.batch, context: job.context, threads, seed, objective: job.objective, recompute, steps: job.steps },
+    ...{ batch: job.batch, context: job.context, threads, device, seed },
+    ...{ objective: job.objective, recompute, steps: job.steps },
     schedule: { peak: lr, warmup: warmupOf(job), decay: "linear", floor: 0 },
     text: {
       folder: join(folder, "data"),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { recomputeNames } from "../graph/recompute.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { objectiveNames } from "../run/settings.ts";
+import { deviceNames } from "../runtime/engine.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 
 const count = () => z.number().int().positive();
@@ -12,6 +13,7 @@ export const workerSetupSchema = z.strictObject({
   batch: count(),
   context: count(),
   threads: count(),
+  device: z.enum(deviceNames),
   seed: z.number().int().min(0),
   objective: z.enum(objectiveNames),
   /** What is computed again in the backward pass instead of being kept for it. */

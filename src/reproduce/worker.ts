@@ -36,7 +36,7 @@ import {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 const setup = workerSetupSchema.parse(JSON.parse(readFileSync(process.argv[2], "utf8")));
-const engine = ortNodeEngine({ threads: setup.threads });
+const engine = ortNodeEngine({ threads: setup.threads, device: setup.device });
 const data = setup.text && (await openComparisonData(setup.text.folder, setup.text));
 const source = data?.train ?? madeUpTokens(setup);
 const masking: MaskingVocabulary | undefined = setup.objective === "masked" ? required().tokenizer : undefined;

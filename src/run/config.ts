@@ -11,6 +11,7 @@ import type { DataSpec } from "../data/sources/corpus.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
+import { deviceNames } from "../runtime/engine.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataPath, trainingParts } from "./corpora.ts";
 import { documentsNames, objectiveNames, type TrainSettings } from "./settings.ts";
@@ -63,7 +64,7 @@ export const runConfigSchema = z.strictObject({
     keep: count(),
     maxSkips: count(),
   }),
-  engine: z.strictObject({ device: z.enum(["cpu", "webgpu", "cuda"]), threads: count() }),
+  engine: z.strictObject({ device: z.enum(deviceNames), threads: count() }),
 });
 
 export type RunConfig = z.infer<typeof runConfigSchema>;

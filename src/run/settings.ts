@@ -8,6 +8,7 @@ import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
 import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
+import { deviceNames } from "../runtime/engine.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
 export const objectiveNames = ["causal", "masked"] as const;
@@ -149,7 +150,10 @@ export const trainSettingsSchema = z.strictObject({
   evalEvery: whole(1).default(100).describe("Steps between evaluations."),
   saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
   keep: whole(1).default(3).describe("Newest checkpoints to keep."),
-  device: z.enum(["auto", "cpu", "webgpu", "cuda"]).default("auto").describe("Where to compute."),
+  device: z
+    .enum(["auto", ...deviceNames])
+    .default("auto")
+    .describe("Where to compute."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
   overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
 });

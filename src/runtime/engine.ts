@@ -5,7 +5,8 @@
 import type { HostArray } from "../base/dtype.ts";
 import type { Program } from "../graph/program.ts";
 
-export type Device = "cpu" | "webgpu" | "cuda";
+export const deviceNames = ["cpu", "webgpu", "cuda"] as const;
+export type Device = (typeof deviceNames)[number];
 
 export interface CompileOptions {
   /** Keeps equal subexpressions apart, so that each is computed: for timing one thing several times. Default false. */

@@ -18,6 +18,7 @@ export const identity: Identity = {
   longhand: "0.1.0",
   hugePages: "madvise, on",
   threads: 2,
+  device: "cpu",
 };
 
 const mark = {
