@@ -6,6 +6,8 @@ export default defineConfig({
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     // By default one processor is left over: of two, half.
     maxWorkers: "100%",
+    // Ends what hangs; how fast something is no test says. A busy machine takes more than the default of 5 s to load it all.
+    testTimeout: 30_000,
     globalSetup: "test/support/build.ts",
   },
 });

@@ -85,15 +85,10 @@ export function splitText(text: string): string[] {
   return pieces;
 }
 
-/** Whether a text holds no half of a surrogate pair. */
-export function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
-}
-
 /** Refuses half of a surrogate pair, which no UTF-8 can hold. `where` names the text in the message. */
 export function requireWellFormed(text: string, where: string): void {
+  if (text.isWellFormed()) return;
   const at = text.search(/\p{Surrogate}/u);
-  if (at < 0) return;
   const unit = text.charCodeAt(at).toString(16).toUpperCase();
   throw new LonghandError("data", `${where}: half of a surrogate pair (U+${unit}) at index ${at} is not text`);
 }

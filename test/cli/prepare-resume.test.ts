@@ -80,7 +80,8 @@ describe("a preparation killed with -9", { timeout: 240_000 }, () => {
     const running = start(args("killed"), { timeoutMs: 200_000 });
     const path = join(folder, "killed", "progress.json");
     const documents = () => (existsSync(path) ? JSON.parse(readFileSync(path, "utf8")).documents : 0);
-    while (documents() === 0 && running.child.exitCode === null) await wait(50);
+    while (documents() === 0 && running.child.exitCode === null) await wait(5);
+    running.child.kill("SIGSTOP"); // the rest takes no second
     await fail(args("killed"), 2, /killed: process \d+ is preparing text in this folder; wait for it or stop it/);
     running.child.kill("SIGKILL");
     expect((await running.ended).signal).toBe("SIGKILL");

@@ -1,7 +1,6 @@
 /** JSON lines: one object a line, one of its fields the text of a document. Read line by line, whatever the file's size. */
 import { isUtf8 } from "node:buffer";
 import { LonghandError } from "../../base/errors.ts";
-import { isWellFormed } from "../pieces.ts";
 import { Leftovers, noSuchField, type Reading } from "./records.ts";
 import { markBytes } from "./utf8.ts";
 
@@ -33,7 +32,7 @@ export async function* jsonDocuments(
     const text = value.object[field];
     if (typeof text !== "string" && !seen) refuseField(value.object, field, `${path}, line ${number},`);
     if (typeof text !== "string") leftovers.bad(number, `has no text in ${field}`);
-    else if (!isWellFormed(text)) leftovers.bad(number, "holds half of a surrogate pair");
+    else if (!text.isWellFormed()) leftovers.bad(number, "holds half of a surrogate pair");
     else {
       seen = true;
       leftovers.good();
