@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from "../dist/cli/main.js";
+import { withHugePages } from "../dist/cli/reexec.js";
 
+await withHugePages(); // before all that takes time to load
+const { main } = await import("../dist/cli/main.js");
 await main(process.argv);

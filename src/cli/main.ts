@@ -12,10 +12,8 @@ import { addPrepare } from "./commands/prepare.ts";
 import { addReproduce } from "./commands/reproduce.ts";
 import { addTrain } from "./commands/train.ts";
 import type { Streams } from "./output.ts";
-import { withHugePages } from "./reexec.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
-  await withHugePages();
   const streams: Streams = { out: process.stdout, err: process.stderr };
   // A reader that went away (| head) ends the command quietly.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
