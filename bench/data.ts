@@ -1,6 +1,6 @@
 /**
- * Preparing a corpus: the rate of the `tokenizers` package alone, the rate from each format to shards beside it, in turn; the peak
- * memory of `longhand prepare` with every process it starts; and what making a batch takes of a training step.
+ * Preparing a corpus: the rate of the `tokenizers` package alone, the rate from each format to shards beside it, in turn;
+ * the peak memory of `longhand prepare` with every process it starts; and what making a batch takes of a training step.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

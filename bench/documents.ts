@@ -3,9 +3,8 @@
  * same tokens in both, documents of 500 tokens or so.
  */
 import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
-import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
-import { longhandWorker } from "./longhand.ts";
-import { contextSetup, type Setup, writeSetup } from "./setup.ts";
+import { measurePair, type PairOptions } from "./pair.ts";
+import { contextSetup, type Setup } from "./setup.ts";
 
 export interface DocumentsComparison {
   readonly context: number;
@@ -21,18 +20,12 @@ export interface DocumentsReport {
   readonly comparisons: readonly DocumentsComparison[];
 }
 
-export interface DocumentsOptions {
-  readonly rounds: number;
-  readonly warmup: number;
-  readonly note: (text: string) => void;
-}
-
 const TOKENS_PER_STEP = 8192;
 const CONTEXTS = [512, 1024, 8192];
 /** A token that the benchmark's text has about once in 500. */
 const END_OF_TEXT = 55;
 
-export async function benchDocuments(options: DocumentsOptions): Promise<DocumentsReport> {
+export async function benchDocuments(options: PairOptions): Promise<DocumentsReport> {
   const comparisons: DocumentsComparison[] = [];
   for (const causal of [true, false]) {
     for (const context of CONTEXTS) comparisons.push(await compare(context, causal, options));
@@ -40,33 +33,19 @@ export async function benchDocuments(options: DocumentsOptions): Promise<Documen
   return { tokensPerStep: TOKENS_PER_STEP, comparisons };
 }
 
-async function compare(context: number, causal: boolean, options: DocumentsOptions): Promise<DocumentsComparison> {
-  const { rounds, warmup, note } = options;
+async function compare(context: number, causal: boolean, options: PairOptions): Promise<DocumentsComparison> {
   const setup = contextSetup(context, TOKENS_PER_STEP);
   const joined: Setup = { ...setup, model: { ...setup.model, causal } };
-  const files = [joined, { ...joined, endOfText: END_OF_TEXT }].map(writeSetup);
+  const separate: Setup = { ...joined, endOfText: END_OF_TEXT };
   const name = `${causal ? "causal" : "both ways"} ${context}`;
-  try {
-    const workers = files.map(({ path }, i) => longhandWorker(`${i === 0 ? "joined" : "separate"} ${name}`, path));
-    return await withWorkers(workers, async (workers) => {
-      for (const worker of workers) await worker.ready();
-      note(`documents ${name}: ${warmup} steps of warm-up`);
-      await interleave(workers, warmup);
-      const run = await interleave(workers, rounds, async (round) =>
-        note(`documents ${name}: round ${round + 1} of ${rounds}`),
-      );
-      const [together, apart] = run.replies.map((replies) => replies.map(({ milliseconds }) => milliseconds));
-      const peaks: number[] = [];
-      for (const worker of workers) peaks.push((await worker.ask<{ peakBytes: number }>("memory")).peakBytes);
-      return {
-        context,
-        causal,
-        joinedMilliseconds: spread(together),
-        ratio: spread(ratios(apart, together)),
-        memoryRatio: peaks[1] / peaks[0],
-      };
-    });
-  } finally {
-    for (const file of files) file.remove();
-  }
+  const pair = [[`joined ${name}`, joined] as const, [`separate ${name}`, separate] as const] as const;
+  const { sides } = await measurePair(`documents ${name}`, pair, options);
+  const [together, apart] = sides;
+  return {
+    context,
+    causal,
+    joinedMilliseconds: spread(together.times),
+    ratio: spread(ratios(apart.times, together.times)),
+    memoryRatio: apart.peakBytes / together.peakBytes,
+  };
 }

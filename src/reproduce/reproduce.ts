@@ -15,6 +15,7 @@ import { differences, identify } from "./machine.ts";
 import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
 import { newManifest } from "./new-manifest.ts";
 import type { Plan } from "./plan.ts";
+import type { writeReport as WriteReport } from "./report/write.ts";
 import { type Result, readResult, type TrainResult, writeResult } from "./results.ts";
 import { type ReproduceSettingsInput, resolveSettings } from "./settings.ts";
 import { measureSpeed, type RunContext } from "./speed.ts";
@@ -106,9 +107,10 @@ export async function reproduce(
   }
 }
 
-/** Loaded when it is needed: the plotting library takes half a second. */
-async function reportWriter() {
-  return (await import("./report/write.ts")).writeReport;
+/** As `writeReport`; its plotting library takes half a second to load, and only a report needs it. */
+async function reportOf(...about: Parameters<typeof WriteReport>): Promise<string> {
+  const { writeReport } = await import("./report/write.ts");
+  return writeReport(...about);
 }
 
 /** Writes the report of a folder again from its results, without measuring. Throws "usage" for another folder. */
@@ -121,8 +123,7 @@ export async function rebuildReport(
   if (manifest === undefined)
     throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
   const results = await collect(folder, manifest, (message) => onEvent({ type: "warning", message }));
-  const writeReport = await reportWriter();
-  const path = await writeReport(folder, manifest, [...results.values()]);
+  const path = await reportOf(folder, manifest, [...results.values()]);
   onEvent({ type: "report", path });
   const jobs = manifest.plan.jobs.length;
   return { folder, finished: results.size === jobs, jobs, done: results.size, report: path };
@@ -245,8 +246,7 @@ async function run(folder: string, manifest: Manifest, { onEvent, stopRequested 
     data?.close();
   }
   const inOrder = plan.jobs.map(({ job }) => results.get(job.id)).filter((result) => result !== undefined);
-  const writeReport = await reportWriter();
-  const report = inOrder.length > 0 ? await writeReport(folder, manifest, inOrder) : undefined;
+  const report = inOrder.length > 0 ? await reportOf(folder, manifest, inOrder) : undefined;
   if (report !== undefined) onEvent({ type: "report", path: report });
   return {
     folder,

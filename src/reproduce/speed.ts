@@ -132,16 +132,8 @@ class Side {
     const { batch, context } = this.side;
     const { threads, device, seed } = this.settings;
     const setup: WorkerSetup = {
-      ...{
-        model: this.config(),
-        batch,
-        context,
-        threads,
-        device,
-        seed,
-        objective: "causal",
-        recompute: this.recompute,
-      },
+      ...{ model: this.config(), batch, context, threads, device, seed },
+      ...{ objective: "causal", recompute: this.recompute },
       ...speedSchedule(1),
     };
     this.process = await MeasuredProcess.start(this.name, setup);

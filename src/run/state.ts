@@ -109,14 +109,14 @@ export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceReq
     throw refuse(`expected a place in the data after ${examples} examples, got ${got}`);
   }
   for (const [i, { name }] of corpora.entries()) {
-    const other =
-      stored.tokens[i] !== tokens[i]
-        ? `has ${tokens[i]} tokens to learn and had ${stored.tokens[i]} when the run was saved`
-        : digests !== undefined && (stored.digests?.[i] ?? digests[i]) !== digests[i]
-          ? "has other tokens than when the run was saved, though as many"
-          : undefined;
-    if (other === undefined) continue;
-    throw new LonghandError("data", `data: ${name} ${other}; bring back what it was, or train anew`);
+    const changed = (how: string) =>
+      new LonghandError("data", `data: ${name} ${how}; bring back what it was, or train anew`);
+    if (stored.tokens[i] !== tokens[i]) {
+      throw changed(`has ${tokens[i]} tokens to learn and had ${stored.tokens[i]} when the run was saved`);
+    }
+    if (stored.digests && digests && stored.digests[i] !== digests[i]) {
+      throw changed("has other tokens than when the run was saved, though as many");
+    }
   }
   return { ...stored, ...content };
 }
