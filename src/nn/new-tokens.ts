@@ -1,0 +1,139 @@
+/**
+ * P new tokens of each of B texts, as the recurrent form of a layer sees them: where they stand, and which rows of the
+ * state are written. Texts may be at different positions, and of each the first `count` tokens are real, the others
+ * padding, which no real token sees since it comes later.
+ */
+import { constant, type Tensor } from "../graph/tensor.ts";
+import type { AngleTable } from "./positions.ts";
+import { HIDDEN } from "./visibility.ts";
+
+export interface NewTokensInputs {
+  /** B */
+  readonly texts: number;
+  /** P */
+  readonly tokens: number;
+  /** RoPE of the new tokens, [B, P, half]. */
+  readonly rotations: AngleTable;
+  /** [B] float32: rows of the open span that are written, tokens before in the whole text, spans that are closed. */
+  readonly open: Tensor;
+  readonly position: Tensor;
+  readonly closed: Tensor;
+  /** [B] float32: how many of the P tokens are real; undefined when all are. */
+  readonly count?: Tensor | undefined;
+}
+
+export class NewTokens {
+  readonly texts: number;
+  readonly tokens: number;
+  readonly rotations: AngleTable;
+  /** [B, P, 1]: 1 where a token is real; undefined when all are. */
+  readonly real: Tensor | undefined;
+  readonly #inputs: NewTokensInputs;
+  /** All layers share what is made for one number of rows. */
+  readonly #made = new Map<string, Tensor>();
+
+  constructor(inputs: NewTokensInputs) {
+    const { texts, tokens, rotations, count } = inputs;
+    this.#inputs = inputs;
+    this.texts = texts;
+    this.tokens = tokens;
+    this.rotations = rotations;
+    const number = range(tokens).reshape([1, tokens, 1]);
+    this.real = count && number.less(count.reshape([texts, 1, 1])).cast("float32");
+  }
+
+  /** Added to scores [B, P, n] on the rows of the open span, it hides those that are not written: [B, 1, n]. */
+  hiddenOpenRows(n: number): Tensor {
+    return this.#hidden("open", n);
+  }
+
+  /** The same of rows that every token of the text adds. */
+  hiddenTokenRows(n: number): Tensor {
+    return this.#hidden("position", n);
+  }
+
+  /** The same of rows that every closed span adds. */
+  hiddenSpanRows(n: number): Tensor {
+    return this.#hidden("closed", n);
+  }
+
+  /** Added to scores [B, P, P] of the new tokens on each other, it hides the future: [P, P]; undefined for one token. */
+  hiddenFuture(): Tensor | undefined {
+    const P = this.tokens;
+    if (P === 1) return undefined;
+    return this.#once("future", () => {
+      const at = range(P);
+      return at
+        .reshape([P, 1])
+        .less(at.reshape([1, P]))
+        .where(at.constant(HIDDEN), at.constant(0));
+    });
+  }
+
+  /**
+   * How far each new token stands after the rows of the open span, as indices [B, P, n] int32 into a table by distance
+   * whose entry n stands for rows that are not written.
+   */
+  distances(n: number): Tensor {
+    return this.#once(`distances ${n}`, () => {
+      const { texts: B, tokens: P } = this;
+      const open = this.#inputs.open.reshape([B, 1, 1]);
+      const row = range(n).reshape([1, 1, n]);
+      const distance = open
+        .add(range(P).reshape([1, P, 1]))
+        .sub(row)
+        .min(n); // [B, P, n]
+      return row.less(open).where(distance, distance.constant(n)).cast("int32");
+    });
+  }
+
+  /** The same among the new tokens, [P, P] int32: n where the other token is in the future. */
+  ownDistances(n: number): Tensor {
+    return this.#once(`own distances ${n}`, () => {
+      const P = this.tokens;
+      const index = Int32Array.from({ length: P * P }, (_, at) => Math.floor(at / P) - (at % P));
+      return constant(
+        index.map((distance) => (distance < 0 ? n : distance)),
+        [P, P],
+      );
+    });
+  }
+
+  /** The last real token's row of x [B, P, w]: [B, 1, w]; that of `before` [B, 1, w] where a text has no new token. */
+  last(x: Tensor, before?: Tensor): Tensor {
+    const { texts: B, tokens: P } = this;
+    const { count } = this.#inputs;
+    if (count === undefined) return x.slice(1, P - 1, P);
+    const chosen = this.#once("last", () =>
+      range(P)
+        .reshape([1, 1, P])
+        .equal(count.reshape([B, 1, 1]).sub(1))
+        .cast("float32"),
+    );
+    const row = chosen.matmul(x); // zeros where there is none
+    if (before === undefined) return row;
+    return count.reshape([B, 1, 1]).equal(0).where(before, row);
+  }
+
+  #hidden(written: "open" | "position" | "closed", n: number): Tensor {
+    return this.#once(`${written} ${n}`, () => {
+      const rows = range(n).reshape([1, 1, n]);
+      const isWritten = rows.less(this.#inputs[written].reshape([this.texts, 1, 1]));
+      return isWritten.where(rows.constant(0), rows.constant(HIDDEN));
+    });
+  }
+
+  #once(key: string, make: () => Tensor): Tensor {
+    const found = this.#made.get(key) ?? make();
+    this.#made.set(key, found);
+    return found;
+  }
+}
+
+/** The numbers 0 … count - 1, float32 [count]. */
+function range(count: number): Tensor {
+  return constant(
+    Float32Array.from({ length: count }, (_, i) => i),
+    [count],
+  );
+}
