@@ -3,11 +3,12 @@
  * of tokens a step: full training steps, in turn with PyTorch as a user runs it and with huge pages. Whatever is compared
  * between architectures is then compared between implementations that are no strawmen.
  */
+
+import { type Spread, spread } from "../reproduce/statistics.ts";
+import { interleave, withWorkers } from "../reproduce/worker-process.ts";
 import type { ArchitectureName } from "../src/models/config.ts";
 import { parameterCount } from "../src/models/language-model.ts";
 import type { PresetName } from "../src/models/presets.ts";
-import { type Spread, spread } from "../src/reproduce/statistics.ts";
-import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
 import { type PytorchSide, pytorchSide, speed, times } from "./comparison.ts";
 import { checkLosses } from "./first-losses.ts";
 import { longhandWorker, threads } from "./longhand.ts";

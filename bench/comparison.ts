@@ -1,6 +1,6 @@
 /** One opponent's speed and memory beside Longhand's, measured in the same rounds. */
-import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
-import type { StepReply } from "../src/reproduce/worker-process.ts";
+import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
+import type { StepReply } from "../reproduce/worker-process.ts";
 
 export interface PytorchSide {
   readonly tokensPerSecond: Spread;

@@ -3,7 +3,7 @@
  * its own, in turn with context 1,024. The time per token and the peak memory should not depend on the context.
  */
 
-import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 import { measurePair, type PairOptions, type PairSide } from "./pair.ts";
 import { contextSetup, type Setup } from "./setup.ts";
 

@@ -1,11 +1,12 @@
 /** What making a batch from shards takes of the training step that it feeds: of shards in memory, and read from the disk. */
+
+import { median } from "../reproduce/statistics.ts";
 import { trainingBatch } from "../src/data/batches.ts";
 import { openShards } from "../src/data/shards.node.ts";
 import { parseModelConfig } from "../src/models/config.ts";
 import { languageModel, parametersOf } from "../src/models/language-model.ts";
 import { presetModel } from "../src/models/presets.ts";
 import { initialise } from "../src/nn/scope.ts";
-import { median } from "../src/reproduce/statistics.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";

@@ -7,16 +7,16 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer } from "tokenizers";
+import { type Command, serveCommands } from "../reproduce/serve-commands.ts";
 import type * as EncodedBatches from "../src/data/encoded-batches.node.ts";
 import type * as Shards from "../src/data/shards.node.ts";
 import type * as Text from "../src/data/sources/text.ts";
 import { type TextPiece, textInMemory } from "../src/data/text-source.ts";
 import type * as Tokenizers from "../src/data/tokenizer.node.ts";
 import { readTokenizerFile } from "../src/data/tokenizer-file.ts";
-import { type Command, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { corpusDocuments } from "./data-corpus.ts";
 
-const built = (name: string) => import(new URL(`../dist/data/${name}.js`, import.meta.url).href);
+const built = (name: string) => import(new URL(`../dist/src/data/${name}.js`, import.meta.url).href);
 const { encodedBatches }: typeof EncodedBatches = await built("encoded-batches.node");
 const { writeShards }: typeof Shards = await built("shards.node");
 const { openTextSource }: typeof Text = await built("sources/text");

@@ -5,10 +5,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
+import { withWorkers } from "../reproduce/worker-process.ts";
 import { textInMemory } from "../src/data/text-source.ts";
 import { trainTokenizer } from "../src/data/tokenizer.node.ts";
-import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
-import { withWorkers } from "../src/reproduce/worker-process.ts";
 import { type BatchMeasurement, measureBatches } from "./data-batches.ts";
 import { type CorpusFile, corpusDocuments, writeCorpora } from "./data-corpus.ts";
 import { preparationPeak } from "./data-memory.ts";

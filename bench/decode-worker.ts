@@ -3,11 +3,12 @@
  * each of the positions; "decode" { position } lets a copy of that decoder read one chunk, token by token. A chunk, so
  * that each measurement has every place in the chunk and one border in it.
  */
+
+import { type Command, peakBytes, serveCommands } from "../reproduce/serve-commands.ts";
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
 import { isGated } from "../src/models/config.ts";
 import { decodingArchitecture } from "../src/models/decoding.ts";
-import { type Command, peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { readSetup } from "./setup.ts";
 

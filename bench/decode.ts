@@ -3,8 +3,8 @@
  * not in it: the time is that of reading a token and having the logits of the next one.
  */
 
-import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
-import { settle, withWorkers } from "../src/reproduce/worker-process.ts";
+import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
+import { settle, withWorkers } from "../reproduce/worker-process.ts";
 import { nodeWorker, threads } from "./longhand.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
 

@@ -2,7 +2,7 @@
  * What keeping documents apart costs: steps of FLASH, preset tiny, with `--documents separate` in turn with `joined`, the
  * same tokens in both, documents of 500 tokens or so.
  */
-import { ratios, type Spread, spread } from "../src/reproduce/statistics.ts";
+import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 import { measurePair, type PairOptions } from "./pair.ts";
 import { contextSetup, type Setup } from "./setup.ts";
 

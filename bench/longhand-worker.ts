@@ -3,9 +3,10 @@
  * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
  * "memory" (peak so far), "exit".
  */
+
+import { peakBytes, serveCommands } from "../reproduce/serve-commands.ts";
+import type { StepReply } from "../reproduce/worker-process.ts";
 import { languageModel } from "../src/models/language-model.ts";
-import { peakBytes, serveCommands } from "../src/reproduce/serve-commands.ts";
-import type { StepReply } from "../src/reproduce/worker-process.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import type { Model } from "../src/train/objective.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";

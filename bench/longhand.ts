@@ -1,7 +1,7 @@
 /** How Longhand's measured processes are started: this Node, this loader, the environment of the command line. */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
+import type { WorkerOptions } from "../reproduce/worker-process.ts";
 import { longhandEnvironment } from "./machine.ts";
 
 export const threads = (): number => availableParallelism();

@@ -2,12 +2,13 @@
  * One training step in a process of its own: `memory-worker.ts PRESET CONTEXT RECOMPUTE THREADS`. Prints one JSON line: the
  * peak memory before the step and at its end, and how long it took.
  */
+
+import { peakBytes } from "../reproduce/serve-commands.ts";
 import { recomputeNames } from "../src/graph/recompute.ts";
 import { parseModelConfig } from "../src/models/config.ts";
 import { languageModel, parametersOf } from "../src/models/language-model.ts";
 import { presetModel } from "../src/models/presets.ts";
 import { initialise } from "../src/nn/scope.ts";
-import { peakBytes } from "../src/reproduce/serve-commands.ts";
 import { trainingMemory } from "../src/run/memory.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";

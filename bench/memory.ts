@@ -3,7 +3,7 @@
  * computed again, each in a process of its own. With recomputation the peak should grow with the context and no faster.
  */
 import { totalmem } from "node:os";
-import { withWorkers } from "../src/reproduce/worker-process.ts";
+import { withWorkers } from "../reproduce/worker-process.ts";
 import { nodeWorker, threads } from "./longhand.ts";
 
 export interface MemoryMeasurement {

@@ -1,5 +1,5 @@
 /** Two trainings measured against each other: a process each, side by side, so that memory suffices for both, in turn. */
-import { interleave, withWorkers } from "../src/reproduce/worker-process.ts";
+import { interleave, withWorkers } from "../reproduce/worker-process.ts";
 import { longhandWorker } from "./longhand.ts";
 import { type Setup, writeSetup } from "./setup.ts";
 

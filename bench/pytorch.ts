@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { WorkerOptions } from "../src/reproduce/worker-process.ts";
+import type { WorkerOptions } from "../reproduce/worker-process.ts";
 import { pytorchEnvironment } from "./machine.ts";
 
 /** What worker.py says when it is ready. */

@@ -2,15 +2,10 @@
  * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
+
+import { median, type Spread, spread } from "../reproduce/statistics.ts";
+import { type Interleaved, interleave, settle, type WorkerProcess, withWorkers } from "../reproduce/worker-process.ts";
 import type { GatedModelConfig } from "../src/models/config.ts";
-import { median, type Spread, spread } from "../src/reproduce/statistics.ts";
-import {
-  type Interleaved,
-  interleave,
-  settle,
-  type WorkerProcess,
-  withWorkers,
-} from "../src/reproduce/worker-process.ts";
 import { optimizerShare, type PytorchSide, pytorchSide, speed } from "./comparison.ts";
 import { checkLosses } from "./first-losses.ts";
 import { type ModelFlops, modelFlops } from "./flops.ts";

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ngramPerplexity, openShards } from "../dist/index.js";
+import { ngramPerplexity, openShards } from "../dist/src/index.js";
 
 const CHAPTERS = 135;
 const HELD_OUT_FROM = 123;

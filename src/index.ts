@@ -1,7 +1,7 @@
 /** The library: everything that the command line does, typed, for Node. Re-exports only. */
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
-export { openShards, type ShardOrigin, writeShards } from "./data/shards.node.ts";
+export { openShards, type ShardOrigin, type TokenShards, writeShards } from "./data/shards.node.ts";
 export { type Corpus, type CorpusOptions, type DataSpec, openCorpus } from "./data/sources/corpus.ts";
 export { openTextSource } from "./data/sources/text.ts";
 export type { TextPiece, TextSource } from "./data/text-source.ts";
@@ -15,14 +15,6 @@ export { type ArchitectureName, architectureNames, type ModelConfig } from "./mo
 export { decodingArchitecture } from "./models/decoding.ts";
 export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
-export {
-  type ReproduceEvent,
-  type ReproduceOptions,
-  type ReproduceOutcome,
-  rebuildReport,
-  reproduce,
-} from "./reproduce/reproduce.ts";
-export type { ReproduceSettingsInput } from "./reproduce/settings.ts";
 export type { RunConfig } from "./run/config.ts";
 export { diagnose, type Finding } from "./run/doctor.ts";
 export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/estimate.ts";
@@ -45,8 +37,14 @@ export {
   type PrepareResult,
   prepare,
 } from "./run/prepare.ts";
-export type { PrepareSettings, PrepareSettingsInput, TrainSettings, TrainSettingsInput } from "./run/settings.ts";
+export {
+  objectiveNames,
+  type PrepareSettings,
+  type PrepareSettingsInput,
+  type TrainSettings,
+  type TrainSettingsInput,
+} from "./run/settings.ts";
 export { type ResumeOptions, type RunEvent, resume, type TrainOptions, type TrainResult, train } from "./run/train.ts";
 export { version } from "./run/version.ts";
-export type { Device, Engine } from "./runtime/engine.ts";
+export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";

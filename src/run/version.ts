@@ -1,4 +1,4 @@
 /** The package's version, from its package.json. */
-import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 
-export const version: string = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
+export const version: string = createRequire(import.meta.url)("longhand/package.json").version;

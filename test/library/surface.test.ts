@@ -1,114 +1,95 @@
-/** Every name that the library exports. A name that comes or goes is a change for users: it belongs in CHANGELOG.md. */
+/** Every name that the package exports. A name that comes or goes is a change for users: it belongs in CHANGELOG.md. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { root } from "../cli/command.ts";
 
-const values = [
-  "LonghandError",
-  "ablationNames",
-  "ablations",
-  "architectureNames",
-  "createDecoder",
-  "decodingArchitecture",
-  "describeArchitectures",
-  "diagnose",
-  "estimatePreparation",
-  "evaluate",
-  "evaluateMasked",
-  "fill",
-  "generate",
-  "inspectShards",
-  "loadModel",
-  "loadTokenizer",
-  "ngramPerplexity",
-  "openCorpus",
-  "openShards",
-  "openTextSource",
-  "ortNodeEngine",
-  "parameterCount",
-  "prepare",
-  "presetNames",
-  "presets",
-  "rebuildReport",
-  "reproduce",
-  "resume",
-  "sample",
-  "train",
-  "trainTokenizer",
-  "version",
-  "writeShards",
-];
+const surface: Readonly<Record<string, { file: string; values: string; types: string }>> = {
+  longhand: {
+    file: "src/index.ts",
+    values: `
+      LonghandError ablationNames ablations architectureNames createDecoder decodingArchitecture describeArchitectures
+      deviceNames diagnose estimatePreparation evaluate evaluateMasked fill generate inspectShards loadModel loadTokenizer
+      ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
+      presets resume sample train trainTokenizer version writeShards`,
+    types: `
+      Ablation AblationName ArchitectureDescription ArchitectureName BlankCandidate Corpus CorpusOptions DataSpec Decoder
+      Device Engine ErrorCode EvaluateOptions EvaluateResult FillOptions FillResult Finding GenerateTextOptions
+      GeneratedPiece InspectOptions Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
+      NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings
+      PrepareSettingsInput PreparedSplit PresetName ResumeOptions RunConfig RunEvent SamplingOptions ShardOrigin
+      SplitEstimate StopReason TextPiece TextSource TextTokenizer TokenShards TrainOptions TrainResult TrainSettings
+      TrainSettingsInput`,
+  },
+  "longhand/graph": {
+    file: "src/public/graph.ts",
+    values: "recomputeNames sizeOf",
+    types: "HostTensor Recompute",
+  },
+  "longhand/nn": {
+    file: "src/public/nn.ts",
+    values: "initialise randomKey randomUniform",
+    types: "",
+  },
+  "longhand/models": {
+    file: "src/public/models.ts",
+    values: "forwardFlops languageModel modelConfigSchema parametersOf parseModelConfig presetModel trainingMemory",
+    types: "",
+  },
+  "longhand/train": {
+    file: "src/public/train.ts",
+    values: `
+      createEvaluator createTrainStep evaluationShape initialOptimizerState learningRate listCheckpoints
+      loadLatestCheckpoint maskedBatch requireRange restoreState saveCheckpoint scheduleSchema sliceTokens splitHeldOut
+      storedState tokensInMemory trainingBatch`,
+    types: "Batch Evaluation MaskingVocabulary Model TokenSequence TrainingState",
+  },
+  "longhand/tools": {
+    file: "src/public/tools.ts",
+    values: `
+      acquireRunLock availableMemory describeIssues hugePages messageOf nearest ortVersion requireDevice
+      writeDirectoryAtomic writeFileAtomic`,
+    types: "",
+  },
+  "longhand/reproduce": {
+    file: "reproduce/index.ts",
+    values: "PLANNED_SHARE groupsOf rebuildReport reproduce reproduceSettingsSchema",
+    types: "Plan ReproduceEvent ReproduceOptions ReproduceOutcome ReproduceSettingsInput",
+  },
+};
 
-const types = [
-  "Ablation",
-  "AblationName",
-  "ArchitectureDescription",
-  "ArchitectureName",
-  "BlankCandidate",
-  "Corpus",
-  "CorpusOptions",
-  "DataSpec",
-  "Decoder",
-  "Device",
-  "Engine",
-  "ErrorCode",
-  "EvaluateOptions",
-  "EvaluateResult",
-  "FillOptions",
-  "FillResult",
-  "Finding",
-  "GenerateTextOptions",
-  "GeneratedPiece",
-  "InspectOptions",
-  "Inspection",
-  "LoadModelOptions",
-  "LoadedModel",
-  "MaskedEvaluateResult",
-  "ModelConfig",
-  "NgramPerplexity",
-  "PositionLoss",
-  "PrepareEstimate",
-  "PrepareEvent",
-  "PrepareOptions",
-  "PrepareResult",
-  "PrepareSettings",
-  "PrepareSettingsInput",
-  "PreparedSplit",
-  "PresetName",
-  "ReproduceEvent",
-  "ReproduceOptions",
-  "ReproduceOutcome",
-  "ReproduceSettingsInput",
-  "ResumeOptions",
-  "RunConfig",
-  "RunEvent",
-  "SamplingOptions",
-  "ShardOrigin",
-  "SplitEstimate",
-  "StopReason",
-  "TextPiece",
-  "TextSource",
-  "TextTokenizer",
-  "TrainOptions",
-  "TrainResult",
-  "TrainSettings",
-  "TrainSettingsInput",
-];
+const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-it("exports these values", async () => {
-  expect(Object.keys(await import("longhand")).sort()).toEqual(values);
+it("has these entries, each a source file and what it is built to", () => {
+  const built = (file: string, ending: string) => `./dist/${file.replace(/\.ts$/, ending)}`;
+  const entries = Object.entries(surface).map(([name, { file }]) => [
+    name.replace(/^longhand/, "."),
+    { "longhand-source": `./${file}`, types: built(file, ".d.ts"), default: built(file, ".js") },
+  ]);
+  expect(exports).toEqual({ ...Object.fromEntries(entries), "./package.json": "./package.json" });
 });
 
-it("exports these types", () => {
-  const source = readFileSync(join(root, "src", "index.ts"), "utf8");
-  const names = [...source.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, all, list]) =>
-    list
-      .split(",")
-      .map((name) => name.trim())
-      .filter((name) => all !== undefined || name.startsWith("type "))
-      .map((name) => name.replace(/^type /, "")),
-  );
-  expect(names.filter(Boolean).sort()).toEqual(types);
-  expect(source.replace(/\/\*\*.*?\*\/|export (type )?\{[^}]*\} from "[^"]*";/gs, "").trim()).toBe(""); // re-exports only
+describe.each(Object.entries(surface))("%s", (name, { file, values, types }) => {
+  it("exports these values, from its source and as it is built", async () => {
+    expect(Object.keys(await import(/* @vite-ignore */ name)).sort()).toEqual(words(values));
+    const built = join(root, exports[name.replace(/^longhand/, ".")].default);
+    expect(Object.keys(await import(/* @vite-ignore */ built)).sort()).toEqual(words(values));
+  });
+
+  it("exports these types", () => {
+    const source = readFileSync(join(root, file), "utf8");
+    const names = [...source.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, all, list]) =>
+      list
+        .split(",")
+        .map((each) => each.trim())
+        .filter((each) => all !== undefined || each.startsWith("type "))
+        .map((each) => each.replace(/^type /, "")),
+    );
+    expect(names.filter(Boolean).sort()).toEqual(words(types));
+    expect(source.replace(/\/\*\*.*?\*\/|export (type )?\{[^}]*\} from "[^"]*";/gs, "").trim()).toBe(""); // re-exports only
+  });
 });
+
+function words(text: string): string[] {
+  return text.split(/\s+/).filter(Boolean);
+}

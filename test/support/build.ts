@@ -7,16 +7,15 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export default function setup(): void {
-  const built = join(root, "dist", "index.js");
-  if (existsSync(built) && newestSource(join(root, "src")) <= statSync(built).mtimeMs) return;
+  const built = join(root, "dist", "src", "index.js");
+  if (existsSync(built) && newestSource() <= statSync(built).mtimeMs) return;
   execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
 
-function newestSource(folder: string): number {
-  return Math.max(
-    0,
-    ...readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"))
-      .map((name) => statSync(join(folder, name)).mtimeMs),
+function newestSource(): number {
+  const files = ["src", "reproduce"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(root, folder, name)),
   );
+  const sources = files.filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"));
+  return Math.max(0, ...sources.map((path) => statSync(path).mtimeMs));
 }

@@ -1,12 +1,13 @@
 /** Results of a made-up comparison with round numbers, for tests of the report: what it must say can be computed by hand. */
+
+import type { SpeedJob, TrainJob } from "../../reproduce/jobs.ts";
+import type { Identity } from "../../reproduce/machine.ts";
+import { type Manifest, manifestMark } from "../../reproduce/manifest.ts";
+import { modelConfig } from "../../reproduce/models.ts";
+import type { Result, SpeedResult, TrainResult } from "../../reproduce/results.ts";
+import { resolveSettings } from "../../reproduce/settings.ts";
 import { ablationNames } from "../../src/models/ablations.ts";
 import { type ArchitectureName, architectureNames } from "../../src/models/config.ts";
-import type { SpeedJob, TrainJob } from "../../src/reproduce/jobs.ts";
-import type { Identity } from "../../src/reproduce/machine.ts";
-import { type Manifest, manifestMark } from "../../src/reproduce/manifest.ts";
-import { modelConfig } from "../../src/reproduce/models.ts";
-import type { Result, SpeedResult, TrainResult } from "../../src/reproduce/results.ts";
-import { resolveSettings } from "../../src/reproduce/settings.ts";
 
 export const identity: Identity = {
   cpu: "Test processor",

@@ -1,9 +1,17 @@
 /** longhand reproduce */
 import { type Command, Option } from "commander";
+import {
+  groupsOf,
+  PLANNED_SHARE,
+  type Plan,
+  type ReproduceEvent,
+  type ReproduceOutcome,
+  type ReproduceSettingsInput,
+  rebuildReport,
+  reproduce,
+  reproduceSettingsSchema,
+} from "longhand/reproduce";
 import { LonghandError } from "../../base/errors.ts";
-import { groupsOf, PLANNED_SHARE, type Plan } from "../../reproduce/plan.ts";
-import { type ReproduceEvent, type ReproduceOutcome, rebuildReport, reproduce } from "../../reproduce/reproduce.ts";
-import { type ReproduceSettingsInput, reproduceSettingsSchema } from "../../reproduce/settings.ts";
 import { addFlags, flagOf } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, openProgress } from "../progress.ts";

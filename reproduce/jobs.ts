@@ -1,0 +1,69 @@
+/**
+ * What a comparison consists of: jobs, each with one result file. A job says everything that its result depends on, so
+ * that a result can be told from one of other settings.
+ */
+import { architectureNames, objectiveNames } from "longhand";
+import { recomputeNames } from "longhand/graph";
+import { z } from "zod";
+
+const count = () => z.number().int().positive();
+const architecture = z.enum(architectureNames);
+
+/** What is tried first, and why if it is not "none"; a model that does not fit without is tried with recomputation. */
+const recomputation = { recompute: z.enum(recomputeNames), recomputeReason: z.string().nullable() };
+
+/** One line of a speed measurement: a model in a process of its own. */
+const sideSchema = z.strictObject({
+  model: architecture,
+  context: count(),
+  batch: count(),
+  ...recomputation,
+});
+export type SpeedSide = z.infer<typeof sideSchema>;
+
+export const speedJobSchema = z.strictObject({
+  kind: z.literal("speed"),
+  id: z.string(),
+  /** contexts: architectures beside each other; flat: FLASH alone at several contexts with the same tokens a step. */
+  series: z.enum(["contexts", "flat"]),
+  sides: z.array(sideSchema).min(1),
+  /** Whether all processes live side by side; otherwise each round starts each of them in turn. */
+  together: z.boolean(),
+  warmup: z.number().int().min(0),
+  rounds: count(),
+  /** Timed steps of a process each time it is started; 1 where they live side by side. */
+  perStart: count(),
+});
+export type SpeedJob = z.infer<typeof speedJobSchema>;
+
+/** A learning rate, or the best that earlier jobs (of any of these models) found. */
+const rateSchema = z.union([z.number().positive(), z.strictObject({ bestOf: z.array(z.string()).min(1) })]);
+
+export const trainJobSchema = z.strictObject({
+  kind: z.literal("train"),
+  id: z.string(),
+  section: z.enum(["quality", "ablations"]),
+  model: architecture,
+  /** The name of the ablation; null for the model as it is. */
+  ablation: z.string().nullable(),
+  objective: z.enum(objectiveNames),
+  context: count(),
+  batch: count(),
+  steps: count(),
+  lr: rateSchema,
+  ...recomputation,
+  evalEvery: count(),
+});
+export type TrainJob = z.infer<typeof trainJobSchema>;
+
+export const jobSchema = z.discriminatedUnion("kind", [speedJobSchema, trainJobSchema]);
+export type Job = z.infer<typeof jobSchema>;
+
+export function sectionOf(job: Job): "speed" | "quality" | "ablations" {
+  return job.kind === "speed" ? "speed" : job.section;
+}
+
+/** Examples a step: a context beyond the tokens of a step is one example. */
+export function batchOf(tokens: number, context: number): number {
+  return Math.max(1, Math.floor(tokens / context));
+}

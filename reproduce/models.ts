@@ -1,0 +1,79 @@
+/** The models of a comparison: architectures of one preset, made for a context, with or without an ablation. */
+import {
+  type AblationName,
+  type ArchitectureName,
+  ablationNames,
+  ablations,
+  type ModelConfig,
+  type PresetName,
+  presets,
+  type RunConfig,
+} from "longhand";
+import { parseModelConfig, presetModel, trainingMemory } from "longhand/models";
+import type { Costs } from "./costs.ts";
+
+export interface ModelChoice {
+  readonly model: ArchitectureName;
+  readonly ablation?: string | null;
+  readonly preset: PresetName;
+  readonly context: number;
+  readonly vocabSize: number;
+  readonly objective: RunConfig["training"]["objective"];
+}
+
+export function modelConfig({ model, ablation, preset, context, vocabSize, objective }: ModelChoice): ModelConfig {
+  const fields = presetModel(model, preset, { context, ablation: ablation ?? undefined });
+  return parseModelConfig({ ...fields, vocabSize, causal: objective === "causal" });
+}
+
+/** Peak bytes of a process that trains a causal model with so many tokens a step; remembers what it has worked out. */
+export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["bytes"] {
+  const known = new Map<string, number>();
+  return (model, context, tokens, recompute) => {
+    const key = `${model} ${context} ${tokens} ${recompute}`;
+    const config = () => modelConfig({ model, preset, context, vocabSize, objective: "causal" });
+    const batch = Math.max(1, Math.floor(tokens / context));
+    const bytes =
+      known.get(key) ?? trainingMemory({ model: config(), recompute, batch, context, accumulate: 1, evaluated: false });
+    known.set(key, bytes);
+    return bytes;
+  };
+}
+
+/** The two that everything is about: where not all fit into the budget or the memory, these do. */
+export const FIRST_MODELS = ["flash", "transformer++"] as const satisfies ArchitectureName[];
+
+/** The others, the most telling first. */
+export const FURTHER_MODELS = [
+  "flash-quad",
+  "transformer",
+  "mc-tfm++",
+  "transformer+",
+  "performer",
+  "combiner",
+] as const satisfies ArchitectureName[];
+
+/** Whether time and memory a token grow with the context. */
+export function isQuadratic(model: ArchitectureName): boolean {
+  return ["flash-quad", "transformer", "transformer+", "transformer++"].includes(model);
+}
+
+const FIRST_ABLATIONS: readonly AblationName[] = [
+  "local",
+  "global",
+  "no-gate",
+  "softmax",
+  "softmax-no-gate",
+  "layer-norm",
+  "chunk-512",
+  "chunk-64",
+];
+
+/** The ablations of FLASH that change anything at this size and context, the paper's questions first. */
+export function ablationsAt(preset: PresetName, context: number): AblationName[] {
+  const own = Math.min(presets[preset].chunk, context);
+  return [...new Set([...FIRST_ABLATIONS, ...ablationNames])].filter((name) => {
+    const { chunk } = ablations[name].fields as { chunk?: number };
+    return chunk === undefined || (chunk !== own && chunk <= context);
+  });
+}

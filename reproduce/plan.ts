@@ -1,0 +1,122 @@
+/**
+ * What is run within a budget: a pure function of settings, estimated costs and memory. The rules:
+ *
+ * 1. 85 % of the budget is planned, after what preparing takes: estimates of a shared machine are off by a tenth or so.
+ * 2. The sections asked for share it: speed 40, quality 42, ablations 18; what one leaves over goes to the next.
+ * 3. In each section comparisons are taken in a fixed order, FLASH against Transformer++ first, as long as they fit
+ *    (plan-speed.ts, plan-quality.ts, plan-ablations.ts). What did not fit is listed with the reason.
+ *
+ * Throws "usage" when not even the first comparison of speed or quality fits, saying how many minutes that takes.
+ */
+import { LonghandError } from "longhand";
+import type { Costs } from "./costs.ts";
+import { type Job, sectionOf } from "./jobs.ts";
+import { planAblations } from "./plan-ablations.ts";
+import { planQuality } from "./plan-quality.ts";
+import { planSpeed } from "./plan-speed.ts";
+import type { ReproduceSettings } from "./settings.ts";
+
+export interface PlanInputs {
+  readonly settings: ReproduceSettings;
+  readonly costs: Costs;
+  /** Bytes that all processes may use together. */
+  readonly memory: number;
+  /** Tokens of the text, about; contexts that it cannot fill are left out unless they were asked for. */
+  readonly textTokens: number;
+  /** Seconds that are spent before the first job: calibration, tokenizer. */
+  readonly prepareSeconds: number;
+}
+
+export interface LeftOut {
+  readonly what: string;
+  readonly why: string;
+}
+
+/** What one section does. */
+export interface SectionPlan {
+  readonly jobs: readonly EstimatedJob[];
+  readonly leftOut: readonly LeftOut[];
+  /** Seconds of the first comparison of the section, which must fit. */
+  readonly least: number;
+}
+
+export interface EstimatedJob {
+  readonly job: Job;
+  readonly seconds: number;
+}
+
+export interface Plan {
+  readonly jobs: readonly EstimatedJob[];
+  readonly leftOut: readonly LeftOut[];
+  readonly prepareSeconds: number;
+  /** Of everything, by the estimate. */
+  readonly seconds: number;
+}
+
+/** Of the budget, what is planned. */
+export const PLANNED_SHARE = 0.85;
+const SHARES = { speed: 0.4, quality: 0.42, ablations: 0.18 } as const;
+type Planned = keyof typeof SHARES;
+
+export function makePlan(inputs: PlanInputs): Plan {
+  const { settings, prepareSeconds } = inputs;
+  const planned = PLANNED_SHARE * 60 * settings.budget - prepareSeconds;
+  // Context use is read off the models that the quality section trains: alone, it trains the first two.
+  const wanted = (Object.keys(SHARES) as Planned[]).filter(
+    (name) => settings.only.includes(name) || (name === "quality" && settings.only.includes("context-use")),
+  );
+  const planners = { speed: planSpeed, quality: planQuality, ablations: planAblations };
+  const sections: Partial<Record<Planned, SectionPlan>> = {};
+  let left = planned;
+  let shares = wanted.reduce((sum, name) => sum + SHARES[name], 0);
+  let least = 0;
+  for (const name of wanted) {
+    const section = planners[name](inputs, Math.max(0, (left * SHARES[name]) / shares), sections.quality);
+    sections[name] = section;
+    left -= section.jobs.reduce((sum, { seconds }) => sum + seconds, 0);
+    shares -= SHARES[name];
+    if (name === "ablations" && wanted.length > 1) continue; // may be left out
+    // A section gets its share at least when every section's first comparison fits into its own.
+    least = Math.max(least, section.least / (SHARES[name] / wanted.reduce((sum, each) => sum + SHARES[each], 0)));
+  }
+  const empty = wanted.filter((name) => sections[name]?.jobs.length === 0);
+  if (empty.some((name) => name !== "ablations") || empty.length === wanted.length) {
+    const minutes = (least + prepareSeconds) / PLANNED_SHARE / 60;
+    throw new LonghandError(
+      "usage",
+      `budget ${settings.budget}: too few minutes for ${wanted.join(", ")} with preset ${settings.preset}, which take about ${Math.ceil(10 * minutes) / 10} at least; give more, or fewer sections, a smaller preset or fewer tokens`,
+    );
+  }
+  const jobs = wanted.flatMap((name) => sections[name]?.jobs ?? []);
+  return {
+    jobs,
+    leftOut: wanted.flatMap((name) => sections[name]?.leftOut ?? []),
+    prepareSeconds,
+    seconds: prepareSeconds + jobs.reduce((sum, { seconds }) => sum + seconds, 0),
+  };
+}
+
+/** Jobs and seconds of each group of a plan: what is printed first. */
+export function groupsOf(plan: Plan): { name: string; jobs: number; seconds: number }[] {
+  const groups = new Map<string, { name: string; jobs: number; seconds: number }>();
+  for (const { job, seconds } of plan.jobs) {
+    const name = groupName(job);
+    const group = groups.get(name) ?? { name, jobs: 0, seconds: 0 };
+    group.jobs += 1;
+    group.seconds += seconds;
+    groups.set(name, group);
+  }
+  return [...groups.values()];
+}
+
+function groupName(job: Job): string {
+  if (job.kind === "speed") {
+    return job.series === "flat"
+      ? `speed: flash at ${job.sides[0].context * job.sides[0].batch} tokens a step`
+      : `speed: context ${job.sides[0].context}`;
+  }
+  const section = sectionOf(job);
+  return section === "ablations"
+    ? `ablations: context ${job.context}`
+    : `${section}: ${job.objective}, context ${job.context}`;
+}

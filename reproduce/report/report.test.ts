@@ -1,0 +1,147 @@
+/** The report of a made-up comparison: its figures worked out by hand, its page and plots whole without anything else. */
+import { parseHTML } from "linkedom";
+import { describe, expect, it } from "vitest";
+import { identity, madeResults, manifestOf, trainResult } from "../../test/support/reproduce-results.ts";
+import { csvFiles, csvText } from "./csv.ts";
+import { summarise } from "./summary.ts";
+import { reportHtml } from "./write.ts";
+
+const results = madeResults();
+const summary = summarise(manifestOf(results), results);
+const html = reportHtml(summary);
+const { document } = parseHTML(html);
+const cells = (caption: RegExp) => {
+  const table = [...document.querySelectorAll("table")].find((each) =>
+    caption.test(each.querySelector("caption")?.textContent ?? ""),
+  );
+  if (table === undefined) throw new Error(`no table ${caption}`);
+  return [...table.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent));
+};
+
+describe("the summary", () => {
+  it("takes ratios to Transformer++ round by round", () => {
+    // (200 + 0.1 * 8192) * 1.13 µs against 250 * 1.05 µs a token, in every round.
+    const row = summary.speed.find(({ model, context }) => model === "flash" && context === 8192);
+    expect(row?.timesAsFast?.median).toBeCloseTo((1019.2 * 1.13) / (250 * 1.05), 9);
+    expect(row?.timesAsFast?.low).toBeCloseTo(row?.timesAsFast?.high ?? 0, 9);
+    expect(row?.microsecondsPerToken?.median).toBeCloseTo(250 * 1.05 * 1.02, 9);
+    expect(row?.gigaflopsPerSecond).toBeCloseTo(3e7 / (250 * 1.05 * 1.02) / 1e3, 9);
+    expect(row?.optimizerShare).toBeCloseTo(0.02, 12);
+  });
+
+  it("shows each model at its best learning rate, with all that were tried", () => {
+    const flash = summary.quality.find(
+      ({ model, context, objective }) => model === "flash" && context === 512 && objective === "causal",
+    );
+    expect(flash?.lr).toBe(0.002);
+    expect(flash?.rates.map(({ lr }) => lr)).toEqual([0.001, 0.004, 0.002]);
+    expect(flash?.loss).toBeCloseTo(3.9 + 3 / 9 + 0.01, 12);
+  });
+
+  it("finds the paper's speed-up on the curves", () => {
+    // FLASH's loss e(s) = 3.9 + 3 / (1 + s / 10) meets Transformer++'s last, 4 + 3 / 9, between steps 50 (4.4) and 60 (3.9 + 3 / 7).
+    const target = 4 + 3 / 9;
+    const share = (4.4 - target) / (4.4 - (3.9 + 3 / 7));
+    const seconds = 2 * (50 + 10 * share);
+    const row = summary.speedUps.find(({ model, context }) => model === "flash" && context === 8192);
+    expect(row?.seconds).toBeCloseTo(seconds, 9);
+    expect(row?.speedUp).toBeCloseTo(640 / seconds, 9);
+    expect(summary.speedUps.find(({ model }) => model === "combiner")).toMatchObject({ seconds: null, speedUp: null });
+  });
+
+  it("compares FLASH's contexts with its shortest", () => {
+    expect(summary.flat.map(({ context }) => context)).toEqual([512, 2048, 8192, 32768, 65536]);
+    expect(summary.flat[4].timeRatio?.median).toBeCloseTo((1 + 65536 / 4e6) / (1 + 512 / 4e6), 9);
+    expect(summary.flat[0].memoryRatio).toBe(1);
+  });
+});
+
+describe("the page", () => {
+  it("needs nothing else: no scripts, no requests", () => {
+    expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:|<script|<link|<img|@import|url\((?!#)/);
+    expect(html).toContain("prefers-color-scheme:dark");
+    expect(document.querySelector("title")?.textContent).toBe("Transformer quality in linear time, rerun");
+  });
+
+  it("has plots with names, no value that is no number, and unique ids", () => {
+    const plots = [...document.querySelectorAll("svg")];
+    expect(plots.length).toBe(11);
+    for (const plot of plots) expect(plot.getAttribute("aria-label")?.length).toBeGreaterThan(10);
+    expect(html).not.toMatch(/NaN|undefined|Infinity/);
+    const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it("has the figures in its tables", () => {
+    expect(cells(/^Times as fast/)[0]).toEqual(["", "512", "1,024", "2,048", "4,096", "8,192", "16,384", "32,768"]);
+    const flash = cells(/^Times as fast/).find(([name]) => name === "FLASH");
+    expect(flash?.[5]).toBe("4.39 (4.39–4.39)");
+    expect(flash?.[7]).toBe("–");
+    const quality = cells(/: causal, context 8,192$/);
+    expect(quality.find(([name]) => name === "FLASH")?.slice(0, 3)).toEqual(["FLASH", "69.64", "−9.5 %"]);
+    expect(
+      cells(/^Speed-up by the paper/)
+        .find(([name, trained]) => name === "FLASH" && trained === "causal, context 8,192")
+        ?.at(-1),
+    ).toBe("5.39 times");
+    expect(cells(/^Held-out perplexity after/)[1].slice(0, 4)).toEqual([
+      "FLASH",
+      "Mixed chunk attention, as in the paper.",
+      "69.64",
+      "+0.0 %",
+    ]);
+    expect(cells(/^Training speed-up of FLASH/).map((row) => [row[0], row[2]])).toEqual([
+      ["the paper's corpus", "the paper, up to"],
+      ["Wiki-40B", "4.9 times"],
+      ["PG-19", "12.1 times"],
+      ["C4", "4.8 times"],
+    ]);
+    expect(cells(/^What is not in/).flat()).toContain("speed of Transformer++ at context 32,768");
+    expect(document.body.textContent).toContain("Test processor, 2 processors, 2 threads, 24 GiB");
+  });
+
+  it("escapes what comes from outside", () => {
+    const failed = { ...results[0], identity: { ...identity, cpu: '<b>&"' } };
+    const page = reportHtml(summarise(manifestOf([failed]), [failed]));
+    expect(page).toContain("&lt;b&gt;&amp;&quot;");
+    expect(page).not.toContain("<b>&");
+  });
+
+  it("says where figures come from two machines", () => {
+    const [first, ...others] = results;
+    const page = reportHtml(
+      summarise(manifestOf(results), [{ ...first, identity: { ...identity, node: "v22.0.0" } }, ...others]),
+    );
+    expect(page).toContain("Machine 2: Test processor");
+    expect(page).toMatch(/The figures come from 2 machines or versions: machine 1: speed FLASH 512/);
+  });
+
+  it("is made of one section too, and of a training that failed", () => {
+    const one = {
+      ...trainResult({ model: "flash", context: 512, end: 4, stepMs: 1000 }),
+      final: null,
+      curve: [],
+      failure: "diverged: at step 10 the held-out loss is not finite",
+    };
+    const page = reportHtml(summarise(manifestOf([one]), [one]));
+    expect(page).toContain("diverged: at step 10");
+    expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+});
+
+describe("CSV", () => {
+  it("has a row a measurement, and quotes what must be", () => {
+    const files = csvFiles(summary);
+    expect(Object.keys(files)).toEqual([
+      "speed.csv",
+      "flash-flat.csv",
+      "quality.csv",
+      "curves.csv",
+      "speed-ups.csv",
+      "ablations.csv",
+      "context-use.csv",
+    ]);
+    expect(files["speed.csv"].trimEnd().split("\r\n")).toHaveLength(1 + 6 * 8 + 2);
+    expect(csvText([{ a: 'x "y", z', b: null, c: 1.5 }])).toBe('a,b,c\r\n"x ""y"", z",,1.5\r\n');
+  });
+});

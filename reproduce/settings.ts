@@ -1,0 +1,173 @@
+/**
+ * What a user can set for `reproduce`: one schema gives the command line its flags, the library its types, and both their
+ * defaults and messages. `resolveSettings` fills in what follows from something else; the result is saved in the manifest.
+ */
+
+import { availableParallelism } from "node:os";
+import {
+  type ArchitectureName,
+  architectureNames,
+  type Device,
+  deviceNames,
+  LonghandError,
+  type PresetName,
+  presetNames,
+} from "longhand";
+import { describeIssues, nearest } from "longhand/tools";
+import { z } from "zod";
+
+/** The parts of the comparison, in the order of the report. */
+export const sectionNames = ["speed", "quality", "ablations", "context-use"] as const;
+export type SectionName = (typeof sectionNames)[number];
+
+const whole = (least: number) => z.number().int().min(least);
+/** On the command line "a,b,c"; in the library also an array. */
+const list = () => z.union([z.string().min(1), z.array(z.union([z.string(), z.number()])).min(1)]);
+
+/** Each description is one sentence for --help; `meta.value` names the value there. */
+export const reproduceSettingsSchema = z.strictObject({
+  data: list()
+    .optional()
+    .describe(
+      "Texts to learn, with commas between: UTF-8 files or folders of them, each keeping its own end for evaluation; default: Moby-Dick, where its package is installed.",
+    )
+    .meta({ value: "path,…" }),
+  out: z
+    .string()
+    .min(1)
+    .default("runs/reproduce")
+    .describe("Folder of the results and the report; an existing one is gone on with."),
+  budget: z.number().min(1).default(60).describe("Minutes that the whole may take; the plan is scaled to fit."),
+  preset: z
+    .enum(presetNames as [string, ...string[]])
+    .optional()
+    .describe("Size of the models; default: nano up to a budget of 30 minutes, then tiny."),
+  only: list()
+    .optional()
+    .describe(`Sections to run, with commas between: ${sectionNames.join(", ")}; default: all.`)
+    .meta({ value: "section,…" }),
+  models: list()
+    .optional()
+    .describe("Architectures to compare, with commas between; default: all that `longhand models` lists.")
+    .meta({ value: "name,…" }),
+  contexts: list()
+    .optional()
+    .describe("Contexts whose speed is measured; default: 512 and its doubles up to 65536, as far as the budget goes.")
+    .meta({ value: "n,…" }),
+  qualityContexts: list()
+    .optional()
+    .describe("Contexts at which models are trained for quality; default: 512 and 8192, less if the budget is small.")
+    .meta({ value: "n,…" }),
+  tokens: whole(64)
+    .optional()
+    .describe(
+      "Tokens a step when speed is measured; a longer context is one example of that length; default: 4096 up to a budget of 30 minutes, then 8192.",
+    ),
+  qualityTokens: whole(64)
+    .default(4096)
+    .describe("Tokens a step when models are trained; a longer context is one example of that length."),
+  rounds: whole(1).optional().describe("Timed rounds of each speed measurement; default: 3 to 9, by the budget."),
+  steps: whole(1).optional().describe("Steps of each training for quality; default: by the budget."),
+  ablationSteps: whole(1).optional().describe("Steps of each ablation; default: by the budget."),
+  lr: list()
+    .default("2e-3,4e-3,8e-3")
+    .describe("Learning rates of the grid, with commas between.")
+    .meta({ value: "x,…" }),
+  vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
+  evalTokens: whole(1)
+    .default(16384)
+    .describe("Held-out tokens of each point of a curve; the last takes four times that."),
+  evalFraction: z.number().gt(0).lt(1).default(0.05).describe("Share of each text that is held out."),
+  seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
+  threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
+  device: z.enum(deviceNames).default("cpu").describe("Where to compute."),
+});
+
+export type ReproduceSettingsInput = z.input<typeof reproduceSettingsSchema>;
+
+/** Settings with lists as lists and defaults that follow from others filled in. `undefined`: the plan chooses. */
+export interface ReproduceSettings {
+  readonly data: readonly string[] | undefined;
+  readonly out: string;
+  readonly budget: number;
+  readonly preset: PresetName;
+  readonly only: readonly SectionName[];
+  readonly models: readonly ArchitectureName[];
+  readonly contexts: readonly number[];
+  readonly qualityContexts: readonly number[] | undefined;
+  readonly tokens: number;
+  readonly qualityTokens: number;
+  readonly rounds: number | undefined;
+  readonly steps: number | undefined;
+  readonly ablationSteps: number | undefined;
+  readonly lr: readonly number[];
+  readonly vocab: number;
+  readonly evalTokens: number;
+  readonly evalFraction: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly device: Device;
+}
+
+export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
+
+/** Minutes up to which models are small and steps short. */
+const SMALL_BUDGET = 30;
+
+type NameOf = (field: string) => string;
+
+/** Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage". */
+export function resolveSettings(value: unknown, nameOf: NameOf = (field) => field): ReproduceSettings {
+  const parsed = reproduceSettingsSchema.safeParse(value);
+  if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
+  const { data } = parsed;
+  const small = data.budget <= SMALL_BUDGET;
+  const preset = (data.preset ?? (small ? "nano" : "tiny")) as PresetName;
+  return {
+    ...data,
+    data: data.data === undefined ? undefined : texts(data.data),
+    preset,
+    tokens: data.tokens ?? (small ? 4096 : 8192),
+    only: choices(nameOf("only"), data.only, sectionNames),
+    models: choices(nameOf("models"), data.models, architectureNames),
+    contexts: ascending(numbers(nameOf("contexts"), data.contexts, true) ?? SPEED_CONTEXTS),
+    qualityContexts: numbers(nameOf("qualityContexts"), data.qualityContexts, true),
+    lr: ascending(numbers(nameOf("lr"), data.lr, false) ?? []),
+    rounds: data.rounds,
+    steps: data.steps,
+    ablationSteps: data.ablationSteps,
+    threads: data.threads ?? availableParallelism(),
+  };
+}
+
+function texts(given: string | readonly (string | number)[]): string[] {
+  const all = typeof given === "string" ? given.split(",") : given.map(String);
+  return all.map((text) => text.trim()).filter((text) => text !== "");
+}
+
+function choices<T extends string>(
+  flag: string,
+  given: Parameters<typeof texts>[0] | undefined,
+  all: readonly T[],
+): T[] {
+  if (given === undefined) return [...all];
+  const wanted = texts(given);
+  for (const name of wanted) {
+    if (all.some((known) => known === name)) continue;
+    const guess = nearest(name, all);
+    const hint = guess === undefined ? "" : ` (did you mean ${guess}?)`;
+    throw new LonghandError("usage", `${flag} ${name}: expected some of ${all.join(", ")}${hint}`);
+  }
+  return all.filter((name) => wanted.includes(name));
+}
+
+function numbers(flag: string, given: Parameters<typeof texts>[0] | undefined, integer: boolean): number[] | undefined {
+  if (given === undefined) return undefined;
+  return texts(given).map((text) => {
+    const number = Number(text);
+    if (Number.isFinite(number) && number > 0 && (!integer || Number.isInteger(number))) return number;
+    throw new LonghandError("usage", `${flag} ${text}: expected positive ${integer ? "whole " : ""}numbers`);
+  });
+}
+
+const ascending = (values: readonly number[]) => [...new Set(values)].sort((a, b) => a - b);

@@ -1,0 +1,219 @@
+/**
+ * Runs one training of the comparison: real steps on the text in a process of its own, evaluated at intervals outside the
+ * time that counts. The process saves itself now and then, and what was recorded is kept beside the checkpoint, so that a
+ * training that was cut off goes on from there.
+ */
+
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parameterCount } from "longhand";
+import { type Recompute, recomputeNames } from "longhand/graph";
+import { forwardFlops } from "longhand/models";
+import { messageOf, writeFileAtomic } from "longhand/tools";
+import { z } from "zod";
+import type { TrainJob } from "./jobs.ts";
+import { MeasuredProcess, NotEnoughMemory } from "./measured-process.ts";
+import { modelConfig } from "./models.ts";
+import { evaluationPointSchema, type TrainResult } from "./results.ts";
+import type { RunContext } from "./speed.ts";
+import type { WorkerSetup } from "./worker-setup.ts";
+
+export interface TrainContext extends RunContext {
+  /** The learning rate of the job, where it says which is the best of others. */
+  readonly lr: number;
+  /** The vocabulary that the text really has. */
+  readonly vocabSize: number;
+  /** Whole windows of so many tokens are evaluated. */
+  readonly window: number;
+}
+
+export type TrainMeasurement = Omit<TrainResult, "format" | "version" | "identity" | "finished" | "seconds" | "job">;
+
+const recordSchema = z.strictObject({
+  lr: z.number(),
+  recompute: z.enum(recomputeNames),
+  recomputeReason: z.string().nullable(),
+  peakBytes: z.number().nullable(),
+  stepMs: z.array(z.number()),
+  losses: z.array(z.number().nullable()),
+  curve: z.array(evaluationPointSchema),
+});
+/** What was recorded up to some step. */
+type TrainRecordSoFar = z.infer<typeof recordSchema>;
+
+const SAVE_EVERY_SECONDS = 90;
+/** Steps in a row that are not finite, after which a training has failed. */
+const MOST_SKIPS = 5;
+
+/** Undefined when a stop was asked for; then everything is saved. */
+export async function measureTraining(job: TrainJob, context: TrainContext): Promise<TrainMeasurement | undefined> {
+  const folder = workFolder(job, context);
+  let record = (await readRecord(folder, context)) ?? freshRecord(context.lr, job);
+  for (;;) {
+    try {
+      return await train(job, context, record);
+    } catch (error) {
+      if (!(error instanceof NotEnoughMemory)) throw error;
+      if (record.recompute === "layers") {
+        return described(
+          job,
+          context,
+          record,
+          `does not fit into memory, with recomputation neither: ${error.message}`,
+        );
+      }
+      context.onWarning(`${job.id}: ${error.message}; starting again with recomputation of activations`);
+      await rm(folder, { recursive: true, force: true });
+      record = freshRecord(context.lr, { recompute: "layers", recomputeReason: error.message });
+    }
+  }
+}
+
+/** Where a training keeps what it needs to go on; to be deleted when its result is written. */
+export function workFolder(job: TrainJob, { folder }: Pick<RunContext, "folder">): string {
+  return join(folder, "work", job.id);
+}
+
+async function train(
+  job: TrainJob,
+  context: TrainContext,
+  record: TrainRecordSoFar,
+): Promise<TrainMeasurement | undefined> {
+  const folder = workFolder(job, context);
+  await mkdir(folder, { recursive: true });
+  const process = await MeasuredProcess.start(job.id, setupOf(job, context, record.recompute));
+  try {
+    if (!cutTo(record, process.hello.step)) {
+      await process.stop();
+      await rm(folder, { recursive: true, force: true });
+      return await train(job, context, freshRecord(context.lr, record));
+    }
+    const save = async () => {
+      await writeFileAtomic(join(folder, RECORD), [JSON.stringify(record)]); // first: it may reach further than the model
+      await process.save();
+    };
+    let saved = performance.now();
+    while (record.stepMs.length < job.steps) {
+      if (context.stopRequested()) {
+        await save();
+        return undefined;
+      }
+      const { milliseconds, loss, applied } = await process.step();
+      record.stepMs.push(Math.round(1000 * milliseconds) / 1000);
+      record.losses.push(applied ? loss : null);
+      const failure = await afterStep(job, record, process);
+      if (failure !== undefined) return described(job, context, record, failure, process.hello.parameters);
+      context.onProgress(progressText(job, record), record.stepMs.length / job.steps);
+      if (performance.now() - saved > 1000 * SAVE_EVERY_SECONDS) {
+        await save();
+        saved = performance.now();
+      }
+    }
+    const { byPosition, loss, tokens, accuracy } = await process.evaluate("final");
+    const final = { loss, tokens, accuracy, byPosition: [...byPosition] };
+    return { ...described(job, context, record, null, process.hello.parameters), final };
+  } finally {
+    await process.stop();
+  }
+}
+
+/** Evaluates where it is due; says why the training has failed, if it has. */
+async function afterStep(
+  job: TrainJob,
+  record: TrainRecordSoFar,
+  process: MeasuredProcess,
+): Promise<string | undefined> {
+  const step = record.stepMs.length;
+  const last = record.losses.slice(-MOST_SKIPS);
+  if (last.length === MOST_SKIPS && last.every((loss) => loss === null)) {
+    return `diverged: ${MOST_SKIPS} steps in a row up to ${step} were not finite`;
+  }
+  if (step % job.evalEvery !== 0 && step !== job.steps) return undefined;
+  record.peakBytes ??= await process.peakBytes(); // before evaluating takes memory of its own
+  try {
+    const { loss, tokens } = await process.evaluate("curve");
+    const seconds = record.stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
+    record.curve.push({ step, seconds, loss, tokens });
+    return undefined;
+  } catch (error) {
+    if (error instanceof NotEnoughMemory || !/not finite/.test(messageOf(error))) throw error;
+    return `diverged: at step ${step} the held-out loss is not finite`;
+  }
+}
+
+function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar): string {
+  const heldOut = curve.at(-1);
+  const found = heldOut === undefined ? "" : `, held-out perplexity ${Math.exp(heldOut.loss).toFixed(1)}`;
+  return `${job.id}: step ${stepMs.length} of ${job.steps}, loss ${losses.at(-1)?.toFixed(3) ?? "-"}${found}`;
+}
+
+function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
+  const { settings, folder, lr } = context;
+  const { evalFraction, evalTokens, threads, device, seed } = settings;
+  return {
+    model: configOf(job, context),
+    ...{ batch: job.batch, context: job.context, threads, device, seed },
+    ...{ objective: job.objective, recompute, steps: job.steps },
+    schedule: { peak: lr, warmup: warmupOf(job), decay: "linear", floor: 0 },
+    text: {
+      folder: join(folder, "data"),
+      ...{ evalFraction, evalTokens, window: context.window },
+      checkpoints: workFolder(job, context),
+    },
+  };
+}
+
+function configOf({ model, ablation, context: length, objective }: TrainJob, { settings, vocabSize }: TrainContext) {
+  return modelConfig({ model, ablation, preset: settings.preset, context: length, vocabSize, objective });
+}
+
+/** A tenth of the steps, as `longhand train` has it by default. */
+const warmupOf = ({ steps }: TrainJob) => Math.ceil(steps / 10);
+
+function described(
+  job: TrainJob,
+  context: TrainContext,
+  record: TrainRecordSoFar,
+  failure: string | null,
+  parameters?: number,
+): TrainMeasurement {
+  const config = configOf(job, context);
+  const { recompute, recomputeReason, peakBytes, stepMs, losses, curve, lr } = record;
+  return {
+    config,
+    parameters: parameters ?? parameterCount(config),
+    flopsPerToken: (3 * forwardFlops(config, job.context)) / job.context,
+    ...{ lr, warmup: warmupOf(job), seed: context.settings.seed },
+    ...{ recompute, recomputeReason, stepMs, losses, peakBytes, curve, final: null, failure },
+  };
+}
+
+const RECORD = "record.json";
+
+function freshRecord(
+  lr: number,
+  { recompute, recomputeReason }: Pick<TrainRecordSoFar, "recompute" | "recomputeReason">,
+): TrainRecordSoFar {
+  return { lr, recompute, recomputeReason, peakBytes: null, stepMs: [], losses: [], curve: [] };
+}
+
+/** What was recorded before; undefined when nothing was, or nothing of use. */
+async function readRecord(folder: string, { lr }: TrainContext): Promise<TrainRecordSoFar | undefined> {
+  try {
+    const record = recordSchema.parse(JSON.parse(await readFile(join(folder, RECORD), "utf8")));
+    if (record.lr === lr) return record;
+  } catch {
+    // Falls through: a training without a record begins again.
+  }
+  await rm(folder, { recursive: true, force: true });
+  return undefined;
+}
+
+/** Forgets what was recorded after the step of the checkpoint; false when the record does not reach it. */
+function cutTo(record: TrainRecordSoFar, step: number): boolean {
+  if (record.stepMs.length < step) return false;
+  record.stepMs.length = step;
+  record.losses.length = step;
+  record.curve = record.curve.filter((point) => point.step <= step);
+  return true;
+}

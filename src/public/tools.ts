@@ -1,0 +1,12 @@
+/**
+ * `longhand/tools`: what a program on top of Longhand shares with it: files that appear whole, one process a folder, the
+ * memory and huge pages of the machine, messages.
+ */
+export { messageOf, nearest } from "../base/errors.ts";
+export { writeDirectoryAtomic, writeFileAtomic } from "../checkpoint/atomic.node.ts";
+export { acquireRunLock } from "../checkpoint/run-lock.node.ts";
+export { describeIssues } from "../models/config.ts";
+export { availableMemory } from "../run/available-memory.ts";
+export { requireDevice } from "../run/device.ts";
+export { hugePages } from "../runtime/huge-pages.node.ts";
+export { ortVersion } from "../runtime/ort-node.ts";
