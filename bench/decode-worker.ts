@@ -16,7 +16,7 @@ const [file, threads, ...places] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });
 const { setup, parameters, batches } = readSetup(file);
 if (!isGated(setup.model)) throw new Error(`expected a gated model, got ${setup.model.architecture}`);
-const { chunk } = setup.model;
+const { chunk } = setup.model as typeof setup.model & { readonly chunk: number };
 const text = batches[0].tokens;
 const arrays: Record<string, HostArray> = {};
 for (const path in parameters) arrays[path] = parameters[path].data;

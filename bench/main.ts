@@ -72,7 +72,7 @@ function parseOptions(args: readonly string[]): Options | undefined {
     data,
     contexts: context.split(",").map(contextLength),
     preset: oneOf("--preset", preset, presetNames),
-    architectures: model?.split(",").map((name) => oneOf("--model", name, architectureNames)) ?? architectureNames,
+    architectures: model?.split(",").map((name) => oneOf("--model", name, architectureNames())) ?? architectureNames(),
   };
 }
 

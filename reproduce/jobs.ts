@@ -2,12 +2,13 @@
  * What a comparison consists of: jobs, each with one result file. A job says everything that its result depends on, so
  * that a result can be told from one of other settings.
  */
-import { architectureNames, objectiveNames } from "longhand";
+import { objectiveNames } from "longhand";
 import { recomputeNames } from "longhand/graph";
+import { architectureNameSchema } from "longhand/models";
 import { z } from "zod";
 
 const count = () => z.number().int().positive();
-const architecture = z.enum(architectureNames);
+const architecture = architectureNameSchema;
 
 /** What is tried first, and why if it is not "none"; a model that does not fit without is tried with recomputation. */
 const recomputation = { recompute: z.enum(recomputeNames), recomputeReason: z.string().nullable() };

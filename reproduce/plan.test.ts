@@ -28,7 +28,7 @@ function costs({ token, growth, bytes, bytesGrowth }: Made) {
       peakBytes: 1e9,
     };
   };
-  const points = architectureNames.flatMap((model) => [point(model, 512), point(model, 2048)]);
+  const points = architectureNames().flatMap((model) => [point(model, 512), point(model, 2048)]);
   return costsFrom(points, (model, context, tokens, recompute) => {
     const own = QUADRATIC.includes(model) ? context / (recompute === "none" ? 1 : 8) : 0;
     return 140e6 + tokens * (bytes + bytesGrowth * own) * (recompute === "none" ? 1 : 0.5);
@@ -74,7 +74,7 @@ describe("a plan", () => {
       contextJobs(made).map((job) => [job.sides[0].context, job.sides.map(({ model }) => model)]),
     );
     for (const context of [512, 1024, 2048, 4096])
-      expect(byContext.get(context)?.toSorted()).toEqual(architectureNames.toSorted());
+      expect(byContext.get(context)?.toSorted()).toEqual(architectureNames().toSorted());
     expect(byContext.get(8192)).toEqual(["flash", "transformer++"]);
     const causal = trainJobs(made).filter(
       ({ section, objective, context }) => section === "quality" && objective === "causal" && context === 512,

@@ -12,7 +12,7 @@ describe("resolveSettings", () => {
     expect(resolveSettings({})).toMatchObject({
       budget: 60,
       preset: "tiny",
-      models: architectureNames,
+      models: architectureNames(),
       contexts: SPEED_CONTEXTS,
       lr: [0.002, 0.004, 0.008],
     });

@@ -129,7 +129,7 @@ export function resolveSettings(value: unknown, nameOf: NameOf = (field) => fiel
     preset,
     tokens: data.tokens ?? (small ? 4096 : 8192),
     only: choices(nameOf("only"), data.only, sectionNames),
-    models: choices(nameOf("models"), data.models, architectureNames),
+    models: choices(nameOf("models"), data.models, architectureNames()),
     contexts: ascending(numbers(nameOf("contexts"), data.contexts, true) ?? SPEED_CONTEXTS),
     qualityContexts: numbers(nameOf("qualityContexts"), data.qualityContexts, true),
     lr: ascending(numbers(nameOf("lr"), data.lr, false) ?? []),

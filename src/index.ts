@@ -9,12 +9,13 @@ export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokeni
 export { createDecoder, type Decoder } from "./generate/decoder.ts";
 export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
 export { type SamplingOptions, sample } from "./generate/sampling.ts";
-export { type Ablation, type AblationName, ablationNames, ablations } from "./models/ablations.ts";
+export { type AblationName, ablationNames, ablations } from "./models/ablations.ts";
+export type { Ablation, ModelConfig } from "./models/architecture.ts";
 export { type ArchitectureDescription, describeArchitectures } from "./models/catalogue.ts";
-export { type ArchitectureName, architectureNames, type ModelConfig } from "./models/config.ts";
 export { decodingArchitecture } from "./models/decoding.ts";
 export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
+export { type ArchitectureName, architectureNames } from "./models/registry.ts";
 export type { RunConfig } from "./run/config.ts";
 export { diagnose, type Finding } from "./run/doctor.ts";
 export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/estimate.ts";

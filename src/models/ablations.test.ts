@@ -96,10 +96,10 @@ describe("ablations together", () => {
     ["flash", { ablation: "chunk-64,chunk-128" }, /^ablation chunk-64,chunk-128: both set chunk; /],
     ["flash", { ablation: "local", attention: "global" }, /^ablation local: it contradicts attention global; /],
     ["flash", { ablation: "chunk-64", chunk: 32 }, /^ablation chunk-64: it contradicts chunk 32; give one of them$/],
-    ["flash-quad", { ablation: "local" }, /^ablation local: flash-quad has no attention that could be changed$/],
-    ["flash-quad", { ablation: "chunk-64" }, /^ablation chunk-64: flash-quad has no chunk that could be changed$/],
-    ["transformer++", { ablation: "softmax" }, /^ablation softmax: transformer\+\+ has no attentionFunction that /],
-    ["combiner", { ablation: "chunk-64,no-gate" }, /^ablation no-gate: combiner has no gate that could be changed$/],
+    ["flash-quad", { ablation: "local" }, /^ablation local: expected one of softmax, .* for flash-quad$/],
+    ["flash-quad", { ablation: "chunk-64" }, /^ablation chunk-64: expected one of softmax, .* for flash-quad$/],
+    ["transformer++", { ablation: "softmax" }, /^ablation softmax: transformer\+\+ has no ablations$/],
+    ["combiner", { ablation: "chunk-64,no-gate" }, /^ablation no-gate: expected one of chunk-64, .* for combiner$/],
   ] as const)("%s refuses %o", (architecture, options, message) => {
     const ask = () => presetModel(architecture, "nano", { context: 512, ...options });
     expect(ask).toThrow(LonghandError);

@@ -22,7 +22,7 @@ describe.each(presetNames)("preset %s", (preset) => {
   });
 
   it("has all architectures, and half the layers in the Transformers", () => {
-    expect(described.map(({ architecture }) => architecture)).toEqual(architectureNames);
+    expect(described.map(({ architecture }) => architecture)).toEqual(architectureNames());
     for (const { architecture, configFor } of described) {
       const { layers } = configFor(1024);
       expect(layers).toBe(presets[preset].layers / (architecture.startsWith("flash") ? 1 : 2));
@@ -31,7 +31,7 @@ describe.each(presetNames)("preset %s", (preset) => {
 });
 
 describe("cost per token", () => {
-  it.each(architectureNames)("of %s, of all layers of the graph", (architecture) => {
+  it.each(architectureNames())("of %s, of all layers of the graph", (architecture) => {
     const context = 384;
     const config = parseModelConfig({ ...presetModel(architecture, "nano", { context }), vocabSize: 100 });
     const whole = logitsOf(languageModel(new Scope(), input("tokens", [1, context], "int32"), config));

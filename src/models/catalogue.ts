@@ -6,12 +6,12 @@ import type { Program } from "../graph/program.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { Scope } from "../nn/scope.ts";
-import { type ArchitectureName, architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
+import { architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parameterCount } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
 
 export interface ArchitectureDescription {
-  readonly architecture: ArchitectureName;
+  readonly architecture: string;
   /** Of the preset, made for contexts up to `context`. */
   configFor(context: number): ModelConfig;
   readonly parameters: number;
@@ -24,7 +24,7 @@ const DEFAULT_CONTEXT = 1024;
 
 /** All architectures at one size; throws "usage" for an unknown preset. */
 export function describeArchitectures(preset: string, vocabSize: number): readonly ArchitectureDescription[] {
-  return architectureNames.map((architecture) => {
+  return architectureNames().map((architecture) => {
     const configFor = (context: number) =>
       parseModelConfig({ ...presetModel(architecture, preset, { context }), vocabSize });
     return {

@@ -9,7 +9,7 @@ const gated = { ...common, architecture: "flash", shared: 8, chunk: 16, maxLengt
 const transformer = { ...common, architecture: "transformer++", heads: 4, ffn: 80 };
 
 describe("a model configuration", () => {
-  it.each(architectureNames)("of a preset of %s is complete and read back as it was saved", (architecture) => {
+  it.each(architectureNames())("of a preset of %s is complete and read back as it was saved", (architecture) => {
     const config = parseModelConfig({ ...presetModel(architecture, "nano", { context: 512 }), vocabSize: 300 });
     expect(parseModelConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
     expect(parametersOf(config).length).toBeGreaterThan(0);

@@ -1,162 +1,76 @@
 /**
- * What a model is: one object, validated in one place, saved whole with every run. An architecture has its own fields and
- * no others; contradictions are rejected here. Sizes by name are in presets.ts.
+ * What a model is: one object, validated in one place, saved whole with every run. An architecture has the common fields
+ * and its own, and no others (architecture.ts); contradictions are rejected here. Sizes by name are in presets.ts.
  */
 import { z } from "zod";
 import { LonghandError, nearest } from "../base/errors.ts";
-import { attentionFunctionNames } from "../nn/attention-functions.ts";
+import { type Architecture, commonFields, type ModelConfig } from "./architecture.ts";
+import type { attentionNames } from "./architectures/flash.ts";
+import type { GatedConfig } from "./architectures/gated-unit-fields.ts";
+import type { TransformerConfig } from "./architectures/transformer-frame.ts";
+import { architectureByName, architectureNameSchema, ownFieldNames } from "./registry.ts";
 
-export const gatedArchitectureNames = ["flash", "flash-quad"] as const;
-export const transformerArchitectureNames = [
-  "transformer",
-  "transformer+",
-  "transformer++",
-  "mc-tfm++",
-  "performer",
-  "combiner",
-] as const;
-export const architectureNames = [...gatedArchitectureNames, ...transformerArchitectureNames] as const;
-export type ArchitectureName = (typeof architectureNames)[number];
+export type { ModelConfig } from "./architecture.ts";
+export { type ArchitectureName, architectureNames, hasField } from "./registry.ts";
 
-/** What FLASH attends with: both halves of mixed chunk attention, or one of them. */
-export const attentionNames = ["mixed", "local", "global"] as const;
-export type AttentionName = (typeof attentionNames)[number];
+/** FLASH and FLASH-Quad, until decoding is the layers' own. */
+export type GatedModelConfig = GatedConfig & { readonly attention?: (typeof attentionNames)[number] };
+export type TransformerModelConfig = TransformerConfig & {
+  readonly chunk: number;
+  readonly features: number;
+  readonly featureSeed: number;
+};
+export function isGated({ architecture }: ModelConfig): boolean {
+  return architecture === "flash" || architecture === "flash-quad";
+}
 
-const positive = () => z.number().int().positive();
-
-const fields = z.strictObject({
-  architecture: z
-    .enum(architectureNames)
-    .describe("Which network: flash (linear cost), flash-quad, or one of the Transformers they are measured against."),
-  vocabSize: positive().describe("Tokens of the vocabulary, special ones included."),
-  width: positive().describe("d: width of the residual stream."),
-  layers: positive().describe("Gated attention units, or pairs of attention and feed-forward, in a row."),
-  expansion: positive().optional().describe("e / d: gated width over model width."),
-  shared: positive().optional().describe("s: width of queries and keys of a gated unit."),
-  heads: positive().optional().describe("H: heads of multi-head attention; they divide the width."),
-  ffn: positive().optional().describe("Hidden width of the feed-forward network."),
-  chunk: positive().optional().describe("C: tokens a chunk of mixed chunk attention, or a block of combiner."),
-  features: positive().optional().describe("m: random features of performer's attention."),
-  featureSeed: z
-    .number()
-    .int()
-    .min(0)
-    .optional()
-    .describe("Seed of performer's random features, which are not trained."),
-  maxLength: positive()
-    .optional()
-    .describe("n of flash-quad's scores / n and of its bias: the longest input it is made for."),
-  attention: z
-    .enum(attentionNames)
-    .optional()
-    .describe("Flash: mixed chunk attention, or its part inside chunks (local) or across them (global) alone."),
-  attentionFunction: z
-    .enum(attentionFunctionNames)
-    .optional()
-    .describe("What scores of a gated unit's quadratic attention become: squared ReLU, softmax or Laplace function."),
-  gate: z
-    .boolean()
-    .optional()
-    .describe("Whether a gated unit has its gate; without it a wider expansion makes up for it."),
-  tokenShift: z
-    .boolean()
-    .optional()
-    .describe("Whether half of a gated unit's normalised input comes from the token before."),
-  norm: z.enum(["scale", "layer"]).optional().describe("ScaleNorm or LayerNorm in a gated unit."),
-  causal: z.boolean().default(true).describe("Whether a token sees only what is before it."),
+/** The configuration of any registered architecture; after it, a value has exactly the fields of its own. */
+export const modelConfigSchema: z.ZodType<ModelConfig> = z.unknown().transform((value, context) => {
+  const parsed = schemaFor(value).safeParse(value);
+  if (parsed.success) return parsed.data as ModelConfig;
+  for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+  return z.NEVER;
 });
 
-type Fields = z.infer<typeof fields>;
-type Optional = Exclude<{ [K in keyof Fields]: undefined extends Fields[K] ? K : never }[keyof Fields], undefined>;
-
-const GATED = [
-  "expansion",
-  "shared",
-  "chunk",
-  "maxLength",
-  "attentionFunction",
-  "gate",
-  "tokenShift",
-  "norm",
-] as const satisfies Optional[];
-const TRANSFORMER = ["heads", "ffn"] as const satisfies Optional[];
-
-/** The fields that an architecture has beside the common ones: all of them, and no others. */
-const fieldsOf = {
-  flash: [...GATED, "attention"],
-  "flash-quad": GATED,
-  transformer: TRANSFORMER,
-  "transformer+": TRANSFORMER,
-  "transformer++": TRANSFORMER,
-  "mc-tfm++": [...TRANSFORMER, "chunk"],
-  performer: [...TRANSFORMER, "features", "featureSeed"],
-  combiner: [...TRANSFORMER, "chunk"],
-} as const satisfies Record<ArchitectureName, readonly Optional[]>;
-
-const optionalFields = [...GATED, "attention", ...TRANSFORMER, "features", "featureSeed"] as const satisfies Optional[];
-const defaults: Partial<Fields> = {
-  expansion: 2,
-  attention: "mixed",
-  attentionFunction: "relu2",
-  gate: true,
-  tokenShift: false,
-  norm: "scale",
-  featureSeed: 1,
-};
-
-type ConfigOf<A extends ArchitectureName> = Omit<Fields, Optional | "architecture"> & { architecture: A } & {
-  [K in (typeof fieldsOf)[A][number]]: Exclude<Fields[K], undefined>;
-};
-
-/** A complete, checked configuration of FLASH or FLASH-Quad. */
-export type GatedModelConfig = ConfigOf<"flash"> | ConfigOf<"flash-quad">;
-
-/** The same of a softmax Transformer or one of the efficient attentions in its frame. */
-export type TransformerModelConfig = { [A in (typeof transformerArchitectureNames)[number]]: ConfigOf<A> }[Exclude<
-  ArchitectureName,
-  GatedModelConfig["architecture"]
->];
-
-/** A complete, checked model configuration; `architecture` tells which fields there are. */
-export type ModelConfig = GatedModelConfig | TransformerModelConfig;
-
-export function isGated(config: ModelConfig): config is GatedModelConfig {
-  return gatedArchitectureNames.some((name) => name === config.architecture);
+function schemaFor(value: unknown): z.ZodType {
+  const named = z.looseObject({ architecture: architectureNameSchema }).safeParse(value);
+  if (!named.success) return z.looseObject({ architecture: architectureNameSchema });
+  const record = architectureByName(named.data.architecture);
+  const own = z.strictObject({ architecture: architectureNameSchema, ...commonFields, ...record.fields });
+  return z
+    .looseObject({})
+    .superRefine((given, context) => {
+      for (const [field, message] of fieldProblems(record, given))
+        context.addIssue({ code: "custom", path: [field], message });
+    })
+    .pipe(own)
+    .superRefine((config, context) => {
+      for (const [field, message] of problems(record, config as ModelConfig))
+        context.addIssue({ code: "custom", path: [field], message });
+    });
 }
 
-/** Whether a field belongs to an architecture. */
-export function hasField(architecture: ArchitectureName, field: string): boolean {
-  return fieldsOf[architecture].some((own) => own === field) || !optionalFields.some((own) => own === field);
+/** Fields of other architectures that are given, and fields of this one that are missing. */
+function* fieldProblems(
+  { name, fields }: Architecture,
+  given: Readonly<Record<string, unknown>>,
+): Iterable<[string, string]> {
+  for (const field of ownFieldNames()) {
+    const own = Object.hasOwn(fields, field) ? (fields[field] as z.ZodType) : undefined;
+    if (given[field] !== undefined && own === undefined) yield [field, `${name} has no such field`];
+    if (given[field] === undefined && own?.safeParse(undefined).success === false) yield [field, `${name} needs it`];
+  }
 }
 
-/** Checked together: after it, a value has exactly the fields of its architecture, and is a ModelConfig. */
-export const modelConfigSchema = fields.overwrite(withDefaults).superRefine((config, context) => {
-  for (const [field, message] of contradictions(config)) context.addIssue({ code: "custom", path: [field], message });
-}) as typeof fields & z.ZodType<ModelConfig>;
-
-function withDefaults(config: Fields): Fields {
-  const own = Object.entries(defaults).filter(([field]) => hasField(config.architecture, field));
-  return { ...Object.fromEntries(own), ...config } as Fields;
+function* problems(record: Architecture, config: ModelConfig): Iterable<readonly [string, string]> {
+  if (config.width % 2 !== 0) yield ["width", "expected an even number"];
+  if (!config.causal && !record.bidirectional) yield ["causal", `expected true: ${record.name} cannot look both ways`];
+  yield* record.problems(config);
 }
 
-/** What does not go together, as a field and what is expected of it. */
-function* contradictions(config: Fields): Iterable<[field: string, expected: string]> {
-  const { architecture, width, heads, shared, attention, attentionFunction } = config;
-  for (const field of optionalFields) {
-    const given = config[field] !== undefined;
-    if (given !== hasField(architecture, field))
-      yield [field, given ? `${architecture} has no such field` : `${architecture} needs it`];
-  }
-  if (width % 2 !== 0) yield ["width", "expected an even number"];
-  if (shared !== undefined && shared % 2 !== 0) yield ["shared", "expected an even number"];
-  if (attention === "global" && attentionFunction !== "relu2" && attentionFunction !== undefined) {
-    yield ["attentionFunction", "expected relu2 with attention global, which has no quadratic part"];
-  }
-  if (heads === undefined) return;
-  if (width % heads !== 0) yield ["heads", `expected a divisor of the width ${width}`];
-  else if (architecture !== "transformer" && (width / heads) % 2 !== 0) {
-    yield ["heads", `expected heads of even width for rotary positions, width ${width} gives ${width / heads}`];
-  }
+/** Every field that the configuration of some architecture has. */
+export function modelFieldNames(): readonly string[] {
+  return ["architecture", ...Object.keys(commonFields), ...ownFieldNames()];
 }
 
 /** Checks a model configuration; the error names the field, its value and what is allowed. */

@@ -13,8 +13,8 @@ import { gatedUnitStep, withChunk } from "../nn/gated-unit-decoding.ts";
 import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
 import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
-import { unitConfig } from "./architectures.ts";
-import { type GatedModelConfig, isGated, type ModelConfig } from "./config.ts";
+import { unitConfig } from "./architectures/gated-unit-fields.ts";
+import { type GatedModelConfig, isGated, type ModelConfig, type TransformerModelConfig } from "./config.ts";
 import { type DecodingPrograms, GatedUnitState } from "./decoding-state.ts";
 import { embed, readOut, renamed } from "./decoding-tokens.ts";
 import { type DecodingShape, memoryRows } from "./gated-layer-state.ts";
@@ -33,15 +33,16 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
   const { vocabSize } = config;
   const parameters = parametersOf(config);
   if (!isGated(config)) {
-    const decoding = transformerDecoding(config);
+    const decoding = transformerDecoding(config as unknown as TransformerModelConfig);
     const begin = (compile: CompileOnce) => new TransformerState(decoding, compile);
     return { vocabSize, maxLength: Number.POSITIVE_INFINITY, parameters, begin };
   }
+  const gated = config as unknown as GatedModelConfig;
   return {
     vocabSize,
-    maxLength: config.architecture === "flash" ? Number.POSITIVE_INFINITY : config.maxLength,
+    maxLength: config.architecture === "flash" ? Number.POSITIVE_INFINITY : gated.maxLength,
     parameters,
-    begin: (compile, values) => new GatedUnitState(shapeOf(config), programsOf(config), compile, values),
+    begin: (compile, values) => new GatedUnitState(shapeOf(gated), programsOf(gated), compile, values),
   };
 }
 
@@ -98,7 +99,7 @@ function tileProgram(config: GatedModelConfig, P: number, readout: Readout): Pro
     ownBias: rowsOf("own_bias", 2 * P - 1),
   };
   const stored: Tensor[] = [];
-  let x = embed(scope, config, P);
+  let x = embed(scope, config as unknown as ModelConfig, P);
   for (let i = 0; i < layers; i++) {
     const { y, rows } = gatedUnitStep(scope.at("layers").at(i), x, unitConfig(config), rotation, {
       memory: input(`memory.${i}`, [memoryRows(shape), e]),
@@ -111,7 +112,10 @@ function tileProgram(config: GatedModelConfig, P: number, readout: Readout): Pro
     stored.push(rows);
   }
   const [first, ...rest] = stored;
-  return program(`decode_tile_${P}`, { ...readOut(scope, config, x, readout), rows: first.concat(rest, 0) });
+  return program(`decode_tile_${P}`, {
+    ...readOut(scope, config as unknown as ModelConfig, x, readout),
+    rows: first.concat(rest, 0),
+  });
 }
 
 /**
@@ -124,14 +128,17 @@ function blockProgram(config: GatedModelConfig, chunks: number, readout: Readout
   const scope = new Scope();
   const rotations: AngleTable = { cos: input("rotation.cos", [P, s / 2]), sin: input("rotation.sin", [P, s / 2]) };
   const sums: Record<string, Tensor> = {};
-  let x = embed(scope, config, P).reshape([1, P, d]);
+  let x = embed(scope, config as unknown as ModelConfig, P).reshape([1, P, d]);
   for (let i = 0; i < layers; i++) {
     const layer = { ...unitConfig(config), chunk: C };
     const { y, done } = continuedFlashLayer(scope.at("layers").at(i), x, layer, rotations, input(`done.${i}`, [s, e]));
     x = y;
     sums[`done.${i}`] = done;
   }
-  return program(`decode_block_${P}`, { ...readOut(scope, config, x.reshape([P, d]), readout), ...renamed(sums) });
+  return program(`decode_block_${P}`, {
+    ...readOut(scope, config as unknown as ModelConfig, x.reshape([P, d]), readout),
+    ...renamed(sums),
+  });
 }
 
 /** Inputs done [s, e], linear_keys [C, s], values [C, e]; output sum [s, e]. */

@@ -19,7 +19,7 @@ const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
 
 const variants: readonly (readonly [name: string, ArchitectureName, fields: object])[] = [
-  ...architectureNames.map((name) => [name, name, {}] as const),
+  ...architectureNames().map((name) => [name, name, {}] as const),
   ["flash, local", "flash", { attention: "local" }],
   ["flash, global", "flash", { attention: "global" }],
   ["flash, softmax, token shift", "flash", { attentionFunction: "softmax", tokenShift: true }],

@@ -9,8 +9,9 @@ import type { Documents } from "../nn/documents.ts";
 import { norm } from "../nn/norm.ts";
 import { angleTable, scaledSinusoid } from "../nn/positions.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
-import { applyLayer, layerRotations } from "./architectures.ts";
-import type { ModelConfig } from "./config.ts";
+import { Visibility } from "../nn/visibility.ts";
+import type { ModelConfig } from "./architecture.ts";
+import { architectureOf } from "./registry.ts";
 
 export interface ModelOutput {
   /** [B, T, d], after the final norm. */
@@ -36,18 +37,32 @@ export function languageModel(
   mask?: Tensor,
   { recompute = "none", documents }: ModelOptions = {},
 ): ModelOutput {
+  const architecture = architectureOf(config);
   const { table, bias } = tiedEmbedding(scope, config);
   const T = tokens.shape[1];
-  const places = angleTable(T, config.width);
-  const positions = scaledSinusoid(scope.at("position"), documents ? documents.anglesByPlace(places) : places);
-  const rotations = layerRotations(config, T, documents);
-  const inputs = { rotations, mask, documents, recompute: recompute === "layers" };
+  const anglesOf = (width: number) => {
+    const angles = angleTable(T, width);
+    return documents ? documents.anglesByPlace(angles) : angles;
+  };
+  const inputs = {
+    rotations: anglesOf(architecture.rotaryWidth(config)),
+    visibility: new Visibility({ causal: config.causal, mask, documents }),
+    recompute: recompute === "layers",
+  };
+  const positions = scaledSinusoid(scope.at("position"), anglesOf(config.width));
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
-    const layer = (own: Tensor) => applyLayer(scope.at("layers").at(i), own, config, { ...inputs, layer: i });
-    x = inputs.recompute ? recomputed([x], ([again]) => layer(again)) : layer(x);
+    const own = scope.at("layers").at(i);
+    const layer = architecture.layer(config, i);
+    x = inputs.recompute
+      ? recomputed([x], ([again]) => layer.forward(own, again, inputs))
+      : layer.forward(own, x, inputs);
   }
-  return { hidden: norm(scope.at("final.norm"), x, "scale"), table, bias };
+  return { hidden: finalNorm(scope, x), table, bias };
+}
+
+export function finalNorm(scope: Scope, x: Tensor): Tensor {
+  return norm(scope.at("final.norm"), x, "scale");
 }
 
 export function tiedEmbedding(scope: Scope, { vocabSize, width }: ModelConfig): { table: Tensor; bias: Tensor } {

@@ -18,8 +18,7 @@ import {
 } from "../nn/multi-head-decoding.ts";
 import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
-import { hasGatedFeedForward } from "./architectures.ts";
-import type { TransformerModelConfig } from "./config.ts";
+import type { ModelConfig, TransformerModelConfig } from "./config.ts";
 import { embed, readOut, renamed } from "./decoding-tokens.ts";
 import type { DecodingLayer, TransformerDecoding } from "./transformer-decoding-state.ts";
 
@@ -64,7 +63,7 @@ function remembersOf(config: TransformerModelConfig): Remembers {
       const carried = { sums, done: sums };
       return { span: config.chunk, fixedRows: config.chunk, growingRows: 0, carried, close: finishSums };
     }
-    case "combiner": {
+    default: {
       const C = config.chunk;
       const queryPeak = { shape: [1, H, 1, w], initial: HIDDEN };
       const close = (layer: DecodingLayer, finished: number) => summarise(layer, { C, w, finished });
@@ -87,7 +86,7 @@ function tileProgram(
   const [real, written] = [input("real", [P]), input("written", [n])];
   const stored: Tensor[] = [];
   const changed: Record<string, Tensor> = {};
-  let x = embed(scope, config, P).reshape([1, P, d]);
+  let x = embed(scope, config as unknown as ModelConfig, P).reshape([1, P, d]);
   for (let i = 0; i < layers; i++) {
     const rows = () => ({
       keys: input(`keys.${i}`, [1, H, n, w]),
@@ -96,7 +95,7 @@ function tileProgram(
     });
     const inputs = Object.entries(carried).map(([name, { shape }]) => [name, input(`${name}.${i}`, shape)] as const);
     const memory = { rows, rotations, real, carried: Object.fromEntries(inputs), layer: i };
-    const block = { ffn, gated: hasGatedFeedForward(architecture) };
+    const block = { ffn, gated: !["transformer", "transformer+"].includes(architecture) };
     const result = transformerBlockStep(scope.at("layers").at(i), x, block, (own, normal) =>
       attentionStep(own, normal, config, memory),
     );
@@ -106,7 +105,7 @@ function tileProgram(
   }
   const [first, ...rest] = stored;
   return program(`decode_${architecture.replace(/\W/g, "_")}_${P}_${n}`, {
-    ...readOut(scope, config, x.reshape([P, d]), readout),
+    ...readOut(scope, config as unknown as ModelConfig, x.reshape([P, d]), readout),
     ...(first && { rows: first.concat(rest, 1) }),
     ...renamed(changed),
   });
@@ -142,7 +141,7 @@ function attentionStep(
       const features = orthogonalFeatures(config.features, width / heads, config.featureSeed, layer);
       return favorStep(scope, x, { heads, rotations, features }, { sums, peak, done, donePeak, real });
     }
-    case "combiner":
+    default:
       return combinerStep(scope, x, { heads, rotations }, rows(), { queryPeak: carried.queryPeak, real });
   }
 }

@@ -9,8 +9,9 @@ import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
 import type { DataSpec } from "../data/sources/corpus.ts";
 import { recomputeNames } from "../graph/recompute.ts";
-import { describeIssues, modelConfigSchema, parseModelConfig } from "../models/config.ts";
+import { describeIssues, modelConfigSchema, modelFieldNames, parseModelConfig } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
+import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataPath, trainingParts } from "./corpora.ts";
@@ -97,26 +98,8 @@ function checkTogether({ data, model, training }: RunConfig): void {
       `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by --objective`,
     );
   }
-  if (model.architecture !== "flash-quad" && model.chunk !== undefined && model.chunk > training.context) {
-    throw new LonghandError(
-      "usage",
-      `chunk ${model.chunk} does not fit a context of ${training.context}: choose a chunk of at most the context`,
-    );
-  }
-  if (
-    model.architecture === "flash" &&
-    model.attention === "global" &&
-    model.causal &&
-    model.chunk >= training.context
-  ) {
-    throw new LonghandError(
-      "usage",
-      `attention global: with a chunk of ${model.chunk} and a context of ${training.context} there is nothing to see before the chunk; choose a smaller --chunk`,
-    );
-  }
-  if (model.architecture === "flash-quad" && training.context > model.maxLength) {
-    throw new LonghandError("usage", `context ${training.context} exceeds the model's maxLength of ${model.maxLength}`);
-  }
+  const problem = architectureOf(model).contextProblem(model, training.context);
+  if (problem !== undefined) throw new LonghandError("usage", problem);
   if (training.schedule.warmup > training.steps) {
     throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
   }
@@ -216,7 +199,11 @@ function setField(draft: object, key: string, value: unknown): void {
 
 function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
   return Object.entries(schema.shape).flatMap(([name, field]) =>
-    field instanceof z.ZodObject ? fieldNames(field, `${prefix}${name}.`) : [prefix + name],
+    field === modelConfigSchema
+      ? modelFieldNames().map((own) => `${prefix}${name}.${own}`)
+      : field instanceof z.ZodObject
+        ? fieldNames(field, `${prefix}${name}.`)
+        : [prefix + name],
   );
 }
 

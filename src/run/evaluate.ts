@@ -11,6 +11,7 @@ import { openShards, type TokenShards, writeShards } from "../data/shards.node.t
 import { type CorpusOptions, openCorpus } from "../data/sources/corpus.ts";
 import { precededBy } from "../data/token-sequence.ts";
 import { languageModel } from "../models/language-model.ts";
+import { architectureOf } from "../models/registry.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
 import type { Model } from "../train/objective.ts";
 import { documentStartOf, maskingOf, type RunConfig } from "./config.ts";
@@ -119,10 +120,11 @@ async function measure<Result>(
   const context = options.context ?? config.training.context;
   if (!Number.isInteger(context) || context < 1)
     throw new LonghandError("usage", `--context ${context}: expected a whole number of at least 1`);
-  if (config.model.architecture === "flash-quad" && context > config.model.maxLength) {
+  const longest = architectureOf(config.model).maxLength(config.model);
+  if (context > longest) {
     throw new LonghandError(
       "usage",
-      `--context ${context}: this flash-quad model is made for at most ${config.model.maxLength} tokens`,
+      `--context ${context}: this ${config.model.architecture} model is made for at most ${longest} tokens`,
     );
   }
   requireEvaluationMemory(config, context);

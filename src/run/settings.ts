@@ -6,8 +6,10 @@ import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
-import { architectureNames, attentionNames, describeIssues } from "../models/config.ts";
+import { attentionNames } from "../models/architectures/flash.ts";
+import { describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
+import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
@@ -106,7 +108,10 @@ export const trainSettingsSchema = z.strictObject({
   evalTokens: whole(1)
     .default(131072)
     .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
-  model: z.enum(architectureNames).default("flash").describe("Architecture."),
+  model: architectureNameSchema
+    .default("flash")
+    .describe("Architecture.")
+    .meta({ value: architectureNames().join("|") }),
   objective: z
     .enum(objectiveNames)
     .default("causal")

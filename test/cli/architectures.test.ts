@@ -1,13 +1,17 @@
 /** The way of a text through every Transformer: trained, and continued beyond its training context. */
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { transformerArchitectureNames } from "../../src/models/config.ts";
+import { architectures } from "../../src/models/registry.ts";
 import { jsonLines, succeed, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
 const small = "--preset nano --set model.layers=1 --set model.width=32 --context 32 --batch 2 --vocab 300 --threads 1";
 
-it.each(transformerArchitectureNames)("%s learns and writes", { timeout: 60_000 }, async (architecture) => {
+it.each(
+  architectures()
+    .filter(({ fields }) => "heads" in fields)
+    .map(({ name }) => name),
+)("%s learns and writes", { timeout: 60_000 }, async (architecture) => {
   const run = join(folder, architecture);
   const options = [...small.split(" "), "--model", architecture, "--steps", "2"];
   await succeed(["train", "--data", text, "--out", run, ...options]);

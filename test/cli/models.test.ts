@@ -19,14 +19,14 @@ describe("longhand models", { timeout: 60_000 }, () => {
     const [title, header, ...rows] = stdout.trimEnd().split("\n");
     expect(title).toBe("preset tiny, vocabulary 8192; training cost in MFLOP a token, by context");
     expect(header).toMatch(/^ {2}architecture +parameters +512 +8192 +65536$/);
-    expect(rows.map((row) => row.trim().split(/\s+/)[0])).toEqual(architectureNames);
+    expect(rows.map((row) => row.trim().split(/\s+/)[0])).toEqual(architectureNames());
     for (const row of rows) expect(row).toMatch(/^ {2}\S+ +\d\.\d\d M( +\d+\.\d){3}$/);
   });
 
   it("says the same as JSON lines, of the contexts and the vocabulary asked for", async () => {
     const options = ["--preset", "nano", "--context", "1024", "16384", "--vocab", "300"];
     const lines = jsonLines((await succeed(["models", ...options, "--json"])).stdout) as unknown as Line[];
-    expect(lines.map(({ architecture }) => architecture)).toEqual(architectureNames);
+    expect(lines.map(({ architecture }) => architecture)).toEqual(architectureNames());
     const growth = Object.fromEntries(
       lines.map(({ architecture, cost: [near, far] }) => [
         architecture,

@@ -33,8 +33,10 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   },
   "longhand/models": {
     file: "src/public/models.ts",
-    values: "forwardFlops languageModel modelConfigSchema parametersOf parseModelConfig presetModel trainingMemory",
-    types: "",
+    values: `
+      architectureByName architectureNameSchema architectures defineArchitecture forwardFlops languageModel modelConfigSchema
+      parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
+    types: "Ablation Architecture ArchitectureRecord ConfigOf Look ModelSize",
   },
   "longhand/train": {
     file: "src/public/train.ts",

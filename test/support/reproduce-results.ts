@@ -36,7 +36,7 @@ const config = (model: ArchitectureName, context: number, ablation: string | nul
 const time = (model: string, context: number) =>
   (quadratic.includes(model) ? 200 + 0.1 * context : 250) * (1 + model.length / 100);
 
-export function speedResult(context: number, models: readonly ArchitectureName[] = architectureNames): SpeedResult {
+export function speedResult(context: number, models: readonly ArchitectureName[] = architectureNames()): SpeedResult {
   const tokens = Math.max(8192, context);
   const batch = tokens / context;
   const none = { recompute: "none", recomputeReason: null } as const;
@@ -165,7 +165,7 @@ export function madeResults(): Result[] {
     trainResult({ model: "flash", context, objective, end: 3.9, stepMs: times[0] }),
     trainResult({ model: "transformer++", context, objective, end: 4, stepMs: times[1] }),
   ];
-  const others = architectureNames.filter((name) => name !== "flash" && name !== "transformer++");
+  const others = architectureNames().filter((name) => name !== "flash" && name !== "transformer++");
   return [
     ...[512, 1024, 2048, 4096, 8192, 16_384].map((context) => speedResult(context)),
     speedResult(32_768, ["flash", "transformer++"]),

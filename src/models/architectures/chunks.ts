@@ -1,0 +1,21 @@
+/** What the records of architectures with chunks share: the field, which contexts fit, and sizes of chunks by name. */
+import { type Ablation, positive } from "../architecture.ts";
+
+export const chunkField = (description: string) => positive().describe(description);
+
+/** What keeps a model with chunks from being trained in a context. */
+export function chunkProblem(chunk: number, context: number): string | undefined {
+  return chunk > context
+    ? `chunk ${chunk} does not fit a context of ${context}: choose a chunk of at most the context`
+    : undefined;
+}
+
+const chunkOf = (chunk: number): Ablation => ({ fields: { chunk }, description: `Chunks of ${chunk} tokens.` });
+
+export const chunkAblations = {
+  "chunk-64": chunkOf(64),
+  "chunk-128": chunkOf(128),
+  "chunk-256": chunkOf(256),
+  "chunk-512": chunkOf(512),
+  "chunk-1024": chunkOf(1024),
+} as const;

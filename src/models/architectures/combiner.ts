@@ -1,0 +1,27 @@
+/** Combiner (Ren et al. 2021) in the frame of Transformer++: full attention to the own block, summaries of the others. */
+import { combinerAttention } from "../../nn/combiner-attention.ts";
+import { transformerBlock } from "../../nn/transformer-block.ts";
+import { defineArchitecture } from "../architecture.ts";
+import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
+import { rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+
+export const combiner = defineArchitecture({
+  name: "combiner",
+  label: "Combiner",
+  description: "Transformer++ with attention to the own block and to a summary of each other block",
+  look: { light: "#9c7a00", dark: "#e8c547", symbol: "wye", dashes: "1 3" },
+  fields: { ...transformerFields, chunk: chunkField("C: tokens a block.") },
+  quadratic: false,
+  bidirectional: true,
+  preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
+  problems: rotaryHeadProblems,
+  contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
+  ablations: chunkAblations,
+  rotaryWidth: ({ width, heads }) => width / heads,
+  layer: (config) => ({
+    forward: (scope, x, { rotations, visibility: { mask, documents } }) =>
+      transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
+        combinerAttention(own, normal, config, { rotations, mask, documents }),
+      ),
+  }),
+});

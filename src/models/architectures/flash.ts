@@ -1,0 +1,64 @@
+/** FLASH (Hua, Dai, Liu, Le 2022, section 3): gated attention units with mixed chunk attention, at a cost linear in the length. */
+import { z } from "zod";
+import { ablatedFlashLayer } from "../../nn/flash-ablations.ts";
+import { flashLayer } from "../../nn/mixed-chunk-attention.ts";
+import { type Ablation, defineArchitecture } from "../architecture.ts";
+import { chunkAblations, chunkProblem } from "./chunks.ts";
+import {
+  gatedUnitAblations,
+  gatedUnitFields,
+  gatedUnitPreset,
+  gatedUnitProblems,
+  unitConfig,
+} from "./gated-unit-fields.ts";
+
+/** What FLASH attends with: both halves of mixed chunk attention, or one of them. */
+export const attentionNames = ["mixed", "local", "global"] as const;
+
+export const flashAblations = {
+  local: { fields: { attention: "local" }, description: "Attention inside chunks alone." },
+  global: { fields: { attention: "global" }, description: "Linear attention across chunks alone." },
+  ...gatedUnitAblations,
+  ...chunkAblations,
+} as const satisfies Record<string, Ablation>;
+
+export const flash = defineArchitecture({
+  name: "flash",
+  label: "FLASH",
+  description: "gated attention units, attention inside chunks and linear attention across them",
+  look: { light: "#c8102e", dark: "#ff7b72", symbol: "circle", dashes: "none" },
+  fields: {
+    ...gatedUnitFields,
+    attention: z
+      .enum(attentionNames)
+      .default("mixed")
+      .describe("Flash: mixed chunk attention, or its part inside chunks (local) or across them (global) alone."),
+  },
+  quadratic: false,
+  bidirectional: true,
+  preset: gatedUnitPreset,
+  *problems(config) {
+    yield* gatedUnitProblems(config);
+    if (config.attention === "global" && config.attentionFunction !== "relu2") {
+      yield ["attentionFunction", "expected relu2 with attention global, which has no quadratic part"];
+    }
+  },
+  contextProblem({ chunk, attention, causal }, context) {
+    const problem = chunkProblem(chunk, context);
+    if (problem) return problem;
+    if (attention === "global" && causal && chunk >= context) {
+      return `attention global: with a chunk of ${chunk} and a context of ${context} there is nothing to see before the chunk; choose a smaller chunk`;
+    }
+    return undefined;
+  },
+  ablations: flashAblations,
+  rotaryWidth: ({ shared }) => shared,
+  layer: (config) => ({
+    forward(scope, x, { rotations, visibility: { mask, documents } }) {
+      const { chunk, attention } = config;
+      return attention === "mixed"
+        ? flashLayer(scope, x, { ...unitConfig(config), chunk }, rotations, mask, documents)
+        : ablatedFlashLayer(scope, x, { ...unitConfig(config), chunk, attention }, rotations, mask, documents);
+    },
+  }),
+});

@@ -1,0 +1,61 @@
+/** What the records of FLASH and FLASH-Quad share: the fields of a gated attention unit, and the ablations of it. */
+import { z } from "zod";
+import { attentionFunctionNames } from "../../nn/attention-functions.ts";
+import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
+import { type Ablation, type ConfigOf, type ModelSize, positive } from "../architecture.ts";
+import { chunkField } from "./chunks.ts";
+
+export const gatedUnitFields = {
+  expansion: positive().default(2).describe("e / d: gated width over model width."),
+  shared: positive().describe("s: width of queries and keys of a gated unit."),
+  chunk: chunkField("C: tokens a chunk of mixed chunk attention."),
+  maxLength: positive().describe("n of flash-quad's scores / n and of its bias: the longest input it is made for."),
+  attentionFunction: z
+    .enum(attentionFunctionNames)
+    .default("relu2")
+    .describe("What scores of a gated unit's quadratic attention become: squared ReLU, softmax or Laplace function."),
+  gate: z
+    .boolean()
+    .default(true)
+    .describe("Whether a gated unit has its gate; without it a wider expansion makes up for it."),
+  tokenShift: z
+    .boolean()
+    .default(false)
+    .describe("Whether half of a gated unit's normalised input comes from the token before."),
+  norm: z.enum(["scale", "layer"]).default("scale").describe("ScaleNorm or LayerNorm in a gated unit."),
+};
+
+export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
+
+/** The widths and switches that every gated unit of the model shares. */
+export function unitConfig(config: GatedConfig): GatedUnitConfig {
+  const { width, expansion, shared, norm, causal, attentionFunction, gate, tokenShift } = config;
+  return { expanded: width * expansion, shared, norm, causal, attentionFunction, gate, tokenShift };
+}
+
+export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {
+  return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale" };
+}
+
+export function* gatedUnitProblems({ shared }: GatedConfig): Iterable<readonly [string, string]> {
+  if (shared % 2 !== 0) yield ["shared", "expected an even number"];
+}
+
+/** Without gate the hidden map has e + s columns, not 2 e + s: e = 3 d gives the parameters of e = 2 d with it. */
+const NO_GATE = { gate: false, expansion: 3 } as const;
+
+/** What the paper varies (Hua, Dai, Liu, Le 2022, section 4), and what the community has added since. */
+export const gatedUnitAblations = {
+  softmax: { fields: { attentionFunction: "softmax" }, description: "Softmax instead of squared ReLU." },
+  laplace: {
+    fields: { attentionFunction: "laplace" },
+    description: "Mega's Laplace function instead of squared ReLU.",
+  },
+  "no-gate": { fields: NO_GATE, description: "No gate; three times the width, for the same parameters." },
+  "softmax-no-gate": {
+    fields: { ...NO_GATE, attentionFunction: "softmax" },
+    description: "Softmax and no gate: single-head attention with one wide value.",
+  },
+  "token-shift": { fields: { tokenShift: true }, description: "Half of each layer's input from the token before." },
+  "layer-norm": { fields: { norm: "layer" }, description: "LayerNorm instead of ScaleNorm." },
+} as const satisfies Record<string, Ablation>;

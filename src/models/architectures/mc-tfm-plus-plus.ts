@@ -1,0 +1,27 @@
+/** MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): Transformer++ with mixed chunk attention in each head. */
+import { mixedChunkSoftmaxAttention } from "../../nn/mixed-chunk-softmax-attention.ts";
+import { transformerBlock } from "../../nn/transformer-block.ts";
+import { defineArchitecture } from "../architecture.ts";
+import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
+import { rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+
+export const mcTfmPlusPlus = defineArchitecture({
+  name: "mc-tfm++",
+  label: "MC-TFM++",
+  description: "Transformer++ with softmax inside chunks and linear attention across them",
+  look: { light: "#00785a", dark: "#4fd1a5", symbol: "star", dashes: "10 4" },
+  fields: { ...transformerFields, chunk: chunkField("C: tokens a chunk.") },
+  quadratic: false,
+  bidirectional: true,
+  preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
+  problems: rotaryHeadProblems,
+  contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
+  ablations: chunkAblations,
+  rotaryWidth: ({ width, heads }) => width / heads,
+  layer: (config) => ({
+    forward: (scope, x, { rotations, visibility: { mask, documents } }) =>
+      transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
+        mixedChunkSoftmaxAttention(own, normal, config, { rotations, mask, documents }),
+      ),
+  }),
+});

@@ -1,0 +1,37 @@
+/** Performer (Choromanski et al. 2021) in the frame of Transformer++: softmax attention by random features, at linear cost. */
+import { z } from "zod";
+import { favorAttention, orthogonalFeatures } from "../../nn/favor-attention.ts";
+import { transformerBlock } from "../../nn/transformer-block.ts";
+import { defineArchitecture, positive } from "../architecture.ts";
+import { headWidth, rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+
+export const performer = defineArchitecture({
+  name: "performer",
+  label: "Performer",
+  description: "Transformer++ with softmax estimated by random features",
+  look: { light: "#9a5fa0", dark: "#dda0e6", symbol: "times", dashes: "4 2" },
+  fields: {
+    ...transformerFields,
+    features: positive().describe("m: random features of performer's attention."),
+    featureSeed: z
+      .number()
+      .int()
+      .min(0)
+      .default(1)
+      .describe("Seed of performer's random features, which are not trained."),
+  },
+  quadratic: false,
+  bidirectional: true,
+  preset: (size) => ({ ...transformerPreset(size), features: 4 * headWidth(size.width), featureSeed: 1 }),
+  problems: rotaryHeadProblems,
+  rotaryWidth: ({ width, heads }) => width / heads,
+  layer: (config, index) => ({
+    forward: (scope, x, { rotations, visibility: { mask, documents } }) => {
+      const { features, featureSeed, width, heads } = config;
+      const omega = orthogonalFeatures(features, width / heads, featureSeed, index);
+      return transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
+        favorAttention(own, normal, omega, config, { rotations, mask, documents }),
+      );
+    },
+  }),
+});
