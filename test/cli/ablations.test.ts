@@ -52,7 +52,7 @@ describe("longhand train --ablation", { timeout: 60_000 }, () => {
 
   const train = "train --data text.txt --out new";
   it.concurrent.each([
-    ["--ablation sofmax", /ablation sofmax: expected one of local, .*chunk-1024 \(did you mean softmax\?\)$/],
+    ["--ablation sofmax", /ablation sofmax: expected one of local, .*chunk-1024 for flash \(did you mean softmax\?\)$/],
     ["--ablation local,global", /ablation local,global: both set attention; choose one of them$/],
     ["--ablation softmax,laplace", /ablation softmax,laplace: both set attentionFunction; choose one of them$/],
     [
