@@ -1,0 +1,71 @@
+/**
+ * The rooms of `src`, from the ground up, and what each may import: other rooms, or single files of them. A room is a folder;
+ * it stands after everything that it imports. `npm run check` holds the code to this; tests may import what they like.
+ */
+export interface Room {
+  readonly about: string;
+  readonly imports: readonly string[];
+}
+
+export interface Rules {
+  readonly rooms: Readonly<Record<string, Room>>;
+  /** Files of `src` that need Node: a folder ends with a slash, a star begins the end of a name. All others run in a browser. */
+  readonly node: readonly string[];
+  /** Packages that run in a browser. */
+  readonly browserPackages: readonly string[];
+  /** Files of `src` that may name a package beginning with `onnxruntime`; a star stands for the rest of a name. */
+  readonly engines: string;
+  /** Folders beside `src` that import the package by its public name. */
+  readonly byName: readonly string[];
+  /** Imports that still close a circle of types: [file, imported file]. One that closes none any more must be removed here. */
+  readonly circles: readonly (readonly [string, string])[];
+}
+
+const LIBRARY = [
+  "base",
+  "data",
+  "graph",
+  "nn",
+  "models",
+  "config",
+  "onnx",
+  "runtime",
+  "checkpoint",
+  "train",
+  "generate",
+];
+
+export const rules: Rules = {
+  rooms: {
+    base: { about: "dtypes, shapes, seeds, errors", imports: [] },
+    data: { about: "text, tokens, shards, batches", imports: ["base"] },
+    graph: { about: "tensors, operators, gradients", imports: ["base"] },
+    nn: { about: "layers", imports: ["base", "graph"] },
+    models: { about: "architectures", imports: ["base", "graph", "nn"] },
+    config: { about: "what can be configured", imports: ["base", "data", "models"] },
+    onnx: { about: "the graph as an ONNX model", imports: ["base", "graph"] },
+    runtime: { about: "engines, memory", imports: ["base", "graph", "onnx"] },
+    checkpoint: { about: "tensors and runs on disk", imports: ["base"] },
+    train: {
+      about: "objective, optimiser, loop",
+      imports: ["base", "data", "graph", "nn", "checkpoint", "runtime/engine.ts"],
+    },
+    generate: { about: "decoding, sampling", imports: ["base", "graph", "nn", "runtime/engine.ts"] },
+    run: { about: "what a user asks for", imports: LIBRARY },
+    public: { about: "the published library", imports: [...LIBRARY, "run"] },
+    cli: { about: "the command line", imports: [...LIBRARY, "run"] },
+  },
+  node: ["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "cli/", "public/", "index.ts"],
+  browserPackages: ["zod", "@bufbuild/protobuf"],
+  engines: "runtime/ort-*.ts",
+  byName: ["reproduce", "examples"],
+  circles: [
+    ["src/graph/operator.ts", "src/graph/tensor.ts"],
+    ["src/run/data.ts", "src/run/config.ts"],
+    ["src/run/data.ts", "src/run/corpora.ts"],
+    ["reproduce/models.ts", "reproduce/costs.ts"],
+    ["reproduce/plan-ablations.ts", "reproduce/plan.ts"],
+    ["reproduce/plan-quality.ts", "reproduce/plan.ts"],
+    ["reproduce/plan-speed.ts", "reproduce/plan.ts"],
+  ],
+};
