@@ -132,9 +132,7 @@ describe.each(variants)("gated unit %s", (_, variant) => {
 
 function multiHead(kind: Kind, { T, causal }: Pick<Case, "T" | "causal">) {
   return (scope: Scope, { x, mask, documents }: Given): Tensor => {
-    const { cos, sin } = documents.anglesByPlace(angleTable(T, w));
-    const ofHeads = (t: Tensor) => t.reshape([x.shape[0], 1, T, w / 2]);
-    const inputs = { rotations: { cos: ofHeads(cos), sin: ofHeads(sin) }, mask, documents };
+    const inputs = { rotations: documents.anglesByPlace(angleTable(T, w)), mask, documents };
     const config = { heads, causal, chunk };
     switch (kind) {
       case "softmax":

@@ -15,10 +15,11 @@ import {
   joinHeadChunks,
   projections,
   realInChunks,
+  ropeOfHeads,
   softmaxMatmul,
   splitHeads,
 } from "./multi-head.ts";
-import { type AngleTable, causalBias, rope } from "./positions.ts";
+import { type AngleTable, causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
 /** x [B, T, d] -> [B, T, d] for any T; rotations [T, w / 2]; mask [B, T] is 1 where a token is real. */
@@ -39,7 +40,7 @@ export function mixedChunkSoftmaxAttention(
     1,
     linearScale,
     1,
-  ]).map((t) => headChunks(rope(splitHeads(t, heads), rotations), C)); // [B, H, G, C, w] each
+  ]).map((t) => headChunks(ropeOfHeads(splitHeads(t, heads), rotations), C)); // [B, H, G, C, w] each
   const vc = headChunks(splitHeads(v, heads), C); // [B, H, G, C, w]
   const G = vc.shape[2];
   const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]

@@ -26,7 +26,7 @@ export interface AttentionInputs {
   readonly rotations?: AngleTable | undefined;
   /** [B, T]: 1 where a token is real. */
   readonly mask?: Tensor | undefined;
-  /** Those that must not see each other; the rotations are then by the place in the document, [B, 1, T, w / 2]. */
+  /** Those that must not see each other; the rotations are then by the place in the document, [B, T, w / 2]. */
   readonly documents?: Documents | undefined;
 }
 
@@ -67,7 +67,15 @@ export function headProjections(
   { rotations, scale = 1 }: { rotations?: AngleTable | undefined; scale?: number },
 ): { q: Tensor; k: Tensor; v: Tensor } {
   const [q, k, v] = projections(scope, x, scale).map((t) => splitHeads(t, heads));
-  return rotations ? { q: rope(q, rotations), k: rope(k, rotations), v } : { q, k, v };
+  return rotations ? { q: ropeOfHeads(q, rotations), k: ropeOfHeads(k, rotations), v } : { q, k, v };
+}
+
+/** RoPE of all heads alike: t [B, H, T, w], rotations [T, w / 2] or [B, T, w / 2]. */
+export function ropeOfHeads(t: Tensor, { cos, sin }: AngleTable): Tensor {
+  if (cos.rank === 2) return rope(t, { cos, sin });
+  const [B, T, half] = cos.shape;
+  const shape = [B, 1, T, half];
+  return rope(t, { cos: cos.reshape(shape), sin: sin.reshape(shape) });
 }
 
 /** [B, T, d] -> [B, H, T, w] */
