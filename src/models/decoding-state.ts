@@ -5,7 +5,7 @@
  */
 import type { Program } from "../graph/program.ts";
 import type { Advance, Advanced, CompileOnce, DecodingState, HostArrays, Readout } from "../nn/decoding.ts";
-import { angles, biasByDistance, ROTARY_BIAS_FROM } from "../nn/positions.ts";
+import { angles, hostBiasByDistance, ROTARY_BIAS_FROM } from "../nn/positions.ts";
 import { resultOf, TokenInputs, tileSize } from "./decoding-tokens.ts";
 import {
   arraysOf,
@@ -222,7 +222,7 @@ export class GatedUnitState implements DecodingState {
     this.#biases = this.#layers.map((_, i) => {
       const value = (name: string) => this.#parameters[`layers.${i}.bias.${name}`] as Float32Array;
       const values = span < ROTARY_BIAS_FROM ? { weight: value("weight") } : { a: value("a"), b: value("b") };
-      return biasByDistance(values, span, table);
+      return hostBiasByDistance(values, span, table);
     });
   }
 }

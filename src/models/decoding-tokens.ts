@@ -5,7 +5,7 @@
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import type { Advance, HostArrays, Readout } from "../nn/decoding.ts";
-import { timesTransposed } from "../nn/gated-unit-decoding.ts";
+import { timesTransposed } from "../nn/linear.ts";
 import { norm } from "../nn/norm.ts";
 import { angles, scaledSinusoid } from "../nn/positions.ts";
 import type { Scope } from "../nn/scope.ts";

@@ -9,10 +9,11 @@ import { type Program, program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { scoreScale } from "../nn/attention-functions.ts";
 import type { CompileOnce, DecodingArchitecture, Readout } from "../nn/decoding.ts";
+import { flash } from "../nn/flash.ts";
 import { gatedUnitStep, withChunk } from "../nn/gated-unit-decoding.ts";
-import { continuedFlashLayer } from "../nn/mixed-chunk-attention.ts";
 import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
+import { Visibility } from "../nn/visibility.ts";
 import { unitConfig } from "./architectures/gated-unit-fields.ts";
 import { type GatedModelConfig, isGated, type ModelConfig, type TransformerModelConfig } from "./config.ts";
 import { type DecodingPrograms, GatedUnitState } from "./decoding-state.ts";
@@ -127,13 +128,16 @@ function blockProgram(config: GatedModelConfig, chunks: number, readout: Readout
   const P = chunks * C;
   const scope = new Scope();
   const rotations: AngleTable = { cos: input("rotation.cos", [P, s / 2]), sin: input("rotation.sin", [P, s / 2]) };
+  const visibility = new Visibility({ causal: true });
+  const { prefill } = flash({ ...unitConfig(config), chunk: C }).recurrence ?? {};
+  if (!prefill) throw new LonghandError("graph", "flash: expected a prefill");
   const sums: Record<string, Tensor> = {};
   let x = embed(scope, config as unknown as ModelConfig, P).reshape([1, P, d]);
   for (let i = 0; i < layers; i++) {
-    const layer = { ...unitConfig(config), chunk: C };
-    const { y, done } = continuedFlashLayer(scope.at("layers").at(i), x, layer, rotations, input(`done.${i}`, [s, e]));
+    const before = { done: input(`done.${i}`, [s, e]).reshape([1, s, e]), rest: x.zeros([1, s, e]) };
+    const { y, state } = prefill(scope.at("layers").at(i), x, { rotations, visibility }, before);
     x = y;
-    sums[`done.${i}`] = done;
+    sums[`done.${i}`] = state.done.reshape([s, e]);
   }
   return program(`decode_block_${P}`, {
     ...readOut(scope, config as unknown as ModelConfig, x.reshape([P, d]), readout),

@@ -5,7 +5,6 @@
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { squaredRelu } from "./activations.ts";
-import { hiddenWhereMasked, realInChunks, softmaxMatmul } from "./multi-head.ts";
 
 export const attentionFunctionNames = ["relu2", "softmax", "laplace"] as const;
 export type AttentionFunction = (typeof attentionFunctionNames)[number];
@@ -19,27 +18,48 @@ export function scoreScale(kind: AttentionFunction, span: number, s: number): nu
 }
 
 /**
- * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of -1e30 has the weight 0, and so
- * has a key where `real` (1 or 0, of a shape that broadcasts with the scores) is 0. A row of softmax in which nothing is
- * left has finite weights of no meaning. `more` [..., R, N] are weights of another kind, added to those of the scores.
+ * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of HIDDEN has the weight 0. A row of
+ * softmax in which nothing is left has finite weights of no meaning. `more` [..., R, N] are weights of another kind, added
+ * to those of the scores.
  */
-export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, real?: Tensor, more?: Tensor): Tensor {
-  if (kind === "relu2") return squaredReluMatmul(scores, v, real, more);
+export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, more?: Tensor): Tensor {
+  if (kind === "relu2") return squaredReluMatmul(scores, v, more);
   if (kind === "softmax") {
-    const found = softmaxMatmul(real ? scores.add(hiddenWhereMasked(real)) : scores, v);
+    const found = softmaxMatmul(scores, v);
     return more ? found.add(more.matmul(v)) : found;
   }
-  const a = laplace(scores);
-  const weights = real ? a.mul(real) : a;
+  const weights = laplace(scores);
   return (more ? weights.add(more) : weights).matmul(v);
 }
 
 /**
- * (relu(scores)^2 * real + more) v: with A the weights and g the gradient of the result, dv = Aᵀ g, dmore = g vᵀ and
- * dscores = 2 relu(scores) real * (g vᵀ), the factor 2 on the narrower of both sides.
+ * softmax(scores) v: scores [..., R, N], v [..., N, w] -> [..., R, w]. With P the weights and g the gradient of the result,
+ *
+ *     dv = Pᵀ g = (gᵀ P)ᵀ           only narrow matrices are transposed
+ *     dscores = P * (g vᵀ - r)      r = sum of g * result, a number a row: equal to the sum of P * (g vᵀ), and cheaper
+ *
+ * g vᵀ - r is one product, [g, -r] [v, 1]ᵀ: one column more costs less than a pass over the scores.
  */
-export function squaredReluMatmul(scores: Tensor, v: Tensor, real?: Tensor, more?: Tensor): Tensor {
-  const positive = real ? scores.relu().mul(real) : scores.relu();
+export function softmaxMatmul(scores: Tensor, v: Tensor): Tensor {
+  const p = scores.softmax();
+  const result = p.matmul(v);
+  return withGradient(result, [scores, v], (g) => {
+    const minusR = g.mul(result).sum([-1]).neg(); // [..., R, 1]
+    const ones = v.constant(1).expand([...v.shape.slice(0, -2), 1, v.shape[v.rank - 2]]);
+    const dScores = g
+      .concat([minusR], -1)
+      .matmul(v.swapLast().concat([ones], -2))
+      .mul(p);
+    return [dScores, g.swapLast().matmul(p).swapLast()];
+  });
+}
+
+/**
+ * (relu(scores)^2 + more) v: with A the weights and g the gradient of the result, dv = Aᵀ g, dmore = g vᵀ and
+ * dscores = 2 relu(scores) * (g vᵀ), the factor 2 on the narrower of both sides.
+ */
+export function squaredReluMatmul(scores: Tensor, v: Tensor, more?: Tensor): Tensor {
+  const positive = scores.relu();
   const square = positive.mul(positive);
   const a = more ? square.add(more) : square;
   const [N, e] = v.shape.slice(-2);
@@ -60,28 +80,10 @@ function transposedProduct(a: Tensor, g: Tensor): Tensor {
   return R * N < (R + N) * e ? a.swapLast().matmul(g) : g.swapLast().matmul(a).swapLast();
 }
 
-/** Weights of scores that lie side by side, [P, n_i] each: the same function over all of them, for a few new tokens. */
-export function weightsOf(kind: AttentionFunction, scores: readonly Tensor[]): readonly Tensor[] {
-  if (kind !== "softmax") return scores.map(kind === "relu2" ? squaredRelu : laplace);
-  const [first, ...rest] = scores;
-  const sizes = scores.map(({ shape }) => shape[1]);
-  return first.concat(rest, 1).softmax().split(1, sizes);
-}
-
-/**
- * Which keys of the chunks are real, [B or 1, G, 1, C]; undefined where all are, or where it makes no difference: zeros
- * after the last token have values of zero, which only softmax's sum of weights would notice.
- */
-export function realKeys(
-  kind: AttentionFunction,
-  v: Tensor,
-  config: { readonly chunk: number; readonly causal: boolean },
-  mask?: Tensor,
-): Tensor | undefined {
-  const C = config.chunk;
-  const G = Math.ceil(v.shape[1] / C);
-  if (kind === "softmax") return realInChunks(config, v, mask)?.reshape([-1, G, 1, C]);
-  return mask?.pad(1, 0, G * C - v.shape[1]).reshape([v.shape[0], G, 1, C]);
+/** Weights of scores [..., R, N] themselves, for a few new tokens. */
+export function weightsOf(kind: AttentionFunction, scores: Tensor): Tensor {
+  if (kind === "softmax") return scores.softmax();
+  return kind === "relu2" ? squaredRelu(scores) : laplace(scores);
 }
 
 /**

@@ -6,21 +6,20 @@
  * documents a block has a summary of its last document, for later blocks, and one of its first, for earlier blocks.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
-import { type ChunkDocuments, hiddenAcross } from "./documents.ts";
+import { softmaxMatmul } from "./attention-functions.ts";
+import type { ChunkDocuments } from "./documents.ts";
 import {
   type AttentionInputs,
   attentionOut,
   type ChunkedHeadsConfig,
   headChunks,
   headProjections,
-  hiddenWhereMasked,
   joinHeadChunks,
   realInChunks,
-  softmaxMatmul,
-  tokenPositions,
 } from "./multi-head.ts";
 import { causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { hiddenAcross, hiddenWhereMasked, tokenPositions } from "./visibility.ts";
 
 /** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real. */
 export function combinerAttention(

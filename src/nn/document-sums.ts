@@ -8,6 +8,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { constant } from "../graph/tensor.ts";
 import { type ChunkDocuments, neighbours, type Side } from "./documents.ts";
+import { besideHeads, HIDDEN } from "./visibility.ts";
 
 /**
  * Chunks that are summed by one product of a [K, K] matrix of zeros and ones. More than these are taken in blocks, whose
@@ -54,6 +55,38 @@ function onOneSide(K: number, side: Side): Tensor {
   );
 }
 
+export interface LinearInputs {
+  /** [B, …, G, C, s] */
+  readonly q: Tensor;
+  /** [B, …, G, s, C]: keys transposed, as every product reads them. */
+  readonly k: Tensor;
+  /** [B, …, G, C, n]; zero after the last token. */
+  readonly v: Tensor;
+}
+
+/**
+ * What queries find of their documents in the chunks before their own and, unless causal, after it: [B, …, G, C, n].
+ * Undefined when there is one chunk alone.
+ */
+export function acrossDocuments(
+  { q, k, v }: LinearInputs,
+  documents: ChunkDocuments,
+  causal: boolean,
+): Tensor | undefined {
+  const { first, last, inFirst, inLast, fromBefore, goesOn } = documents;
+  const [B, G, C] = inFirst.shape;
+  if (G === 1) return undefined;
+  // Of each chunk, the sum of kᵀ v over the tokens where `counted` [B, G, C] is 1.
+  const found = (side: Side, counted: Tensor, labels: Tensor, seeing: Tensor) => {
+    const own = k.mul(besideHeads(counted.reshape([B, G, 1, C]), k.rank)).matmul(v); // [B, …, G, s, n]
+    const [s, n] = own.shape.slice(-2);
+    const memory = neighbourSums(own.reshape([B, -1, G, s * n]), labels, side).reshape(own.shape);
+    return q.mul(besideHeads(seeing.reshape([B, G, C, 1]), q.rank)).matmul(memory);
+  };
+  const earlier = found("before", inLast, last, fromBefore);
+  return causal ? earlier : earlier.add(found("after", inFirst, first, goesOn));
+}
+
 /**
  * What queries [B, H, G, C, s] find of their documents in the chunks before their own and, unless causal, after it:
  * [B, H, G, C, n]. `sums` makes the sum of keyᵀ value [B, H, G, s, n] of each chunk, of the tokens where `counted` [B, G, C]
@@ -78,7 +111,7 @@ export function acrossChunks(
   return causal ? earlier : earlier.add(found("after", inFirst, first, goesOn));
 }
 
-export interface LinearInputs {
+export interface HeadInputs {
   /** Linear queries, [B, H, G, C, s] */
   readonly q: Tensor;
   /** Linear keys of the same shape; zero for what is not to be seen. */
@@ -98,7 +131,7 @@ export interface LinearParts {
  * The linear half of mixed chunk attention in two parts: q kᵀ v, when causal over the earlier chunks, else over the whole
  * document and divided by its length.
  */
-export function linearParts({ q, k, v }: LinearInputs, documents: ChunkDocuments, causal: boolean): LinearParts {
+export function linearParts({ q, k, v }: HeadInputs, documents: ChunkDocuments, causal: boolean): LinearParts {
   const [B, , G, C] = q.shape;
   const sums = (counted: Tensor) =>
     k
@@ -115,11 +148,7 @@ export function linearParts({ q, k, v }: LinearInputs, documents: ChunkDocuments
 }
 
 /** The same as one sum, [B, H, G, C, n]; undefined when causal and there is one chunk alone. */
-export function linearInDocuments(
-  inputs: LinearInputs,
-  documents: ChunkDocuments,
-  causal: boolean,
-): Tensor | undefined {
+export function linearInDocuments(inputs: HeadInputs, documents: ChunkDocuments, causal: boolean): Tensor | undefined {
   const { across, weights } = linearParts(inputs, documents, causal);
   const own = weights?.matmul(inputs.v);
   return across && own ? own.add(across) : (across ?? own);
@@ -131,7 +160,7 @@ export function linearInDocuments(
  */
 export function largestInDocuments(x: Tensor, numbers: Tensor): Tensor {
   const [B, , T] = x.shape;
-  const nothing = x.constant(-1e30);
+  const nothing = x.constant(HIDDEN);
   let largest = x;
   for (let step = 1; step < T; step *= 2) {
     const before = (t: Tensor, axis: number) => t.pad(axis, step, 0).slice(axis, 0, T);

@@ -16,13 +16,13 @@ import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { combinerAttention } from "./combiner-attention.ts";
 import { Documents } from "./documents.ts";
 import { favorAttention, orthogonalFeatures } from "./favor-attention.ts";
-import { ablatedFlashLayer } from "./flash-ablations.ts";
-import { gatedAttentionUnit } from "./gated-attention-unit.ts";
-import { flashLayer } from "./mixed-chunk-attention.ts";
+import { flash } from "./flash.ts";
+import { flashQuad } from "./flash-quad.ts";
 import { mixedChunkSoftmaxAttention } from "./mixed-chunk-softmax-attention.ts";
 import { angleTable } from "./positions.ts";
 import { Scope } from "./scope.ts";
 import { softmaxAttention } from "./softmax-attention.ts";
+import { Visibility } from "./visibility.ts";
 
 const [B, d, s, heads, m, chunk, maxLength] = [2, 4, 4, 2, 6, 8, 70];
 const w = d / heads;
@@ -116,12 +116,11 @@ describe.each(variants)("gated unit %s", (_, variant) => {
   it.each(cases)("of $T tokens, causal $causal, masked $masked, is the plain one", (size) => {
     const { T, causal } = size;
     const { attention, ...own } = variant;
-    const unit = { ...own, shared: s, causal };
+    const unit = { ...own, width: d, shared: s };
+    const layer = attention === "quad" ? flashQuad({ ...unit, maxLength }) : flash({ ...unit, chunk, attention });
     const { graph, values } = build(size, (scope, { x, mask, documents }) => {
-      const table = documents.anglesByPlace(angleTable(T, s));
-      if (attention === "quad") return gatedAttentionUnit(scope, x, { ...unit, maxLength }, table, mask, documents);
-      if (attention === "mixed") return flashLayer(scope, x, { ...unit, chunk }, table, mask, documents);
-      return ablatedFlashLayer(scope, x, { ...unit, chunk, attention }, table, mask, documents);
+      const rotations = documents.anglesByPlace(angleTable(T, s));
+      return layer.forward(scope, x, { rotations, visibility: new Visibility({ causal, mask, documents }) });
     });
     const config = { ...variant, shared: s, causal, span: attention === "quad" ? maxLength : chunk };
     expectPlain(graph, values, { T, tolerance: 1e-7 }, (cotangent, numbers) =>

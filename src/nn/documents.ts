@@ -72,16 +72,8 @@ export class Documents {
 /** Added to a score, it makes the weight 0: after squared ReLU, softmax and Laplace function alike. */
 const HIDDEN = -1e30;
 
-/**
- * Added to scores [..., R, N], it hides the keys of other documents: queries [..., R] and keys [..., N] by the numbers of
- * their documents. Among those of one document there is 0, or what `within` (of a shape that broadcasts) has.
- */
-export function hiddenAcross(queries: Tensor, keys: Tensor, within?: Tensor): Tensor {
-  return sameDocument(queries, keys).where(within ?? queries.constant(0), queries.constant(HIDDEN));
-}
-
 /** Whether queries [..., R] and keys [..., N] are of one document: bool [..., R, N]. */
-function sameDocument(queries: Tensor, keys: Tensor): Tensor {
+export function sameDocument(queries: Tensor, keys: Tensor): Tensor {
   return queries
     .reshape([...queries.shape, 1])
     .equal(keys.reshape([...keys.shape.slice(0, -1), 1, keys.shape[keys.rank - 1]]));

@@ -18,12 +18,12 @@ import {
   attentionOut,
   headChunks,
   headProjections,
-  hiddenWhereMasked,
   joinHeadChunks,
   type MultiHeadConfig,
 } from "./multi-head.ts";
 import { causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { hiddenWhereMasked } from "./visibility.ts";
 
 export interface FavorConfig extends MultiHeadConfig {
   /** Tokens a chunk of the running sums: a matter of speed alone. */

@@ -3,8 +3,7 @@
  * "GLU Variants Improve Transformer") in Transformer++, whose hidden width is about two thirds for as many parameters.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
-import { linear, linearParameters, linearParts } from "./linear.ts";
-import { sideBySide } from "./multi-head.ts";
+import { linear, linearMaps, linearParameters } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
 export interface FeedForwardConfig {
@@ -19,7 +18,7 @@ export function feedForward(scope: Scope, x: Tensor, { hidden, gated }: FeedForw
   const d = x.shape[2];
   if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, hidden)), d);
   const maps = ["up", "gate"].map((name) => linearParameters(scope.at(name), d, hidden));
-  const [up, gate] = linearParts(x, sideBySide(maps), [hidden, hidden]); // [B, T, hidden] each
+  const [up, gate] = linearMaps(x, maps); // [B, T, hidden] each
   return linear(scope.at("down"), gelu(up).mul(gate), d);
 }
 

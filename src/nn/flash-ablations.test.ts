@@ -8,13 +8,13 @@ import { gradients } from "../graph/gradients.ts";
 import { program, verify } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { ablatedFlashLayer } from "./flash-ablations.ts";
-import { flashLayer } from "./mixed-chunk-attention.ts";
+import { flash } from "./flash.ts";
 import { angleTable } from "./positions.ts";
 import { Scope } from "./scope.ts";
+import { Visibility } from "./visibility.ts";
 
 const [B, d, s, e, chunk] = [2, 6, 4, 12, 8];
-const unit = { expanded: e, shared: s, norm: "scale", chunk } as const;
+const unit = { width: d, expanded: e, shared: s, norm: "scale", chunk } as const;
 
 const engine = ortNodeEngine();
 afterAll(() => engine.close());
@@ -42,15 +42,14 @@ describe.each([
   [29, true],
   [29, false],
 ])("%i tokens, causal %s", (T, causal) => {
-  const table = angleTable(T, s);
-  const part = (attention: "local" | "global", masked: boolean) => (scope: Scope, x: Tensor) =>
-    ablatedFlashLayer(scope, x, { ...unit, causal, attention }, table, masked ? input("mask", [B, T]) : undefined);
+  const part = (attention: "mixed" | "local" | "global", masked: boolean) => (scope: Scope, x: Tensor) => {
+    const visibility = new Visibility({ causal, mask: masked ? input("mask", [B, T]) : undefined });
+    return flash({ ...unit, attention }).forward(scope, x, { rotations: angleTable(T, s), visibility });
+  };
 
   it.each([false, true])("local and global add up to mixed, padding %s", (masked) => {
     const more = masked ? { mask: Float32Array.from({ length: B * T }, (_, at) => Number(at % T < T - 3)) } : {};
-    const mixed = (scope: Scope, x: Tensor) =>
-      flashLayer(scope, x, { ...unit, causal }, table, masked ? input("mask", [B, T]) : undefined);
-    const whole = outputOf(mixed, T, [0, 1, 2, 3], more);
+    const whole = outputOf(part("mixed", masked), T, [0, 1, 2, 3], more);
     const local = outputOf(part("local", masked), T, [0, 1], more).y;
     const global = outputOf(part("global", masked), T, [2, 3], more).y;
     const { x, "out.bias": bias } = whole.values;

@@ -1,26 +1,27 @@
 /**
  * The gated attention unit (Hua, Dai, Liu, Le 2022, section 2 and figure 2): one layer that is attention and gated
- * feed-forward at once. Alone, with attention over the whole sequence, it is the layer of FLASH-Quad.
- * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta, a.
+ * feed-forward at once. Everything but the attention, for FLASH and FLASH-Quad, in training and in decoding.
+ * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta.
  */
-import type { Tensor } from "../graph/tensor.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
-import { type AttentionFunction, scoreScale } from "./attention-functions.ts";
-import type { Documents } from "./documents.ts";
-import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
+import type { AttentionFunction } from "./attention-functions.ts";
+import { hasFewRows, linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
+import type { QueriesKeys } from "./mixed-chunk-attention.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, rope } from "./positions.ts";
-import { quadraticAttention } from "./quadratic-attention.ts";
 import type { Scope } from "./scope.ts";
-import { shiftTokens } from "./token-shift.ts";
+import { type ShiftInputs, shiftTokens } from "./token-shift.ts";
+import { besideHeads } from "./visibility.ts";
 
 export interface GatedUnitConfig {
+  /** d */
+  readonly width: number;
   /** e: width of the gate u and the values v. */
   readonly expanded: number;
   /** s: width of the shared representation z, of queries and keys. */
   readonly shared: number;
   readonly norm: NormKind;
-  readonly causal: boolean;
   /** What scores of the quadratic attention become; default: relu2. */
   readonly attentionFunction?: AttentionFunction;
   /** false: the unit has no gate u, and its output is W_o (A v); default: true. */
@@ -29,75 +30,67 @@ export interface GatedUnitConfig {
   readonly tokenShift?: boolean;
 }
 
-export interface GauConfig extends GatedUnitConfig {
-  /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
-  readonly maxLength: number;
-  /** Whether the square of attention is computed again in the backward pass, a block of queries at a time. */
-  readonly recompute?: boolean | undefined;
+export interface UnitInputs extends ShiftInputs {
+  readonly rotations: AngleTable;
+  /** What the queries of each pair of queries and keys are multiplied by, at no cost to activations. */
+  readonly scales: readonly number[];
 }
 
-/** x [B, T, d] -> [B, T, d]; mask [B, T] is 1 where a token is real; documents, where there are any, do not see each other. */
-export function gatedAttentionUnit(
-  scope: Scope,
-  x: Tensor,
-  config: GauConfig,
-  table: AngleTable,
-  mask?: Tensor,
-  documents?: Documents,
-): Tensor {
-  const { u, v, z } = gatedProjection(scope, x, config, mask, documents);
-  const scale = scoreScale(config.attentionFunction ?? "relu2", config.maxLength, config.shared);
-  const [q, k] = queriesAndKeys(scope.at("heads"), z, 2, table, [scale, 1]);
-  const attended = quadraticAttention(scope.at("bias"), { q, k, v, mask, documents }, config);
-  return x.add(linear(scope.at("out"), gated(u, attended), x.shape[2]));
+export interface GatedUnit {
+  /** Queries (scaled) and keys, rotated, [B, T, s] each: a pair for each scale. */
+  readonly pairs: readonly QueriesKeys[];
+  /** [B, T, e] */
+  readonly v: Tensor;
+  /** [B, T, d / 2]: with token shift, the features that each token has for the next. */
+  readonly own: Tensor | undefined;
+  /** y [B, T, d] of what was attended to, [B, T, e]: x + W_o (u * attended). */
+  output(attended: Tensor): Tensor;
 }
 
-/** u (undefined in a unit without gate), v [B, T, e] and z [B, T, s]: SiLU of one linear map of the normalised input. */
-export function gatedProjection(
-  scope: Scope,
-  x: Tensor,
-  config: GatedUnitConfig,
-  mask?: Tensor,
-  documents?: Documents,
-): { u: Tensor | undefined; v: Tensor; z: Tensor } {
+/** What comes before the attention and after it; x [B, T, d]. */
+export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inputs: UnitInputs): GatedUnit {
+  const { width: d, expanded: e, shared: s, gate = true, tokenShift = false } = config;
+  const { rotations, scales } = inputs;
   const normal = norm(scope.at("norm"), x, config.norm);
-  const widths = hiddenWidths(config);
-  const total = widths.reduce((sum, width) => sum + width);
-  const hidden = linearParameters(scope.at("hidden"), x.shape[2], total);
-  const seen = config.tokenShift ? shiftTokens(normal, mask, documents) : normal;
-  const parts = linearParts(seen, hidden, widths).map(silu);
+  const { shifted, own } = tokenShift ? shiftTokens(normal, inputs) : { shifted: normal, own: undefined };
+  const widths = gate ? [e, e, s] : [e, s]; // u, v and z, or v and z
+  const map = linearParameters(scope.at("hidden"), d, gate ? 2 * e + s : e + s);
+  const parts = linearParts(shifted, map, widths, silu);
   const [v, z] = parts.slice(-2);
-  return { u: parts.length === 3 ? parts[0] : undefined, v, z };
-}
-
-/** Columns of the hidden map: u, v and z, or v and z alone. */
-export function hiddenWidths({ expanded: e, shared: s, gate = true }: GatedUnitConfig): readonly number[] {
-  return gate ? [e, e, s] : [e, s];
-}
-
-/** u * attended, or what was attended itself where there is no gate. */
-export function gated(u: Tensor | undefined, attended: Tensor): Tensor {
-  return u === undefined ? attended : u.mul(attended);
+  return {
+    pairs: queriesAndKeys(scope.at("heads"), z, rotations, scales),
+    v,
+    own,
+    output: (attended) => x.add(linear(scope.at("out"), gate ? parts[0].mul(attended) : attended, d)),
+  };
 }
 
 /**
- * The cheap maps that turn the one z into every query and key: per-dimension scale gamma and offset beta
- * [count, s] each, then RoPE. `scales` multiply each result (the 1/n of the scores, at no cost to activations).
+ * The cheap maps that turn the one z [B, T, s] into every query and key: per-dimension scale gamma and offset beta
+ * [H, s], then RoPE.
  */
-export function queriesAndKeys(
-  scope: Scope,
-  z: Tensor,
-  count: number,
-  table: AngleTable,
-  scales: readonly number[],
-): readonly Tensor[] {
-  const s = z.shape[z.rank - 1];
-  const gammas = rows(scope.parameter("gamma", [count, s], { constant: 1 }));
-  const betas = rows(scope.parameter("beta", [count, s], { constant: 0 }));
-  return gammas.map((gamma, i) => rope(scaleAndShift(z, gamma.mul(scales[i]), betas[i].mul(scales[i])), table));
-}
-
-function rows(matrix: Tensor): Tensor[] {
-  const [count, width] = matrix.shape;
-  return matrix.split(0, new Array<number>(count).fill(1)).map((row) => row.reshape([width]));
+function queriesAndKeys(scope: Scope, z: Tensor, rotations: AngleTable, scales: readonly number[]): QueriesKeys[] {
+  const [B, T, s] = z.shape;
+  const factors = scales.flatMap((scale) => [scale, 1]);
+  const H = factors.length;
+  const each = new Array<number>(H).fill(1);
+  const gammas = scope.parameter("gamma", [H, s], { constant: 1 });
+  const betas = scope.parameter("beta", [H, s], { constant: 0 });
+  const together = () => {
+    const [gamma, beta] = [gammas, betas].map((t) => t.mul(constant(Float32Array.from(factors), [H, 1])));
+    const heads = z
+      .reshape([B, 1, T, s])
+      .mul(gamma.reshape([H, 1, s]))
+      .add(beta.reshape([H, 1, s])); // [B, H, T, s]
+    const turned = rope(heads, { cos: besideHeads(rotations.cos, 4), sin: besideHeads(rotations.sin, 4) });
+    return turned.split(1, each).map((head) => head.reshape([B, T, s]));
+  };
+  const apart = () => {
+    const [gamma, beta] = [gammas, betas].map((t) =>
+      t.split(0, each).map((row, h) => (factors[h] === 1 ? row.reshape([s]) : row.reshape([s]).mul(factors[h]))),
+    );
+    return gamma.map((own, h) => rope(scaleAndShift(z, own, beta[h]), rotations));
+  };
+  const heads = hasFewRows(z) ? together() : apart();
+  return scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
 }

@@ -9,11 +9,11 @@ import { ofRealTokens, random, randomValues, withGradients } from "../../test/su
 import { type PlainUnit, plainGatedUnit } from "../../test/support/plain-gated-unit.ts";
 import { input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { ablatedFlashLayer } from "./flash-ablations.ts";
-import { gatedAttentionUnit } from "./gated-attention-unit.ts";
-import { flashLayer } from "./mixed-chunk-attention.ts";
+import { flash } from "./flash.ts";
+import { flashQuad } from "./flash-quad.ts";
 import { angleTable } from "./positions.ts";
 import { Scope } from "./scope.ts";
+import { Visibility } from "./visibility.ts";
 
 const engine = ortNodeEngine({ threads: 1 });
 afterAll(() => engine.close());
@@ -60,14 +60,10 @@ function build(variant: Variant, { T, causal, masked }: Case) {
   const scope = new Scope();
   const x = input("x", [B, T, d]);
   const mask = masked ? input("mask", [B, T]) : undefined;
-  const unit = { ...own, shared: s, causal };
-  const table = angleTable(T, s);
-  const y = {
-    quad: () => gatedAttentionUnit(scope, x, { ...unit, maxLength }, table, mask),
-    mixed: () => flashLayer(scope, x, { ...unit, chunk }, table, mask),
-    local: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "local" }, table, mask),
-    global: () => ablatedFlashLayer(scope, x, { ...unit, chunk, attention: "global" }, table, mask),
-  }[attention]();
+  const unit = { ...own, width: d, shared: s };
+  const layer = attention === "quad" ? flashQuad({ ...unit, maxLength }) : flash({ ...unit, chunk, attention });
+  const visibility = new Visibility({ causal, mask });
+  const y = layer.forward(scope, x, { rotations: angleTable(T, s), visibility });
   const graph = withGradients(scope, x, y);
   const values = randomValues(scope, x);
   if (masked) values.mask = holes(T);

@@ -7,12 +7,12 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import { weightsOf } from "./attention-functions.ts";
-import { type GatedUnitConfig, gated, hiddenWidths } from "./gated-attention-unit.ts";
-import { linear } from "./linear.ts";
+import type { GatedUnitConfig } from "./gated-attention-unit.ts";
+import { linear, timesTransposed } from "./linear.ts";
 import { norm } from "./norm.ts";
 import { toeplitz } from "./positions.ts";
 import type { Scope } from "./scope.ts";
-import { shiftAfter } from "./token-shift.ts";
+import { shiftTokens } from "./token-shift.ts";
 
 /** Rotations of all H queries and keys, [H P, s] each, head by head, the queries' already scaled. */
 export interface HeadRotation {
@@ -56,9 +56,10 @@ export function gatedUnitStep(
 ): { y: Tensor; rows: Tensor } {
   const [P, d] = x.shape;
   const H = rotation.cos.shape[0] / P;
-  const widths = hiddenWidths(config);
+  const { expanded: e, shared: s, gate = true } = config;
+  const widths = gate ? [e, e, s] : [e, s];
   const normal = norm(scope.at("norm"), x, config.norm);
-  const { shifted, own } = before ? shiftAfter(before, normal) : { shifted: normal, own: undefined };
+  const { shifted, own } = before ? shiftRows(before, normal) : { shifted: normal, own: undefined };
   const total = widths.reduce((sum, width) => sum + width);
   // One product with the whole matrix: with few rows, reading the weights once is all the cost there is.
   const parts = silu(linear(scope.at("hidden"), shifted, total)).split(1, widths);
@@ -69,9 +70,15 @@ export function gatedUnitStep(
   const attended = quadratic
     ? mixedAttention(config, { qq: heads[0], qk: heads[1], lq, v }, quadratic, memory)
     : lq.matmul(memory);
-  const y = x.add(linear(scope.at("out"), gated(parts.length === 3 ? parts[0] : undefined, attended), d));
+  const y = x.add(linear(scope.at("out"), gate ? parts[0].mul(attended) : attended, d));
   const [first, ...others] = [...(quadratic ? [heads[1]] : []), ...(lk ? [lk] : []), v, ...(own ? [own] : [])];
   return { y, rows: first.concat(others, 1) };
+}
+
+function shiftRows(before: Tensor, x: Tensor): { shifted: Tensor; own: Tensor } {
+  const withBatch = (t: Tensor) => t.reshape([1, ...t.shape]);
+  const { shifted, own } = shiftTokens(withBatch(x), { before: withBatch(before) });
+  return { shifted: shifted.reshape(x.shape), own: own.reshape(own.shape.slice(1)) };
 }
 
 /** Attention to the open span and among the new tokens, with the linear term where there is a linear query: [P, e]. */
@@ -83,12 +90,11 @@ function mixedAttention(
 ): Tensor {
   const [P] = qq.shape;
   const [n] = keys.shape;
-  const [a, own] = weightsOf(attentionFunction, [
-    timesTransposed(qq, keys)
-      .add(toeplitz(bias, P, n))
-      .add(written), // [P, n]
-    timesTransposed(qq, qk).add(toeplitz(ownBias, P)), // [P, P]
-  ]);
+  const past = timesTransposed(qq, keys)
+    .add(toeplitz(bias, P, n))
+    .add(written); // [P, n]
+  const fresh = timesTransposed(qq, qk).add(toeplitz(ownBias, P)); // [P, P]
+  const [a, own] = weightsOf(attentionFunction, past.concat([fresh], 1)).split(1, [n, P]);
   return (lq ? a.concat([lq], 1) : a).matmul(memory).add(own.matmul(v));
 }
 
@@ -110,15 +116,4 @@ function rotatedHeads(scope: Scope, z: Tensor, { cos, sin }: HeadRotation): Tens
 /** The sum of finished chunks with one more: done [s, e] + lkᵀ v from linear keys lk [C, s] and values v [C, e]. */
 export function withChunk(done: Tensor, lk: Tensor, v: Tensor): Tensor {
   return done.add(lk.swapLast().matmul(v));
-}
-
-/**
- * x mᵀ for x [..., P, k], m [..., rows, k]: one row is taken as a column instead, since transposing m would cost a pass over
- * it.
- */
-export function timesTransposed(x: Tensor, m: Tensor): Tensor {
-  const outer = x.shape.slice(0, -2);
-  const [P, k] = x.shape.slice(-2);
-  const [rows] = m.shape.slice(-2);
-  return P === 1 ? m.matmul(x.reshape([...outer, k, 1])).reshape([...outer, 1, rows]) : x.matmul(m.swapLast());
 }

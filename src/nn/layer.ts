@@ -45,10 +45,10 @@ export interface Recurrence {
   /** x [B, P, d]: P new tokens of each text, which lie in its open span. */
   step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped;
   /**
-   * x [B, G span, d]: G whole spans, from the beginning of a span on, which are closed afterwards. Returns all entries that
-   * are replaced; undefined where a prompt is read in steps.
+   * x [B, G span, d]: G whole spans, from the beginning of a span on, which are closed afterwards; causal, all tokens real.
+   * Returns all entries that are replaced; undefined where a prompt is read in steps.
    */
-  prefill?(scope: Scope, x: Tensor, rotations: AngleTable, state: Tensors): Stepped;
+  prefill?(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors): Stepped;
   /**
    * The open span is full. Returns the new value of entries that are replaced, and the new row [B, …, 1, width] of those
    * that get one for each closed span; rows of the open span are about to be overwritten.

@@ -26,23 +26,53 @@ export function linear(scope: Scope, x: Tensor, outputs: number): Tensor {
 }
 
 /**
- * One linear map whose result comes in parts of the given widths: [..., sizes[i]] each. Forward there is one product for
- * each part, with columns of the weight: splitting weights is cheaper than splitting activations. Backward the gradients
- * are joined again, since one product with all columns is faster than the sum of several.
+ * One linear map whose result comes in parts of the given widths: [..., sizes[i]] each, after an element-wise function
+ * where one is given. With many rows there is one product forward for each part, with columns of the weight, since splitting
+ * weights costs less than splitting activations; backward the gradients are joined again, since one product with all
+ * columns is faster than the sum of several. With few rows (hasFewRows) the result is split.
  */
 export function linearParts(
   x: Tensor,
   { weight, bias }: LinearParameters,
   sizes: readonly number[],
+  activation: (t: Tensor) => Tensor = (t) => t,
 ): readonly Tensor[] {
-  const weights = weight.split(1, sizes);
-  const biases = bias.split(0, sizes);
+  const inParts = sizes.length > 1 && !hasFewRows(x);
+  const widths = inParts ? sizes : [weight.shape[1]];
+  const weights = weight.split(1, widths);
+  const biases = bias.split(0, widths);
   const parts = weights.map((w, i) => x.matmul(w).add(biases[i]));
-  return withGradients(parts, [x, weight, bias], (gradients) => {
+  const activated = withGradients(parts, [x, weight, bias], (gradients) => {
     const g = gradients[0].concat(gradients.slice(1), -1); // [..., out]
     const gRows = rows(g); // [N, out]
     return [g.matmul(weight.swapLast()), weightGradient(rows(x), gRows), sumOfRows(gRows)];
-  });
+  }).map(activation);
+  return inParts ? activated : activated[0].split(-1, sizes);
+}
+
+/** Several maps of one input: with many rows one product with all their weights side by side, with few each by itself. */
+export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
+  const sizes = maps.map(({ bias }) => bias.size);
+  if (hasFewRows(x)) return maps.flatMap((map, i) => linearParts(x, map, [sizes[i]]));
+  const [first, ...rest] = maps;
+  const weight = first.weight.concat(
+    rest.map((map) => map.weight),
+    1,
+  );
+  const bias = first.bias.concat(
+    rest.map((map) => map.bias),
+    0,
+  );
+  return linearParts(x, { weight, bias }, sizes);
+}
+
+/**
+ * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of it
+ * costs: then weights are neither split nor joined, and few operators matter more than passes over the rows.
+ */
+export function hasFewRows(x: Tensor): boolean {
+  const width = x.shape[x.rank - 1];
+  return x.size < width * width;
 }
 
 /** xᵀ g of x [N, in] and g [N, out], transposing whichever costs less. */
@@ -71,4 +101,15 @@ export function sumOfRows(x: Tensor): Tensor {
 
 function rows(x: Tensor): Tensor {
   return x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape[x.rank - 1]]);
+}
+
+/**
+ * x mᵀ for x [..., P, k], m [..., rows, k]: one row is taken as a column instead, since transposing m would cost a pass over
+ * it.
+ */
+export function timesTransposed(x: Tensor, m: Tensor): Tensor {
+  const outer = x.shape.slice(0, -2);
+  const [P, k] = x.shape.slice(-2);
+  const [rows] = m.shape.slice(-2);
+  return P === 1 ? m.matmul(x.reshape([...outer, k, 1])).reshape([...outer, 1, rows]) : x.matmul(m.swapLast());
 }

@@ -4,6 +4,7 @@
  * queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit (mixed-chunk-attention.ts).
  */
 import type { Tensor } from "../graph/tensor.ts";
+import { softmaxMatmul } from "./attention-functions.ts";
 import { linearInDocuments } from "./document-sums.ts";
 import { scaleAndShift } from "./linear.ts";
 import {
@@ -11,16 +12,15 @@ import {
   attentionOut,
   type ChunkedHeadsConfig,
   headChunks,
-  hiddenWhereMasked,
   joinHeadChunks,
   projections,
   realInChunks,
   ropeOfHeads,
-  softmaxMatmul,
   splitHeads,
 } from "./multi-head.ts";
 import { type AngleTable, causalBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { hiddenWhereMasked } from "./visibility.ts";
 
 /** x [B, T, d] -> [B, T, d] for any T; rotations [T, w / 2]; mask [B, T] is 1 where a token is real. */
 export function mixedChunkSoftmaxAttention(

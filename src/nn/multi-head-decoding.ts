@@ -8,13 +8,13 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { queryFeatures, ratio } from "./favor-attention.ts";
 import { gelu } from "./feed-forward.ts";
-import { timesTransposed } from "./gated-unit-decoding.ts";
-import { linear } from "./linear.ts";
+import { linear, timesTransposed } from "./linear.ts";
 import { affineHeads } from "./mixed-chunk-softmax-attention.ts";
-import { attentionOut, futureHidden, hiddenWhereMasked, splitHeads, tokenPositions } from "./multi-head.ts";
+import { attentionOut, splitHeads } from "./multi-head.ts";
 import { norm } from "./norm.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
+import { futureHidden, hiddenWhereMasked, tokenPositions } from "./visibility.ts";
 
 export interface RememberedRows {
   /** [1, H, n, w]; rows that do not count are finite. */

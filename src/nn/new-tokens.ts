@@ -71,8 +71,8 @@ export class NewTokens {
   }
 
   /**
-   * How far each new token stands after the rows of the open span, as indices [B, P, n] int32 into a table by distance
-   * whose entry n stands for rows that are not written.
+   * How far each new token stands after n rows of the open span and then after each new token, as indices [B, P, n + P]
+   * int32 into a table by distance whose entry n stands for what is hidden: rows that are not written, and the future.
    */
   distances(n: number): Tensor {
     return this.#once(`distances ${n}`, () => {
@@ -83,19 +83,13 @@ export class NewTokens {
         .add(range(P).reshape([1, P, 1]))
         .sub(row)
         .min(n); // [B, P, n]
-      return row.less(open).where(distance, distance.constant(n)).cast("int32");
-    });
-  }
-
-  /** The same among the new tokens, [P, P] int32: n where the other token is in the future. */
-  ownDistances(n: number): Tensor {
-    return this.#once(`own distances ${n}`, () => {
-      const P = this.tokens;
-      const index = Int32Array.from({ length: P * P }, (_, at) => Math.floor(at / P) - (at % P));
-      return constant(
-        index.map((distance) => (distance < 0 ? n : distance)),
-        [P, P],
+      const past = row.less(open).where(distance, distance.constant(n)).cast("int32");
+      const own = Int32Array.from({ length: P * P }, (_, at) => Math.floor(at / P) - (at % P));
+      const fresh = constant(
+        own.map((distance) => (distance < 0 ? n : distance)),
+        [1, P, P],
       );
+      return past.concat([fresh.expand([B, P, P])], 2);
     });
   }
 

@@ -5,7 +5,7 @@ import { expectClose } from "../../test/support/compare.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
-import { angles, biasByDistance, ROTARY_BIAS_FROM, relativeBias, toeplitz } from "./positions.ts";
+import { angles, hostBiasByDistance, ROTARY_BIAS_FROM, relativeBias, toeplitz } from "./positions.ts";
 import { Scope } from "./scope.ts";
 
 describe("the relative bias by distance", () => {
@@ -21,7 +21,7 @@ describe("the relative bias by distance", () => {
     const rotary = length >= ROTARY_BIAS_FROM;
     const matrix = program("bias", { bias: relativeBias(new Scope(), length, length, s) });
     const { bias } = interpret(matrix, rotary ? { a, b } : { weight });
-    const byDistance = biasByDistance(rotary ? { a, b } : { weight }, length, angles(0, length, s / 2));
+    const byDistance = hostBiasByDistance(rotary ? { a, b } : { weight }, length, angles(0, length, s / 2));
     const last = (length - 1) * length; // the last query sees every distance
     const row = Float64Array.from(byDistance, (_, distance) => bias.data[last + length - 1 - distance]);
     expectClose(byDistance, row, { name: "bias", tolerance: 1e-6 });

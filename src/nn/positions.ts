@@ -75,11 +75,38 @@ export function relativeBias(scope: Scope, length: number, tokens: number, s: nu
 /** The two factors of the rotary bias a bᵀ: [tokens, s] each. */
 export function rotaryBias(scope: Scope, tokens: number, s: number): { a: Tensor; b: Tensor } {
   const table = angleTable(tokens, s);
-  const rotated = (name: string) => {
-    const vector = scope.parameter(name, [s], { normal: 0.02 });
-    return rope(vector.reshape([1, s]).expand([tokens, s]), table);
-  };
-  return { a: rotated("a"), b: rotated("b") };
+  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
+  return { a, b };
+}
+
+function biasVectors(scope: Scope, s: number): readonly Tensor[] {
+  return ["a", "b"].map((name) => scope.parameter(name, [s], { normal: 0.02 }));
+}
+
+/**
+ * The relative bias of a query `distance` positions after its key, for distances 0 … length - 1: what relativeBias puts
+ * into a matrix depends on the distance alone. In the rotary form, with (a, b) of a pair as complex numbers, it is the
+ * real part of the sum of a conj(b) e^(i angle). [length], beginning with distance 0.
+ */
+export function biasByDistance(scope: Scope, length: number, s: number): Tensor {
+  if (length < ROTARY_BIAS_FROM) {
+    const weight = scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
+    const reversed = Int32Array.from({ length }, (_, distance) => length - 1 - distance);
+    return weight.gather(constant(reversed, [length]));
+  }
+  const half = s / 2;
+  const [[a, a2], [b, b2]] = biasVectors(scope, s).map((vector) => vector.split(0, [half, half]));
+  const real = a.mul(b).add(a2.mul(b2));
+  const imaginary = a.mul(b2).sub(a2.mul(b));
+  const { cos, sin } = angles(0, length, half);
+  const both = new Float32Array(length * s);
+  for (let distance = 0; distance < length; distance++) {
+    both.set(cos.subarray(distance * half, (distance + 1) * half), distance * s);
+    both.set(sin.subarray(distance * half, (distance + 1) * half), distance * s + half);
+  }
+  return constant(both, [length, s])
+    .matmul(real.concat([imaginary], 0).reshape([s, 1]))
+    .reshape([length]);
 }
 
 /**
@@ -107,7 +134,7 @@ export type BiasValues = { readonly weight: Float32Array } | { readonly a: Float
  * into a matrix depends on the distance alone. In the rotary form, with (a, b) of a pair as complex numbers, it is the
  * real part of the sum of a conj(b) e^(i angle); `table` holds the angles of positions 0 … length - 1.
  */
-export function biasByDistance(values: BiasValues, length: number, table: HostAngles): Float32Array {
+export function hostBiasByDistance(values: BiasValues, length: number, table: HostAngles): Float32Array {
   if ("weight" in values) return values.weight.slice(0, length).reverse();
   const { a, b } = values;
   const { cos, sin } = table;

@@ -4,23 +4,19 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
-import { type Documents, hiddenAcross } from "./documents.ts";
 import { ROTARY_BIAS_FROM, relativeBias, rotaryBias } from "./positions.ts";
 import { inQueryBlocks, type QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-
-export interface QuadraticInputs extends QueriesKeysValues {
-  /** [B, T]: 1 where a token is real. */
-  readonly mask?: Tensor | undefined;
-  /** Those that must not see each other. */
-  readonly documents?: Documents | undefined;
-}
+import type { Visibility } from "./visibility.ts";
 
 export interface QuadraticConfig {
   /** n: the bias is one for spans of so many positions. */
   readonly maxLength: number;
-  readonly causal: boolean;
-  readonly attentionFunction?: AttentionFunction;
+  readonly attentionFunction?: AttentionFunction | undefined;
+}
+
+export interface QuadraticInputs {
+  readonly visibility: Visibility;
   /** Whether one block of queries exists at a time, also in the backward pass; with a rotary bias only. */
   readonly recompute?: boolean | undefined;
 }
@@ -28,27 +24,21 @@ export interface QuadraticConfig {
 /** q (scaled) and k [B, T, s], v [B, T, e] -> [B, T, e]; the bias has the given scope. */
 export function quadraticAttention(
   scope: Scope,
-  { q, k, v, mask, documents }: QuadraticInputs,
-  { maxLength, causal, attentionFunction = "relu2", recompute = false }: QuadraticConfig,
+  { q, k, v }: QueriesKeysValues,
+  { maxLength, attentionFunction = "relu2" }: QuadraticConfig,
+  { visibility, recompute = false }: QuadraticInputs,
 ): Tensor {
-  const [B, T, s] = q.shape;
+  const [, T, s] = q.shape;
   const rotary = maxLength >= ROTARY_BIAS_FROM;
   const own = rotary ? withBias(q, k, rotaryBias(scope, T, s)) : { q, k };
   const added = rotary ? undefined : relativeBias(scope, maxLength, T, s);
-  const real = (keys: number) => mask?.slice(1, 0, keys).reshape([B, 1, keys]);
-  if (!causal && !(recompute && rotary)) {
-    const scores = own.q.matmul(own.k.swapLast()); // [B, T, T]
-    const hidden = documents && hiddenAcross(documents.numbers, documents.numbers);
-    const biased = added ? scores.add(added) : scores;
-    return attend(attentionFunction, hidden ? biased.add(hidden) : biased, v, real(T));
-  }
-  const options = { causal, recompute: recompute && rotary, documents };
+  const options = { visibility, recompute: recompute && rotary };
   return inQueryBlocks([{ ...own, v }], options, ({ queries, keys, values, hidden }) => {
     const scores = queries.matmul(keys); // [B, R, N]
     const [, R, N] = scores.shape;
-    const bias = added?.slice(0, N - R, N).slice(1, 0, N); // causal blocks end at their last key
+    const bias = added?.slice(0, N - R, N).slice(1, 0, N); // blocks of fewer queries than keys end at their last key
     const addend = bias && hidden ? bias.add(hidden) : (bias ?? hidden);
-    return attend(attentionFunction, addend ? scores.add(addend) : scores, values, real(N));
+    return attend(attentionFunction, addend ? scores.add(addend) : scores, values);
   })[0];
 }
 

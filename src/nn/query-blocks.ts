@@ -4,8 +4,7 @@
  */
 import { recomputedInTurn } from "../graph/recompute.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { type Documents, hiddenAcross } from "./documents.ts";
-import { futureHidden, tokenPositions } from "./multi-head.ts";
+import { besideHeads, type Visibility } from "./visibility.ts";
 
 /** Blocks of queries, and the fewest queries a block: eight save 44 % of the square, the most that is possible is 50 %. */
 const BLOCKS = 8;
@@ -27,15 +26,13 @@ export interface QueryBlock {
   readonly keys: Tensor;
   /** [..., N, n] */
   readonly values: Tensor;
-  /** To be added to scores [..., R, N]: -1e30 where a key lies in the future or in another document, where that counts. */
+  /** To be added to scores [..., R, N]: hides what is not to be seen. */
   readonly hidden: Tensor | undefined;
 }
 
 export interface QueryBlockOptions {
-  readonly causal: boolean;
+  readonly visibility: Visibility;
   readonly recompute: boolean;
-  /** Those that must not see each other. */
-  readonly documents?: Documents | undefined;
 }
 
 /**
@@ -45,35 +42,30 @@ export interface QueryBlockOptions {
  */
 export function inQueryBlocks(
   heads: readonly QueriesKeysValues[],
-  { causal, recompute, documents }: QueryBlockOptions,
+  { visibility, recompute }: QueryBlockOptions,
   attend: (block: QueryBlock) => Tensor,
 ): readonly Tensor[] {
   const [{ q }] = heads;
   const axis = q.rank - 2;
   const T = q.shape[axis];
-  const R = Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)); // queries a block
+  const { causal } = visibility;
+  const { sources, hidden } = visibility.square(T);
+  const inBlocks = causal || recompute;
+  const R = inBlocks ? Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)) : T; // queries a block
   const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
-  // Given to the blocks, so that what is hidden is made when it is needed and not kept.
-  const places = documents ? [tokenPositions(T), documents.numbers] : [tokenPositions(T)];
   const parts = heads.flatMap(({ q, k, v }) => {
     const [qs, vs] = [q, v].map((t) => t.split(axis, sizes));
     const ks = k.swapLast().split(axis + 1, sizes); // [..., w, R] each
     return sizes.map((size, i) => {
       const met = causal ? i + 1 : sizes.length; // blocks of keys
       return {
-        inputs: [...places, qs[i], ...ks.slice(0, met), ...vs.slice(0, met)],
+        inputs: [...sources, qs[i], ...ks.slice(0, met), ...vs.slice(0, met)],
         build(given: readonly Tensor[]) {
-          const [queries, ...both] = given.slice(places.length);
+          const [queries, ...both] = given.slice(sources.length);
           const keys = both[0].concat(both.slice(1, met), axis + 1);
           const values = both[met].concat(both.slice(met + 1), axis);
-          const [at, numbers] = given; // numbers only where there are documents
-          const [start, end] = [i * R, i * R + size];
-          const future = causal ? futureHidden(at.slice(0, start, end)).pad(1, start, 0) : undefined;
-          if (!documents) return attend({ queries, keys, values, hidden: future });
-          const [B, N] = [numbers.shape[0], causal ? end : T];
-          const hidden = hiddenAcross(numbers.slice(1, start, end), numbers.slice(1, 0, N), future); // [B, R, N]
-          const axes = new Array<number>(q.rank - 3).fill(1);
-          return attend({ queries, keys, values, hidden: hidden.reshape([B, ...axes, size, N]) });
+          const ofBlock = hidden(given.slice(0, sources.length), i * R, i * R + size);
+          return attend({ queries, keys, values, hidden: ofBlock && besideHeads(ofBlock, q.rank) });
         },
       };
     });

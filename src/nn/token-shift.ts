@@ -1,27 +1,32 @@
 /**
  * Token shift (after B. Peng's RWKV, 2023; in this form in the community's FLASH): the first half of each token's features
  * are those of the token before it, so that a layer sees pairs of neighbours before it attends to anything. One step back,
- * never forward, in models that look both ways as well.
+ * never forward, in bidirectional models as well.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import type { Documents } from "./documents.ts";
+import type { Visibility } from "./visibility.ts";
 
-/**
- * x [B, T, d] -> [B, T, d]. The first token has zeros, and so has a token after padding, mask [B, T] is 1 where a token is
- * real, and the first one of each document.
- */
-export function shiftTokens(x: Tensor, mask?: Tensor, documents?: Documents): Tensor {
-  const [B, T, d] = x.shape;
-  const [own, rest] = x.split(2, [d / 2, d / 2]);
-  const real = mask ? own.mul(mask.reshape([B, T, 1])) : own;
-  const before = real.pad(1, 1, 0).slice(1, 0, T);
-  return (documents ? before.mul(documents.afterFirst()) : before).concat([rest], 2);
+export interface ShiftInputs {
+  /** The first token of a document and one after padding get zeros. */
+  readonly visibility?: Visibility | undefined;
+  /** [B, 1, d / 2]: features that the first token takes over; default: zeros. */
+  readonly before?: Tensor | undefined;
 }
 
-/** The same for new tokens x [P, d] after a token whose first features were `before` [1, d / 2]. */
-export function shiftAfter(before: Tensor, x: Tensor): { shifted: Tensor; own: Tensor } {
-  const [P, d] = x.shape;
-  const [own, rest] = x.split(1, [d / 2, d / 2]);
-  const previous = P === 1 ? before : before.concat([own.slice(0, 0, P - 1)], 0);
-  return { shifted: previous.concat([rest], 1), own };
+export interface Shifted {
+  /** [B, T, d] */
+  readonly shifted: Tensor;
+  /** [B, T, d / 2]: what each token has for the one after it. */
+  readonly own: Tensor;
+}
+
+/** x [B, T, d] */
+export function shiftTokens(x: Tensor, { visibility, before }: ShiftInputs): Shifted {
+  const [B, T, d] = x.shape;
+  const { mask, documents } = visibility ?? {};
+  const [own, rest] = x.split(2, [d / 2, d / 2]);
+  const real = mask ? own.mul(mask.reshape([B, T, 1])) : own;
+  const joined = before ? before.concat([real], 1) : real.pad(1, 1, 0); // [B, 1 + T, d / 2]
+  const previous = joined.slice(1, 0, T);
+  return { shifted: (documents ? previous.mul(documents.afterFirst()) : previous).concat([rest], 2), own };
 }

@@ -4,11 +4,11 @@ import { floats } from "../../test/conformance/case.ts";
 import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";
 import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
-import { attend, attentionFunctionNames, laplace, squaredReluMatmul } from "./attention-functions.ts";
+import { attend, attentionFunctionNames, laplace, softmaxMatmul, squaredReluMatmul } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
-import { linearParts, scaleAndShift } from "./linear.ts";
-import { softmaxMatmul } from "./multi-head.ts";
+import { linearMaps, linearParts, scaleAndShift } from "./linear.ts";
 import { layerNorm, scaleNorm } from "./norm.ts";
+import { hiddenWhereMasked } from "./visibility.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -25,7 +25,7 @@ const functions: readonly TestFunction[] = [
     inputs: { scores: floats([2, 3, 4], "scores"), v: floats([2, 4, 5], "v") },
     build: ({ scores, v }: Tensors) => {
       const real = constant(Float32Array.of(1, 1, 0, 1, 0, 1, 1, 1), [2, 1, 4]);
-      return [attend(kind, scores, v, real)];
+      return [attend(kind, scores.add(hiddenWhereMasked(real)), v)];
     },
   })),
   {
@@ -52,7 +52,7 @@ const functions: readonly TestFunction[] = [
     name: `squaredReluMatmul, ${e} columns`,
     inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
     build: ({ scores, v }: Tensors) => [
-      squaredReluMatmul(scores, v, constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6])),
+      squaredReluMatmul(scores.add(hiddenWhereMasked(constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6]))), v),
     ],
   })),
   {
@@ -65,6 +65,20 @@ const functions: readonly TestFunction[] = [
     inputs: linearInputs(6, 2),
     build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [2]),
   },
+  {
+    name: "linearParts of few rows",
+    inputs: linearInputs(7, 5),
+    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [3, 2], silu),
+  },
+  ...[4, 7].map((width) => ({
+    name: `linearMaps of width ${width}`,
+    inputs: { ...linearInputs(width, 3), weight2: floats([width, 2], "weight2"), bias2: floats([2], "bias2") },
+    build: ({ x, weight, bias, weight2, bias2 }: Tensors) =>
+      linearMaps(x, [
+        { weight, bias },
+        { weight: weight2, bias: bias2 },
+      ]),
+  })),
   {
     name: "linearParts, one part unused",
     inputs: linearInputs(4, 5),

@@ -7,13 +7,14 @@ import { type ModelConfig, parseModelConfig } from "../../src/models/config.ts";
 import { languageModel, logitsOf } from "../../src/models/language-model.ts";
 import { combinerAttention } from "../../src/nn/combiner-attention.ts";
 import { favorAttention } from "../../src/nn/favor-attention.ts";
-import { gatedAttentionUnit } from "../../src/nn/gated-attention-unit.ts";
-import { flashLayer } from "../../src/nn/mixed-chunk-attention.ts";
+import { flash } from "../../src/nn/flash.ts";
+import { flashQuad } from "../../src/nn/flash-quad.ts";
 import { mixedChunkSoftmaxAttention } from "../../src/nn/mixed-chunk-softmax-attention.ts";
 import { angleTable } from "../../src/nn/positions.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import { softmaxAttention } from "../../src/nn/softmax-attention.ts";
 import { transformerBlock } from "../../src/nn/transformer-block.ts";
+import { Visibility } from "../../src/nn/visibility.ts";
 import { type TrainingProgram, trainingProgram } from "../../src/train/objective.ts";
 
 type Options = Readonly<Record<string, string>>;
@@ -52,11 +53,11 @@ function gatedLayer(scope: Scope, x: Tensor, options: Options, parameters: Tenso
   const mask = inputs.mask && input("mask", inputs.mask.shape);
   if (norm !== "scale" && norm !== "layer") throw new Error(`option norm: unknown kind ${norm}`);
   const shared = parameters["heads.gamma"].shape[1];
-  const unit = { expanded: parameters["out.weight"].shape[0], shared, norm, causal: flag(options, "causal") } as const;
-  const table = angleTable(x.shape[1], shared);
-  if (layer === "gau")
-    return gatedAttentionUnit(scope, x, { ...unit, maxLength: number(options, "max_length") }, table, mask);
-  if (layer === "flash") return flashLayer(scope, x, { ...unit, chunk: number(options, "chunk") }, table, mask);
+  const unit = { expanded: parameters["out.weight"].shape[0], shared, norm, width: x.shape[2] } as const;
+  const visibility = new Visibility({ causal: flag(options, "causal"), mask });
+  const given = { rotations: angleTable(x.shape[1], shared), visibility };
+  if (layer === "gau") return flashQuad({ ...unit, maxLength: number(options, "max_length") }).forward(scope, x, given);
+  if (layer === "flash") return flash({ ...unit, chunk: number(options, "chunk") }).forward(scope, x, given);
   throw new Error(`option layer: unknown layer ${layer}`);
 }
 

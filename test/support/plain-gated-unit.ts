@@ -7,7 +7,8 @@ import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
 import { rope, weighedSum } from "./plain-attention.ts";
 import { type Id, Tape } from "./tape.ts";
 
-export interface PlainUnit extends Required<GatedUnitConfig> {
+export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width">> {
+  readonly causal: boolean;
   /** Quad is the unit with attention over the whole sequence; the others are FLASH and its two halves. */
   readonly attention: "quad" | "mixed" | "local" | "global";
   /** n of the scores and the bias: maxLength of quad, else the chunk; below 512. */

@@ -1,5 +1,5 @@
 /** FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): gated attention units that attend over the whole sequence. */
-import { gatedAttentionUnit } from "../../nn/gated-attention-unit.ts";
+import { flashQuad as flashQuadLayer } from "../../nn/flash-quad.ts";
 import { defineArchitecture } from "../architecture.ts";
 import {
   gatedUnitAblations,
@@ -24,10 +24,5 @@ export const flashQuad = defineArchitecture({
   maxLength: ({ maxLength }) => maxLength,
   ablations: gatedUnitAblations,
   rotaryWidth: ({ shared }) => shared,
-  layer: (config) => ({
-    forward(scope, x, { rotations, recompute, visibility: { mask, documents } }) {
-      const unit = { ...unitConfig(config), maxLength: config.maxLength, recompute };
-      return gatedAttentionUnit(scope, x, unit, rotations, mask, documents);
-    },
-  }),
+  layer: (config) => flashQuadLayer({ ...unitConfig(config), maxLength: config.maxLength }),
 });

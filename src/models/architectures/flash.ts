@@ -1,7 +1,6 @@
 /** FLASH (Hua, Dai, Liu, Le 2022, section 3): gated attention units with mixed chunk attention, at a cost linear in the length. */
 import { z } from "zod";
-import { ablatedFlashLayer } from "../../nn/flash-ablations.ts";
-import { flashLayer } from "../../nn/mixed-chunk-attention.ts";
+import { flash as flashLayer } from "../../nn/flash.ts";
 import { type Ablation, defineArchitecture } from "../architecture.ts";
 import { chunkAblations, chunkProblem } from "./chunks.ts";
 import {
@@ -53,12 +52,5 @@ export const flash = defineArchitecture({
   },
   ablations: flashAblations,
   rotaryWidth: ({ shared }) => shared,
-  layer: (config) => ({
-    forward(scope, x, { rotations, visibility: { mask, documents } }) {
-      const { chunk, attention } = config;
-      return attention === "mixed"
-        ? flashLayer(scope, x, { ...unitConfig(config), chunk }, rotations, mask, documents)
-        : ablatedFlashLayer(scope, x, { ...unitConfig(config), chunk, attention }, rotations, mask, documents);
-    },
-  }),
+  layer: (config) => flashLayer({ ...unitConfig(config), chunk: config.chunk, attention: config.attention }),
 });

@@ -29,8 +29,8 @@ export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
 
 /** The widths and switches that every gated unit of the model shares. */
 export function unitConfig(config: GatedConfig): GatedUnitConfig {
-  const { width, expansion, shared, norm, causal, attentionFunction, gate, tokenShift } = config;
-  return { expanded: width * expansion, shared, norm, causal, attentionFunction, gate, tokenShift };
+  const { width, expansion, shared, norm, attentionFunction, gate, tokenShift } = config;
+  return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift };
 }
 
 export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {

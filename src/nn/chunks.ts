@@ -1,0 +1,15 @@
+/** Tokens cut into chunks of C, G = ceil(T / C) of them, and put together again. */
+import type { Tensor } from "../graph/tensor.ts";
+
+/** [B, …, T, w] -> [B, …, G, C, w], with zeros after the last token. */
+export function inChunks(t: Tensor, C: number): Tensor {
+  const [T, w] = t.shape.slice(-2);
+  const G = Math.ceil(T / C);
+  return t.pad(-2, 0, G * C - T).reshape([...t.shape.slice(0, -2), G, C, w]);
+}
+
+/** The first T tokens of chunks [B, …, G, C, w]: [B, …, T, w]. */
+export function outOfChunks(t: Tensor, T: number): Tensor {
+  const [G, C, w] = t.shape.slice(-3);
+  return t.reshape([...t.shape.slice(0, -3), G * C, w]).slice(-2, 0, T);
+}

@@ -1,0 +1,44 @@
+/**
+ * FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): the gated attention unit with attention over the whole sequence. Its cost
+ * grows with the square of the length; decoding keeps keys and values of all tokens.
+ */
+import { scoreScale } from "./attention-functions.ts";
+import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
+import type { Layer, StateEntry } from "./layer.ts";
+import { openSpanAttention } from "./open-span-attention.ts";
+import { quadraticAttention } from "./quadratic-attention.ts";
+
+export interface FlashQuadConfig extends GatedUnitConfig {
+  /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
+  readonly maxLength: number;
+}
+
+export function flashQuad(config: FlashQuadConfig): Layer {
+  const { width: d, expanded: e, shared: s, maxLength: n, attentionFunction = "relu2", tokenShift = false } = config;
+  const scales = [scoreScale(attentionFunction, n, s)];
+  const rows = (width: number): StateEntry => ({ shape: [n, width], change: "open-rows", initial: 0 });
+  return {
+    forward(scope, x, { rotations, visibility, recompute }) {
+      const { pairs, v, output } = gatedUnit(scope, x, config, { rotations, scales, visibility });
+      return output(quadraticAttention(scope.at("bias"), { ...pairs[0], v }, config, { visibility, recompute }));
+    },
+    recurrence: {
+      span: Number.POSITIVE_INFINITY,
+      state: {
+        keys: rows(s),
+        values: rows(e),
+        ...(tokenShift && { before: { shape: [1, d / 2], change: "replaced", initial: 0 } }),
+      },
+      step(scope, x, tokens, { keys, values, before }) {
+        const { rotations } = tokens;
+        const { pairs, v, own, output } = gatedUnit(scope, x, config, { rotations, scales, before });
+        const inputs = { ...pairs[0], v };
+        const attended = openSpanAttention(scope.at("bias"), inputs, { keys, values }, tokens, attentionFunction);
+        return {
+          y: output(attended),
+          state: { keys: inputs.k, values: v, ...(own && { before: tokens.last(own, before) }) },
+        };
+      },
+    },
+  };
+}
