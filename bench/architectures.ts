@@ -4,8 +4,8 @@
  * between architectures is then compared between implementations that are no strawmen.
  */
 
+import { interleave, withProcesses } from "../reproduce/process.ts";
 import { type Spread, spread } from "../reproduce/statistics.ts";
-import { interleave, withWorkers } from "../reproduce/worker-process.ts";
 import type { ArchitectureName } from "../src/models/config.ts";
 import { parameterCount } from "../src/models/language-model.ts";
 import type { PresetName } from "../src/models/presets.ts";
@@ -88,7 +88,7 @@ async function measure(
   const file = writeSetup(setup);
   try {
     const others = pytorch ? [false, true].map((hugePages) => pytorchWorker(file.path, { hugePages })) : [];
-    return await withWorkers([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
+    return await withProcesses([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
       await longhand.ready();
       const hellos = await Promise.all(opponents.map((worker) => worker.ready<PytorchReady>()));
       const handicap = hellos.length > 0 ? (pytorchHandicap(hellos[0]) ?? null) : null;
@@ -98,7 +98,7 @@ async function measure(
       note(`${name}: ${warmup} steps of warm-up`);
       const lossDifference = checkLosses(name, (await interleave(workers, warmup)).replies);
       const peaks: number[] = [];
-      for (const worker of workers) peaks.push((await worker.ask<{ peakBytes: number }>("memory")).peakBytes);
+      for (const worker of workers) peaks.push(await worker.peakBytes());
       note(`${name}: ${rounds} rounds`);
       const run = await interleave(workers, rounds);
       const [own, ...replies] = run.replies;

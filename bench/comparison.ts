@@ -1,6 +1,7 @@
 /** One opponent's speed and memory beside Longhand's, measured in the same rounds. */
+
+import type { StepReply } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
-import type { StepReply } from "../reproduce/worker-process.ts";
 
 export interface PytorchSide {
   readonly tokensPerSecond: Spread;

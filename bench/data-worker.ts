@@ -7,7 +7,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Tokenizer } from "tokenizers";
-import { type Command, serveCommands } from "../reproduce/serve-commands.ts";
+import { serveCommands } from "../reproduce/serve.ts";
 import type * as EncodedBatches from "../src/data/encoded-batches.node.ts";
 import type * as Shards from "../src/data/shards.node.ts";
 import type * as Text from "../src/data/sources/text.ts";
@@ -87,7 +87,7 @@ const WAYS = { native, one, workers };
 await serveCommands(
   { bytes, documents: pieces.filter(({ last }) => last).length },
   {
-    tokenizer: (command) => timed(WAYS[(command as Command & { by: keyof typeof WAYS }).by]),
-    prepare: (command) => timed(() => prepare((command as Command & { path: string }).path)),
+    tokenizer: (command) => timed(WAYS[command.by as keyof typeof WAYS]),
+    prepare: (command) => timed(() => prepare(String(command.path))),
   },
 );

@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { withProcesses } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
-import { withWorkers } from "../reproduce/worker-process.ts";
 import { textInMemory } from "../src/data/text-source.ts";
 import { trainTokenizer } from "../src/data/tokenizer.node.ts";
 import { type BatchMeasurement, measureBatches } from "./data-batches.ts";
@@ -58,7 +58,7 @@ export async function benchData({ rounds, data, note }: DataOptions): Promise<Da
     const worker = (name: string, text: string) =>
       nodeWorker(name, "data-worker.ts", [file, String(threads()), folder, text]);
     const workers = [worker("tokenizer", data ?? "-"), worker("preparation", "none")];
-    const rates = await withWorkers(workers, async ([encoder, preparer]) => {
+    const rates = await withProcesses(workers, async ([encoder, preparer]) => {
       const hello = await encoder.ready<{ bytes: number; documents: number }>();
       await preparer.ready();
       const rate = async (command: "tokenizer" | "prepare", fields: object) => {

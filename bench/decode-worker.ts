@@ -4,7 +4,7 @@
  * that each measurement has every place in the chunk and one border in it.
  */
 
-import { type Command, peakBytes, serveCommands } from "../reproduce/serve-commands.ts";
+import { type Command, serveCommands } from "../reproduce/serve.ts";
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
 import { isGated } from "../src/models/config.ts";
@@ -31,9 +31,8 @@ for (const position of places.map(Number)) {
   decoders.set(position, await reader.fork());
 }
 
-async function decode(command: Command): Promise<object> {
-  const { position } = command as Command & { position: number };
-  const decoder = await decoders.get(position)?.fork();
+async function decode({ position }: Command): Promise<object> {
+  const decoder = await decoders.get(Number(position))?.fork();
   if (decoder === undefined) throw new Error(`position ${position}: expected one of ${places.join(", ")}`);
   const tokens = text.subarray(0, chunk);
   const started = performance.now();
@@ -41,6 +40,6 @@ async function decode(command: Command): Promise<object> {
   return { milliseconds: performance.now() - started, tokens: tokens.length };
 }
 
-await serveCommands({ stateBytes: reader.stateBytes }, { decode, memory: async () => ({ peakBytes: peakBytes() }) });
+await serveCommands({ stateBytes: reader.stateBytes }, { decode });
 await reader.release();
 await engine.close();

@@ -3,8 +3,8 @@
  * not in it: the time is that of reading a token and having the logits of the next one.
  */
 
+import { settle, withProcesses } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
-import { settle, withWorkers } from "../reproduce/worker-process.ts";
 import { nodeWorker, threads } from "./longhand.ts";
 import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
 
@@ -37,7 +37,7 @@ export async function benchDecode({ rounds, note }: DecodeOptions): Promise<Deco
   const file = writeSetup(setup);
   try {
     const args = [file.path, String(threads()), ...POSITIONS.map(String)];
-    return await withWorkers([nodeWorker("decode", "decode-worker.ts", args)], async ([worker]) => {
+    return await withProcesses([nodeWorker("decode", "decode-worker.ts", args)], async ([worker]) => {
       note(`decode: reading ${POSITIONS.at(-1)} tokens`);
       const { stateBytes } = await worker.ready<{ stateBytes: number }>();
       const rates = POSITIONS.map(() => [] as number[]);
@@ -53,7 +53,7 @@ export async function benchDecode({ rounds, note }: DecodeOptions): Promise<Deco
         }
         if (round > 0) note(`decode: round ${round} of ${rounds}`);
       }
-      const { peakBytes } = await worker.ask<{ peakBytes: number }>("memory");
+      const peakBytes = await worker.peakBytes();
       const positions = POSITIONS.map((position, i) => ({
         position,
         tokensPerSecond: spread(rates[i]),

@@ -1,5 +1,5 @@
 /** Whether two implementations train the same model: the losses of the first steps agree. */
-import type { StepReply } from "../reproduce/worker-process.ts";
+import type { StepReply } from "../reproduce/process.ts";
 
 const LOSS_TOLERANCE = 1e-4;
 

@@ -1,11 +1,11 @@
 /**
- * Longhand as a measured process: `longhand-worker.ts FILE THREADS`, JSON lines as in worker-process.ts. Commands:
+ * Longhand as a measured process: `longhand-worker.ts FILE THREADS`, JSON lines as in process.ts. Commands:
  * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
  * "memory" (peak so far), "exit".
  */
 
-import { peakBytes, serveCommands } from "../reproduce/serve-commands.ts";
-import type { StepReply } from "../reproduce/worker-process.ts";
+import type { StepReply } from "../reproduce/process.ts";
+import { serveCommands } from "../reproduce/serve.ts";
 import { languageModel } from "../src/models/language-model.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import type { Model } from "../src/train/objective.ts";
@@ -46,7 +46,6 @@ await serveCommands(
   { threads: engine.threads },
   {
     step: longhandStep,
-    memory: async () => ({ peakBytes: peakBytes() }),
     products: async () => {
       products ??= await createProductBench(engine, trainingProducts(setup));
       return { timings: await products.measure() };

@@ -3,8 +3,11 @@
  * computed again, each in a process of its own. With recomputation the peak should grow with the context and no faster.
  */
 import { totalmem } from "node:os";
-import { withWorkers } from "../reproduce/worker-process.ts";
-import { nodeWorker, threads } from "./longhand.ts";
+import { speedSetup } from "../reproduce/calibrate.ts";
+import { resolveSettings } from "../reproduce/settings.ts";
+import { startWorker, type WorkerStep } from "../reproduce/worker-setup.ts";
+import { trainingMemory } from "../src/run/memory.ts";
+import { longhandEnvironment } from "./machine.ts";
 
 export interface MemoryMeasurement {
   readonly context: number;
@@ -26,6 +29,7 @@ export interface MemoryReport {
 }
 
 const PRESET = "small";
+const VOCABULARY = 8192;
 const CONTEXTS = [8192, 16_384, 32_768, 65_536];
 /** With activations kept, where it fits into this many bytes a token of the preset and the machine's memory. */
 const KEPT_BYTES_PER_TOKEN = 600_000;
@@ -36,12 +40,17 @@ export async function benchMemory({ note }: { readonly note: (text: string) => v
     const ways = context * KEPT_BYTES_PER_TOKEN < totalmem() ? (["none", "layers"] as const) : (["layers"] as const);
     for (const recompute of ways) {
       note(`memory: context ${context}, recompute ${recompute}`);
-      const args = [PRESET, String(context), recompute, String(threads())];
-      const worker = nodeWorker(`memory ${context} ${recompute}`, "memory-worker.ts", args);
-      const measured = await withWorkers([worker], ([own]) =>
-        own.ready<Omit<MemoryMeasurement, "context" | "recompute">>(),
-      );
-      measurements.push({ context, recompute, ...measured });
+      const settings = resolveSettings({ preset: PRESET, vocab: VOCABULARY });
+      const setup = speedSetup(settings, { model: "flash", context, batch: 1, recompute });
+      const { model } = setup;
+      const estimatedBytes = trainingMemory({ model, recompute, batch: 1, context, accumulate: 1, evaluated: false });
+      const worker = await startWorker(`memory ${context} ${recompute}`, setup, longhandEnvironment());
+      try {
+        const { peakBytes, phases, loss } = await worker.ask<WorkerStep>("step");
+        measurements.push({ context, recompute, peakBytes, estimatedBytes, seconds: phases.graph / 1000, loss });
+      } finally {
+        await worker.stop();
+      }
     }
   }
   const [shortest, ...longer] = measurements.filter(({ recompute }) => recompute === "layers");

@@ -1,5 +1,5 @@
 /** Two trainings measured against each other: a process each, side by side, so that memory suffices for both, in turn. */
-import { interleave, withWorkers } from "../reproduce/worker-process.ts";
+import { interleave, withProcesses } from "../reproduce/process.ts";
 import { longhandWorker } from "./longhand.ts";
 import { type Setup, writeSetup } from "./setup.ts";
 
@@ -31,14 +31,14 @@ export async function measurePair(
   const files = pair.map(([, setup]) => writeSetup(setup));
   try {
     const options = files.map(({ path }, i) => longhandWorker(pair[i][0], path));
-    return await withWorkers(options, async (workers) => {
+    return await withProcesses(options, async (workers) => {
       for (const worker of workers) await worker.ready();
       note(`${what}: ${warmup} steps of warm-up`);
       await interleave(workers, warmup);
       const run = await interleave(workers, rounds, async (round) => note(`${what}: round ${round + 1} of ${rounds}`));
       const side = async (i: number): Promise<PairSide> => ({
         times: run.replies[i].map(({ milliseconds }) => milliseconds),
-        peakBytes: (await workers[i].ask<{ peakBytes: number }>("memory")).peakBytes,
+        peakBytes: await workers[i].peakBytes(),
       });
       return { sides: [await side(0), await side(1)], idleShare: run.idleShare };
     });

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { WorkerOptions } from "../reproduce/worker-process.ts";
+import type { ProcessOptions } from "../reproduce/process.ts";
 import { pytorchEnvironment } from "./machine.ts";
 
 /** What worker.py says when it is ready. */
@@ -34,7 +34,7 @@ export function pytorchHandicap({ blas }: PytorchReady): string | undefined {
   return `its matrix products run on the reference BLAS (${file}), tens of times slower than OpenBLAS (Debian: apt install libopenblas0)`;
 }
 
-export function pytorchWorker(file: string, { hugePages }: { hugePages: boolean }): WorkerOptions {
+export function pytorchWorker(file: string, { hugePages }: { hugePages: boolean }): ProcessOptions {
   return {
     name: hugePages ? "PyTorch with huge pages" : "PyTorch",
     command: PYTHON,

@@ -3,8 +3,8 @@
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
 
+import { type Interleaved, interleave, type MeasuredProcess, settle, withProcesses } from "../reproduce/process.ts";
 import { median, type Spread, spread } from "../reproduce/statistics.ts";
-import { type Interleaved, interleave, settle, type WorkerProcess, withWorkers } from "../reproduce/worker-process.ts";
 import type { GatedModelConfig } from "../src/models/config.ts";
 import { optimizerShare, type PytorchSide, pytorchSide, speed } from "./comparison.ts";
 import { checkLosses } from "./first-losses.ts";
@@ -76,7 +76,7 @@ export async function benchTraining(options: TrainingOptions): Promise<TrainingR
   try {
     const missing = options.pytorch ? await pytorchMissing() : "--no-pytorch was given";
     const others = missing ? [] : [false, true].map((hugePages) => pytorchWorker(file.path, { hugePages }));
-    return await withWorkers([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
+    return await withProcesses([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
       await longhand.ready();
       const ready = await Promise.all(opponents.map((worker) => worker.ready<PytorchReady>()));
       const handicap = ready.length > 0 ? pytorchHandicap(ready[0]) : undefined;
@@ -97,14 +97,14 @@ interface Context {
   readonly options: TrainingOptions;
 }
 
-async function measure(workers: readonly WorkerProcess[], context: Context): Promise<TrainingReport> {
+async function measure(workers: readonly MeasuredProcess[], context: Context): Promise<TrainingReport> {
   const { options } = context;
   const [longhand] = workers;
   options.note(`training: ${workers.map((w) => w.name).join(", ")}; ${options.warmup} steps of warm-up`);
   const first = await interleave(workers, options.warmup);
   const lossDifference = checkLosses("training", first.replies);
   const peaks: number[] = [];
-  for (const worker of workers) peaks.push((await worker.ask<{ peakBytes: number }>("memory")).peakBytes);
+  for (const worker of workers) peaks.push(await worker.peakBytes());
 
   const timings: ProductTiming[][] = [];
   const timeProducts = async () => {

@@ -1,12 +1,9 @@
 /** The measurements that estimates are made from: each architecture takes a few real steps at two contexts. */
-import type { ArchitectureName } from "longhand";
-import type { Recompute } from "longhand/graph";
 import type { CalibrationPoint } from "./costs.ts";
-import { batchOf } from "./jobs.ts";
-import { MeasuredProcess } from "./measured-process.ts";
-import { FIRST_MODELS, modelConfig } from "./models.ts";
+import { batchOf, type SpeedSide } from "./jobs.ts";
+import { FIRST_MODELS, modelConfig, trainingOf } from "./models.ts";
 import type { ReproduceSettings } from "./settings.ts";
-import type { WorkerSetup } from "./worker-setup.ts";
+import { startWorker, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
 const TIMED_STEPS = 2;
 const LONG_CONTEXT = 4096;
@@ -25,15 +22,10 @@ export function calibrationContexts({
   return far > near ? [near, far] : [near, 2 * near];
 }
 
-export interface CalibrationOptions {
-  readonly note: (text: string) => void;
-  readonly stopRequested: () => boolean;
-}
-
 /** Undefined when a stop was asked for. */
 export async function calibrate(
   settings: ReproduceSettings,
-  { note, stopRequested }: CalibrationOptions,
+  { note, stopRequested }: { readonly note: (text: string) => void; readonly stopRequested: () => boolean },
 ): Promise<CalibrationPoint[] | undefined> {
   const points: CalibrationPoint[] = [];
   const [near, far] = calibrationContexts(settings);
@@ -41,59 +33,51 @@ export async function calibrate(
     for (const context of [near, far]) {
       if (stopRequested()) return undefined;
       note(`calibration: ${model} at context ${context}${recompute === "none" ? "" : " with recomputation"}`);
-      const { vocab: vocabSize, preset, threads, device, seed } = settings;
-      const setup: WorkerSetup = {
-        model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
-        ...{ batch: batchOf(far, context), context, threads, device, seed, objective: "causal", recompute },
-        ...speedSchedule(TIMED_STEPS + 1),
-      };
-      points.push(await calibrationPoint(model, setup));
+      points.push(await calibrationPoint(settings, { model, context, batch: batchOf(far, context), recompute }));
     }
   }
   return points;
 }
 
 /** Every model, and the first two with recomputation where contexts are long enough for it to be of use. */
-function calibrated({
-  models,
-  contexts,
-  qualityContexts = [8192],
-}: ReproduceSettings): [ArchitectureName, Recompute][] {
+function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSettings) {
   const long = Math.max(...contexts, ...qualityContexts) >= LONG_CONTEXT;
   const again = FIRST_MODELS.filter((model) => long && models.includes(model));
-  return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)].map(
-    ([model, recompute]) => [model, recompute],
-  );
+  return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)];
 }
 
-/** A constant rate: what the optimiser costs does not depend on it. */
-export function speedSchedule(steps: number): Pick<WorkerSetup, "steps" | "schedule"> {
-  return { steps, schedule: { peak: 1e-3, warmup: 0, decay: "constant", floor: 0 } };
+/** What a process is told whose speed is measured. The rate is constant: what the optimiser costs does not depend on it. */
+export function speedSetup(
+  { vocab: vocabSize, preset, threads, device, seed }: ReproduceSettings,
+  { model, context, batch, recompute }: Omit<SpeedSide, "recomputeReason">,
+): WorkerSetup {
+  const endless = { steps: ENDLESS, evalEvery: ENDLESS, saveEvery: ENDLESS };
+  const rate = { lr: 1e-3, warmup: 0, schedule: "constant" } as const;
+  return {
+    model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
+    training: { ...trainingOf({ context, batch, recompute, seed, ...endless, ...rate }), maxSkips: ENDLESS },
+    engine: { device, threads },
+  };
 }
 
-async function calibrationPoint(model: string, setup: WorkerSetup): Promise<CalibrationPoint> {
+const ENDLESS = 1e9;
+
+async function calibrationPoint(
+  settings: ReproduceSettings,
+  side: Omit<SpeedSide, "recomputeReason">,
+): Promise<CalibrationPoint> {
+  const { model, context, batch, recompute } = side;
   const started = performance.now();
-  const process = await MeasuredProcess.start(`${model} at context ${setup.context}`, setup);
+  const worker = await startWorker(`${model} at context ${context}`, speedSetup(settings, side));
   try {
     const startSeconds = (performance.now() - started) / 1000;
-    await process.step();
+    const { baseBytes } = worker.hello;
+    await worker.ask("step");
     const times: number[] = [];
-    for (let i = 0; i < TIMED_STEPS; i++) times.push((await process.step()).milliseconds);
-    const { context, batch } = setup;
-    const { baseBytes } = process.hello;
-    const peakBytes = await process.peakBytes();
-    const { recompute } = setup;
-    return {
-      model,
-      recompute,
-      context,
-      tokens: batch * context,
-      milliseconds: Math.min(...times),
-      peakBytes,
-      baseBytes,
-      startSeconds,
-    };
+    for (let i = 0; i < TIMED_STEPS; i++) times.push((await worker.ask<WorkerStep>("step")).milliseconds);
+    const [milliseconds, peakBytes] = [Math.min(...times), await worker.peakBytes()];
+    return { model, recompute, context, tokens: batch * context, milliseconds, peakBytes, baseBytes, startSeconds };
   } finally {
-    await process.stop();
+    await worker.stop();
   }
 }

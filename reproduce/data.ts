@@ -11,7 +11,6 @@ import {
   loadTokenizer,
   openShards,
   openTextSource,
-  type TextSource,
   type TextTokenizer,
   type TokenShards,
   trainTokenizer,
@@ -86,7 +85,8 @@ export async function prepareComparisonData(
   const sources = await Promise.all(texts.map((path) => openTextSource(resolve(path))));
   await writeDirectoryAtomic(folder, async (temporary) => {
     note("training the tokenizer");
-    const tokenizer = await trainTokenizer({ source: joined(sources), vocabSize: vocab, seed });
+    const weighted = sources.map((source) => ({ source, weight: source.totalBytes }));
+    const tokenizer = await trainTokenizer({ source: weighted, vocabSize: vocab, seed });
     await writeFileAtomic(join(temporary, "tokenizer.json"), [tokenizer.json]);
     note("turning text into tokens");
     for (const [i, source] of sources.entries()) {
@@ -101,31 +101,6 @@ export async function prepareComparisonData(
 }
 
 const textFolder = (index: number) => `text-${String(index).padStart(3, "0")}`;
-
-/** Several sources as one, their inputs one after the other. */
-function joined(sources: readonly TextSource[]): TextSource {
-  const inputs = sources.flatMap((source) => source.inputs);
-  const first = sources.map((_, i) => sources.slice(0, i).reduce((sum, source) => sum + source.inputs.length, 0));
-  return {
-    path: sources.map(({ path }) => path).join(","),
-    inputs,
-    totalBytes: sources.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
-    async *pieces(chosen = [...inputs.keys()]) {
-      const bytesOf = (wanted: readonly number[]) => wanted.reduce((sum, input) => sum + inputs[input].bytes, 0);
-      const all = bytesOf(chosen);
-      let past = 0;
-      for (const [i, source] of sources.entries()) {
-        const own = chosen.filter((input) => input >= first[i] && input < first[i] + source.inputs.length);
-        if (own.length === 0) continue;
-        const bytes = bytesOf(own);
-        for await (const piece of source.pieces(own.map((input) => input - first[i]))) {
-          yield { ...piece, input: piece.input + first[i], done: (past + piece.done * bytes) / all };
-        }
-        past += bytes;
-      }
-    },
-  };
-}
 
 /** Opens and verifies what prepareComparisonData wrote. Throws "data" when it is damaged. */
 export async function openComparisonData(folder: string, split: DataSplit): Promise<ComparisonData> {

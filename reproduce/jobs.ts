@@ -54,6 +54,8 @@ export const trainJobSchema = z.strictObject({
   lr: rateSchema,
   ...recomputation,
   evalEvery: count(),
+  /** Steps of warm-up, as `longhand train` has them by default; in plans of before they were noted, a tenth of the steps. */
+  warmup: count().optional(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
 

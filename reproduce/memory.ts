@@ -22,3 +22,8 @@ function containerLimit(): number {
     return Number.POSITIVE_INFINITY; // no control groups of this version
   }
 }
+
+/** 1234567890 -> "1.2 GB" */
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

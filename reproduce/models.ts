@@ -8,8 +8,11 @@ import {
   type PresetName,
   presets,
   type RunConfig,
+  type TrainSettingsInput,
+  version,
 } from "longhand";
 import { parseModelConfig, presetModel, trainingMemory } from "longhand/models";
+import { parseSettings, resolveConfig } from "longhand/train";
 import type { Costs } from "./costs.ts";
 
 export interface ModelChoice {
@@ -24,6 +27,12 @@ export interface ModelChoice {
 export function modelConfig({ model, ablation, preset, context, vocabSize, objective }: ModelChoice): ModelConfig {
   const fields = presetModel(model, preset, { context, ablation: ablation ?? undefined });
   return parseModelConfig({ ...fields, vocabSize, causal: objective === "causal" });
+}
+
+/** What a training is when a comparison says no more about it: as `longhand train` has it by default. */
+export function trainingOf(fields: Omit<TrainSettingsInput, "data">): RunConfig["training"] {
+  const settings = parseSettings({ data: "-", ...fields });
+  return resolveConfig(settings, {}, { vocabSize: settings.vocab, digest: "" }, version).training;
 }
 
 /** Peak bytes of a process that trains a causal model with so many tokens a step; remembers what it has worked out. */

@@ -12,7 +12,7 @@
  */
 import type { ArchitectureName } from "longhand";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
-import { gigabytes } from "./measured-process.ts";
+import { gigabytes } from "./memory.ts";
 import { FIRST_MODELS } from "./models.ts";
 import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
 import { chooseRecompute } from "./plan-recompute.ts";

@@ -11,6 +11,7 @@
 import { LonghandError } from "longhand";
 import type { Costs } from "./costs.ts";
 import { type Job, sectionOf } from "./jobs.ts";
+import { trainingOf } from "./models.ts";
 import { planAblations } from "./plan-ablations.ts";
 import { planQuality } from "./plan-quality.ts";
 import { planSpeed } from "./plan-speed.ts";
@@ -87,13 +88,18 @@ export function makePlan(inputs: PlanInputs): Plan {
       `budget ${settings.budget}: too few minutes for ${wanted.join(", ")} with preset ${settings.preset}, which take about ${Math.ceil(10 * minutes) / 10} at least; give more, or fewer sections, a smaller preset or fewer tokens`,
     );
   }
-  const jobs = wanted.flatMap((name) => sections[name]?.jobs ?? []);
+  const jobs = wanted.flatMap((name) => (sections[name]?.jobs ?? []).map(withWarmup));
   return {
     jobs,
     leftOut: wanted.flatMap((name) => sections[name]?.leftOut ?? []),
     prepareSeconds,
     seconds: prepareSeconds + jobs.reduce((sum, { seconds }) => sum + seconds, 0),
   };
+}
+
+function withWarmup({ job, seconds }: EstimatedJob): EstimatedJob {
+  if (job.kind === "speed") return { job, seconds };
+  return { job: { ...job, warmup: trainingOf({ steps: job.steps }).schedule.warmup }, seconds };
 }
 
 /** Jobs and seconds of each group of a plan: what is printed first. */

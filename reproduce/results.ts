@@ -45,6 +45,7 @@ export const positionSchema = z.strictObject({
   nats: z.number(),
   tokens: z.number(),
 });
+export type PositionSum = z.infer<typeof positionSchema>;
 
 const measured = {
   format: z.literal("longhand-reproduce-result"),

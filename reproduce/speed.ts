@@ -4,14 +4,12 @@
  * recomputation of activations; one that still does not is left out, and its line says why.
  */
 import { forwardFlops } from "longhand/models";
-import { speedSchedule } from "./calibrate.ts";
+import { speedSetup } from "./calibrate.ts";
 import type { SpeedJob, SpeedSide } from "./jobs.ts";
-import { MeasuredProcess, NotEnoughMemory } from "./measured-process.ts";
-import { modelConfig } from "./models.ts";
+import { IdleWatch, NotEnoughMemory, settle, turns } from "./process.ts";
 import type { SpeedResult, SpeedSideResult } from "./results.ts";
 import type { ReproduceSettings } from "./settings.ts";
-import { settle } from "./worker-process.ts";
-import type { WorkerSetup } from "./worker-setup.ts";
+import { startWorker, type Worker, type WorkerStep } from "./worker-setup.ts";
 
 export interface RunContext {
   readonly settings: ReproduceSettings;
@@ -31,7 +29,7 @@ export async function measureSpeed(job: SpeedJob, context: RunContext): Promise<
   const run = new Rounds(job, sides, context);
   try {
     const finished = job.together ? await run.sideBySide() : await run.inTurn();
-    return finished ? { sides: sides.map((side) => side.result()), idleShare: run.idleShare } : undefined;
+    return finished ? { sides: sides.map((side) => side.result()), idleShare: run.watch.share } : undefined;
   } finally {
     for (const side of sides) await side.stop();
   }
@@ -40,11 +38,10 @@ export async function measureSpeed(job: SpeedJob, context: RunContext): Promise<
 /** One model of a measurement: its process, while it has one, and its times. */
 class Side {
   readonly name: string;
-  private readonly side: SpeedSide;
   private readonly settings: ReproduceSettings;
-  private process: (MeasuredProcess & { readonly hello: { readonly parameters: number } }) | undefined;
-  private recompute: SpeedSide["recompute"];
-  private recomputeReason: string | null;
+  private readonly fixed: Pick<SpeedSideResult, "model" | "config" | "context" | "batch" | "tokens" | "flopsPerToken">;
+  private side: SpeedSide;
+  private process: Worker | undefined;
   private parameters: number | null = null;
   private peakBytes: number | null = null;
   private failure: string | null = null;
@@ -56,11 +53,13 @@ class Side {
   };
 
   constructor(side: SpeedSide, settings: ReproduceSettings) {
+    const { model, context, batch } = side;
+    const { model: config } = speedSetup(settings, side);
+    const flopsPerToken = (3 * forwardFlops(config, context)) / context;
     this.side = side;
     this.settings = settings;
-    this.name = `${side.model} at context ${side.context}`;
-    this.recompute = side.recompute;
-    this.recomputeReason = side.recomputeReason;
+    this.name = `${model} at context ${context}`;
+    this.fixed = { model, config, context, batch, tokens: batch * context, flopsPerToken };
   }
 
   get failed(): boolean {
@@ -69,32 +68,29 @@ class Side {
 
   /** Starts the process and takes the steps that are not counted. */
   async warmUp(steps: number): Promise<void> {
-    await this.trying(async () => {
-      await this.ensureStarted();
+    await this.trying(async (worker) => {
       for (let i = 0; i < steps; i++) {
         await settle();
-        const { milliseconds } = (await this.process?.step()) ?? { milliseconds: Number.NaN };
-        this.times.warmupMs.push(rounded(milliseconds));
+        this.times.warmupMs.push(rounded((await worker.ask<WorkerStep>("step")).milliseconds));
       }
     });
   }
 
+  /** The milliseconds it took; 0 where the model does not fit into memory. */
   async timedStep(): Promise<number> {
     let taken = 0;
-    await this.trying(async () => {
-      await this.ensureStarted();
-      const step = await this.process?.step();
-      if (step === undefined) return;
-      taken = step.milliseconds;
-      this.times.ms.push(rounded(step.milliseconds));
-      this.times.graphMs.push(rounded(step.phases.graph));
-      this.times.optimizerMs.push(rounded(step.phases.optimizer));
+    await this.trying(async (worker) => {
+      const { milliseconds, phases } = await worker.ask<WorkerStep>("step");
+      taken = milliseconds;
+      this.times.ms.push(rounded(milliseconds));
+      this.times.graphMs.push(rounded(phases.graph));
+      this.times.optimizerMs.push(rounded(phases.optimizer));
     });
     return taken;
   }
 
-  processorSeconds(): number | undefined {
-    return this.process?.processorSeconds();
+  processorSeconds(): number {
+    return this.process?.processorSeconds() ?? Number.NaN;
   }
 
   async readMemory(): Promise<void> {
@@ -108,50 +104,24 @@ class Side {
   }
 
   result(): SpeedSideResult {
-    const { model, context, batch } = this.side;
-    const config = this.config();
-    return {
-      ...{ model, config, context, batch, tokens: batch * context },
-      recompute: this.recompute,
-      parameters: this.parameters,
-      flopsPerToken: (3 * forwardFlops(config, context)) / context,
-      ...this.times,
-      peakBytes: this.peakBytes,
-      failure: this.failure,
-      recomputeReason: this.recomputeReason,
-    };
+    const { recompute, recomputeReason } = this.side;
+    const { parameters, peakBytes, failure } = this;
+    return { ...this.fixed, ...this.times, recompute, recomputeReason, parameters, peakBytes, failure };
   }
 
-  private config() {
-    const { preset, vocab: vocabSize } = this.settings;
-    return modelConfig({ model: this.side.model, preset, context: this.side.context, vocabSize, objective: "causal" });
-  }
-
-  private async ensureStarted(): Promise<void> {
-    if (this.process !== undefined || this.failed) return;
-    const { batch, context } = this.side;
-    const { threads, device, seed } = this.settings;
-    const setup: WorkerSetup = {
-      ...{ model: this.config(), batch, context, threads, device, seed },
-      ...{ objective: "causal", recompute: this.recompute },
-      ...speedSchedule(1),
-    };
-    this.process = await MeasuredProcess.start(this.name, setup);
-    this.parameters = this.process.hello.parameters;
-  }
-
-  /** Goes over to recomputation where memory does not suffice, and starts `work` again; then gives up. */
-  private async trying(work: () => Promise<void>): Promise<void> {
+  /** Gives work its process. Goes over to recomputation where memory does not suffice, and starts anew; then gives up. */
+  private async trying(work: (worker: Worker) => Promise<void>): Promise<void> {
     if (this.failed) return;
     try {
-      await work();
+      this.process ??= await startWorker(this.name, speedSetup(this.settings, this.side));
+      this.parameters = this.process.hello.parameters;
+      await work(this.process);
     } catch (error) {
       if (!(error instanceof NotEnoughMemory)) throw error;
       await this.stop();
       for (const list of Object.values(this.times)) list.length = 0; // none of them is of what comes now
-      if (this.recompute === "none") {
-        this.recompute = "layers";
-        this.recomputeReason = error.message;
+      if (this.side.recompute === "none") {
+        this.side = { ...this.side, recompute: "layers", recomputeReason: error.message };
         await this.trying(work);
       } else this.failure = `does not fit into memory, with recomputation neither: ${error.message}`;
     }
@@ -160,7 +130,7 @@ class Side {
 
 /** The order of steps, and how busy the waiting processes were. */
 class Rounds {
-  idleShare: number | null = null;
+  readonly watch = new IdleWatch();
   private readonly job: SpeedJob;
   private readonly sides: readonly Side[];
   private readonly context: RunContext;
@@ -181,48 +151,46 @@ class Rounds {
       await side.warmUp(warmup);
       await side.readMemory();
     }
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < this.sides.length; i++) {
-        if (this.context.stopRequested()) return false;
-        const side = this.sides[(round + i) % this.sides.length];
-        const done = this.sides.length * (warmup + round) + i;
-        this.context.onProgress(`${side.name}: round ${round + 1} of ${rounds}`, done / total);
-        await settle();
-        await this.watched(side);
-      }
-    }
-    for (const side of this.sides) await side.readMemory();
-    return true;
+    const finished = await this.eachInTurn(this.sides.length * warmup, total, async (side) => {
+      const waiting = this.sides.filter((other) => other !== side && !other.failed);
+      await this.watch.during(
+        waiting,
+        () => side.timedStep(),
+        (milliseconds) => milliseconds,
+      );
+    });
+    for (const side of this.sides) if (finished) await side.readMemory();
+    return finished;
   }
 
   /** One process at a time, each started anew in every round; false when a stop was asked for. */
   async inTurn(): Promise<boolean> {
     const { warmup, rounds, perStart } = this.job;
+    return await this.eachInTurn(0, rounds * this.sides.length, async (side) => {
+      await side.warmUp(warmup);
+      for (let step = 0; step < perStart; step++) {
+        await settle();
+        await side.timedStep();
+      }
+      await side.readMemory();
+      await side.stop();
+    });
+  }
+
+  /** Every side in every round; `before` of `total` pieces of work are done already. False when a stop was asked for. */
+  private async eachInTurn(before: number, total: number, work: (side: Side) => Promise<void>): Promise<boolean> {
+    const { rounds } = this.job;
+    let done = before;
     for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < this.sides.length; i++) {
+      for (const turn of turns(this.sides.length, round)) {
         if (this.context.stopRequested()) return false;
-        const side = this.sides[(round + i) % this.sides.length];
-        const done = (round * this.sides.length + i) / (rounds * this.sides.length);
-        this.context.onProgress(`${side.name}: round ${round + 1} of ${rounds}`, done);
-        await side.warmUp(warmup);
-        for (let step = 0; step < perStart; step++) {
-          await settle();
-          await side.timedStep();
-        }
-        await side.readMemory();
-        await side.stop();
+        const side = this.sides[turn];
+        this.context.onProgress(`${side.name}: round ${round + 1} of ${rounds}`, done / total);
+        await work(side);
+        done++;
       }
     }
     return true;
-  }
-
-  private async watched(side: Side): Promise<void> {
-    const waiting = this.sides.filter((other) => other !== side && !other.failed);
-    const before = waiting.map((other) => other.processorSeconds());
-    const milliseconds = await side.timedStep();
-    const used = waiting.map((other, i) => (other.processorSeconds() ?? Number.NaN) - (before[i] ?? Number.NaN));
-    const share = used.reduce((sum, seconds) => sum + seconds, 0) / (milliseconds / 1000);
-    if (Number.isFinite(share)) this.idleShare = Math.max(this.idleShare ?? 0, share);
   }
 }
 

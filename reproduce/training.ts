@@ -6,17 +6,17 @@
 
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { parameterCount } from "longhand";
+import { LonghandError, parameterCount } from "longhand";
 import { type Recompute, recomputeNames } from "longhand/graph";
 import { forwardFlops } from "longhand/models";
-import { messageOf, writeFileAtomic } from "longhand/tools";
+import { writeFileAtomic } from "longhand/tools";
 import { z } from "zod";
 import type { TrainJob } from "./jobs.ts";
-import { MeasuredProcess, NotEnoughMemory } from "./measured-process.ts";
-import { modelConfig } from "./models.ts";
+import { modelConfig, trainingOf } from "./models.ts";
+import { NotEnoughMemory } from "./process.ts";
 import { evaluationPointSchema, type TrainResult } from "./results.ts";
 import type { RunContext } from "./speed.ts";
-import type { WorkerSetup } from "./worker-setup.ts";
+import { startWorker, type Worker, type WorkerEvaluation, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
 export interface TrainContext extends RunContext {
   /** The learning rate of the job, where it says which is the best of others. */
@@ -42,8 +42,6 @@ const recordSchema = z.strictObject({
 type TrainRecordSoFar = z.infer<typeof recordSchema>;
 
 const SAVE_EVERY_SECONDS = 90;
-/** Steps in a row that are not finite, after which a training has failed. */
-const MOST_SKIPS = 5;
 
 /** Undefined when a stop was asked for; then everything is saved. */
 export async function measureTraining(job: TrainJob, context: TrainContext): Promise<TrainMeasurement | undefined> {
@@ -81,16 +79,17 @@ async function train(
 ): Promise<TrainMeasurement | undefined> {
   const folder = workFolder(job, context);
   await mkdir(folder, { recursive: true });
-  const process = await MeasuredProcess.start(job.id, setupOf(job, context, record.recompute));
+  const worker = await startWorker(job.id, setupOf(job, context, record.recompute));
+  const { parameters, step } = worker.hello;
   try {
-    if (!cutTo(record, process.hello.step)) {
-      await process.stop();
+    if (!cutTo(record, step)) {
+      await worker.stop();
       await rm(folder, { recursive: true, force: true });
       return await train(job, context, freshRecord(context.lr, record));
     }
     const save = async () => {
       await writeFileAtomic(join(folder, RECORD), [JSON.stringify(record)]); // first: it may reach further than the model
-      await process.save();
+      await worker.ask("save");
     };
     let saved = performance.now();
     while (record.stepMs.length < job.steps) {
@@ -98,47 +97,41 @@ async function train(
         await save();
         return undefined;
       }
-      const { milliseconds, loss, applied } = await process.step();
-      record.stepMs.push(Math.round(1000 * milliseconds) / 1000);
-      record.losses.push(applied ? loss : null);
-      const failure = await afterStep(job, record, process);
-      if (failure !== undefined) return described(job, context, record, failure, process.hello.parameters);
+      await nextStep(job, record, worker);
       context.onProgress(progressText(job, record), record.stepMs.length / job.steps);
       if (performance.now() - saved > 1000 * SAVE_EVERY_SECONDS) {
         await save();
         saved = performance.now();
       }
     }
-    const { byPosition, loss, tokens, accuracy } = await process.evaluate("final");
-    const final = { loss, tokens, accuracy, byPosition: [...byPosition] };
-    return { ...described(job, context, record, null, process.hello.parameters), final };
+    const final = await worker.ask<WorkerEvaluation>("evaluate");
+    return {
+      ...described(job, context, record, null, parameters),
+      final: { ...final, byPosition: [...final.byPosition] },
+    };
+  } catch (error) {
+    if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
+    const at = record.stepMs.length;
+    const what =
+      record.losses.at(-1) === null ? `several steps in a row up to ${at} were` : `the held-out loss at step ${at} is`;
+    return described(job, context, record, `diverged: ${what} not finite`, parameters);
   } finally {
-    await process.stop();
+    await worker.stop();
   }
 }
 
-/** Evaluates where it is due; says why the training has failed, if it has. */
-async function afterStep(
-  job: TrainJob,
-  record: TrainRecordSoFar,
-  process: MeasuredProcess,
-): Promise<string | undefined> {
-  const step = record.stepMs.length;
-  const last = record.losses.slice(-MOST_SKIPS);
-  if (last.length === MOST_SKIPS && last.every((loss) => loss === null)) {
-    return `diverged: ${MOST_SKIPS} steps in a row up to ${step} were not finite`;
-  }
-  if (step % job.evalEvery !== 0 && step !== job.steps) return undefined;
-  record.peakBytes ??= await process.peakBytes(); // before evaluating takes memory of its own
-  try {
-    const { loss, tokens } = await process.evaluate("curve");
-    const seconds = record.stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
-    record.curve.push({ step, seconds, loss, tokens });
-    return undefined;
-  } catch (error) {
-    if (error instanceof NotEnoughMemory || !/not finite/.test(messageOf(error))) throw error;
-    return `diverged: at step ${step} the held-out loss is not finite`;
-  }
+/** Takes one step, and the evaluation that is due after it. Throws "diverged" as the training loop does. */
+async function nextStep(job: TrainJob, record: TrainRecordSoFar, worker: Worker): Promise<void> {
+  const { event, milliseconds, peakBytes } = await worker.ask<WorkerStep>("step");
+  record.stepMs.push(Math.round(1000 * milliseconds) / 1000);
+  record.losses.push(event.type === "train" ? event.loss : null);
+  if (record.curve.length === 0) record.peakBytes = peakBytes; // evaluating takes memory of its own
+  if (event.step % job.evalEvery !== 0 && event.step !== job.steps) return;
+  const evaluated = (await worker.ask<WorkerStep>("step")).event;
+  if (evaluated.type !== "eval")
+    throw new Error(`expected an evaluation after step ${event.step}, got ${evaluated.type}`);
+  const seconds = record.stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
+  record.curve.push({ step: event.step, seconds, loss: evaluated.loss, tokens: evaluated.tokens });
 }
 
 function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar): string {
@@ -150,11 +143,15 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
   const { evalFraction, evalTokens, threads, device, seed } = settings;
+  const { objective, batch, steps, evalEvery } = job;
   return {
     model: configOf(job, context),
-    ...{ batch: job.batch, context: job.context, threads, device, seed },
-    ...{ objective: job.objective, recompute, steps: job.steps },
-    schedule: { peak: lr, warmup: warmupOf(job), decay: "linear", floor: 0 },
+    training: trainingOf({
+      ...{ objective, context: job.context, batch, recompute, steps, lr, seed, evalEvery },
+      warmup: warmupOf(job),
+      saveEvery: steps,
+    }),
+    engine: { device, threads },
     text: {
       folder: join(folder, "data"),
       ...{ evalFraction, evalTokens, window: context.window },
@@ -167,8 +164,7 @@ function configOf({ model, ablation, context: length, objective }: TrainJob, { s
   return modelConfig({ model, ablation, preset: settings.preset, context: length, vocabSize, objective });
 }
 
-/** A tenth of the steps, as `longhand train` has it by default. */
-const warmupOf = ({ steps }: TrainJob) => Math.ceil(steps / 10);
+const warmupOf = ({ steps, warmup }: TrainJob) => warmup ?? Math.ceil(steps / 10);
 
 function described(
   job: TrainJob,

@@ -1,59 +1,35 @@
-/** What a measured process is told to be: one model, one shape of batch, made-up tokens or a text. */
-import { deviceNames, objectiveNames } from "longhand";
-import { recomputeNames } from "longhand/graph";
-import { modelConfigSchema } from "longhand/models";
-import { scheduleSchema } from "longhand/train";
-import { z } from "zod";
+/** What a measured process is told to be, and what it answers: one model, one shape of batch, made-up tokens or a text. */
+import type { ModelConfig, RunConfig } from "longhand";
+import type { EvalRecord, SkipRecord, TrainRecord } from "longhand/train";
+import type { DataSplit } from "./data.ts";
+import { MeasuredProcess, nodeProcess, type StepReply } from "./process.ts";
+import type { PositionSum } from "./results.ts";
 
-const count = () => z.number().int().positive();
-
-export const workerSetupSchema = z.strictObject({
-  model: modelConfigSchema,
-  batch: count(),
-  context: count(),
-  threads: count(),
-  device: z.enum(deviceNames),
-  seed: z.number().int().min(0),
-  objective: z.enum(objectiveNames),
-  /** What is computed again in the backward pass instead of being kept for it. */
-  recompute: z.enum(recomputeNames),
-  steps: count(),
-  schedule: scheduleSchema,
+export interface WorkerSetup {
+  readonly model: ModelConfig;
+  readonly training: RunConfig["training"];
+  readonly engine: RunConfig["engine"];
   /** The text to learn and to be evaluated on; without it, tokens are made up and nothing is evaluated. */
-  text: z
-    .strictObject({
-      folder: z.string(),
-      evalFraction: z.number(),
-      evalTokens: count(),
-      window: count(),
-      /** Where checkpoints are kept; an earlier one is gone on from. */
-      checkpoints: z.string(),
-    })
-    .optional(),
-});
+  readonly text?: DataSplit & {
+    readonly folder: string;
+    /** Where checkpoints are kept; an earlier one is gone on from. */
+    readonly checkpoints: string;
+  };
+}
 
-export type WorkerSetup = z.infer<typeof workerSetupSchema>;
-
-/** AdamW as `longhand train` has it by default. */
-export const OPTIMIZER = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 } as const;
-
-/** What the worker says when it is ready. */
+/** What the process says when it is ready. */
 export interface WorkerHello {
   readonly parameters: number;
   /** Steps done before, from a checkpoint. */
   readonly step: number;
-  /** Seconds of training in those. */
-  readonly seconds: number;
   /** Resident bytes before the first step. */
   readonly baseBytes: number;
 }
 
-export interface WorkerStep {
-  readonly milliseconds: number;
-  readonly phases: { readonly graph: number; readonly optimizer: number };
-  readonly loss: number;
-  /** False where the step was not finite and not taken. */
-  readonly applied: boolean;
+/** The next event of the training loop: a step that was taken or skipped, or an evaluation that was due after one. */
+export interface WorkerStep extends StepReply {
+  readonly event: TrainRecord | SkipRecord | EvalRecord;
+  readonly peakBytes: number;
 }
 
 export interface WorkerEvaluation {
@@ -63,12 +39,19 @@ export interface WorkerEvaluation {
   readonly accuracy: number | null;
   /** Sums of nats and how many tokens, in ranges of positions. */
   readonly byPosition: readonly PositionSum[];
-  readonly milliseconds: number;
 }
 
-export interface PositionSum {
-  readonly from: number;
-  readonly to: number;
-  readonly nats: number;
-  readonly tokens: number;
+export type Worker = MeasuredProcess & { readonly hello: WorkerHello };
+
+/** Starts a process and waits until it is ready. Throws NotEnoughMemory. */
+export async function startWorker(name: string, setup: WorkerSetup, env = process.env): Promise<Worker> {
+  // Beside this file, in the same language: the built package runs worker.js, a loader of TypeScript worker.ts.
+  const script = new URL(`./worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+  const worker = new MeasuredProcess(nodeProcess(script, name, [JSON.stringify(setup)], env));
+  try {
+    return Object.assign(worker, { hello: await worker.ready<WorkerHello>() });
+  } catch (error) {
+    await worker.stop();
+    throw error;
+  }
 }

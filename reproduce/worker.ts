@@ -1,114 +1,114 @@
 /**
- * A measured process: `worker.js SETUP`, JSON lines as in worker-process.ts. It builds one model and takes real training
- * steps, one a command: "step", "evaluate" (curve or final), "save", "memory", "exit". Stopping is the parent's matter: a
- * Ctrl-C of the terminal reaches this process too and is left to it.
+ * A measured process: `worker.js SETUP`, JSON lines as in process.ts. It trains one model by the loop of `longhand train`,
+ * one event of it a command: "step", "evaluate" (the final text), "save", "memory", "exit". Stopping is the parent's
+ * matter: a Ctrl-C of the terminal reaches this process too and is left to it.
  */
-
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { ortNodeEngine } from "longhand";
 import { type HostTensor, sizeOf } from "longhand/graph";
 import { languageModel, parametersOf } from "longhand/models";
 import { initialise, randomKey, randomUniform } from "longhand/nn";
 import {
-  type Batch,
   createEvaluator,
   createTrainStep,
   type Evaluation,
+  type Evaluator,
   evaluationShape,
+  firstPlace,
   initialOptimizerState,
-  learningRate,
+  type LoopState,
   listCheckpoints,
   loadLatestCheckpoint,
-  type MaskingVocabulary,
   type Model,
-  maskedBatch,
+  placeInData,
   restoreState,
+  type StepResult,
   saveCheckpoint,
   storedState,
   type TokenSequence,
-  type TrainingState,
+  type TrainStep,
   tokensInMemory,
-  trainingBatch,
+  trainLoop,
 } from "longhand/train";
-import { type ComparisonData, openComparisonData } from "./data.ts";
-import { type Command, peakBytes, serveCommands } from "./serve-commands.ts";
-import {
-  OPTIMIZER,
-  type PositionSum,
-  type WorkerEvaluation,
-  type WorkerHello,
-  type WorkerSetup,
-  type WorkerStep,
-  workerSetupSchema,
-} from "./worker-setup.ts";
+import { openComparisonData } from "./data.ts";
+import type { PositionSum } from "./results.ts";
+import { peakBytes, serveCommands } from "./serve.ts";
+import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./worker-setup.ts";
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
-const setup = workerSetupSchema.parse(JSON.parse(readFileSync(process.argv[2], "utf8")));
-const engine = ortNodeEngine({ threads: setup.threads, device: setup.device });
-const data = setup.text && (await openComparisonData(setup.text.folder, setup.text));
-const source = data?.train ?? madeUpTokens(setup);
-const masking: MaskingVocabulary | undefined = setup.objective === "masked" ? required().tokenizer : undefined;
+const setup = JSON.parse(process.argv[2]) as WorkerSetup;
+const { training, text } = setup;
+const engine = ortNodeEngine(setup.engine);
+const data = text && (await openComparisonData(text.folder, text));
+const masking = training.objective === "masked" ? data?.tokenizer : undefined;
 const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask);
-const { recompute } = setup;
-const trained: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask, { recompute });
+const trained: Model = (scope, tokens, mask) =>
+  languageModel(scope, tokens, setup.model, mask, { recompute: training.recompute });
+const corpora = [{ name: "text", sequence: data?.train ?? madeUpTokens(setup), weight: 1 }];
 const state = await initialState();
-const trainStep = await createTrainStep(engine, trained, setup, { weighted: masking !== undefined });
+const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined });
+let last: StepResult | undefined;
+const timedStep: TrainStep = {
+  async run(inputs) {
+    last = await trainStep.run(inputs);
+    return last;
+  },
+  release: () => trainStep.release(),
+};
 
-async function initialState(): Promise<TrainingState> {
-  const parameters = initialise(parametersOf(setup.model), setup.seed);
-  const folder = setup.text?.checkpoints;
-  if (folder !== undefined && (await listCheckpoints(folder)).length > 0) {
-    return restoreState(await loadLatestCheckpoint(folder), parameters);
+/** Compiled when it is first used: what it takes is no part of the memory of training. */
+let compiled: Promise<Evaluator> | undefined;
+const evaluator: Evaluator = {
+  async run(...inputs) {
+    compiled ??= createEvaluator(engine, model, evaluationShape(training.context), { masking });
+    return (await compiled).run(...inputs);
+  },
+  release: async () => (await compiled)?.release(),
+};
+
+const loop = trainLoop({
+  ...{ state, step: timedStep, evaluator, corpora, masking },
+  heldOut: data === undefined ? [] : [{ name: "text", sequence: data.curve }],
+  options: training,
+  stopRequested: () => false, // the parent asks for no further step
+});
+
+async function initialState(): Promise<LoopState> {
+  const parameters = initialise(parametersOf(setup.model), training.seed);
+  if (text !== undefined && (await listCheckpoints(text.checkpoints)).length > 0) {
+    const restored = restoreState(await loadLatestCheckpoint(text.checkpoints), parameters);
+    const place = { stored: restored.data, step: restored.step, examplesPerStep: training.batch, corpora };
+    return { ...restored, data: placeInData(place) };
   }
-  return { parameters, optimizer: initialOptimizerState(parameters), step: 0, updates: 0, skippedInRow: 0, seconds: 0 };
-}
-
-function batchAt(index: number): Batch {
-  const { context, batch, seed } = setup;
-  const plain = trainingBatch({ sequence: source, context, batch, seed, index });
-  return masking === undefined ? plain : maskedBatch({ vocabulary: masking, tokens: plain.tokens, seed, index });
+  const optimizer = initialOptimizerState(parameters);
+  const data = firstPlace(corpora);
+  return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, data };
 }
 
 async function step(): Promise<WorkerStep> {
-  const started = performance.now();
-  const result = await trainStep.run({
-    parameters: state.parameters,
-    state: state.optimizer,
-    batches: [batchAt(state.step)],
-    learningRate: learningRate(setup.schedule, Math.min(state.step + 1, setup.steps), setup.steps),
-    update: state.updates + 1,
-    config: OPTIMIZER,
-  });
-  const milliseconds = performance.now() - started;
-  state.step += 1;
-  state.seconds += milliseconds / 1000;
-  if (result.applied) state.updates += 1;
+  const before = state.seconds;
+  const { value: event } = await loop.next();
+  if (event === undefined || event.type === "save" || event.type === "end") {
+    throw new Error(`expected a step of a training of ${training.steps}, got ${event?.type ?? "nothing"}`);
+  }
   return {
-    milliseconds,
-    phases: { graph: result.graphMs, optimizer: result.optimizerMs },
-    loss: result.loss,
-    applied: result.applied,
+    event,
+    milliseconds: 1000 * (state.seconds - before),
+    phases: { graph: last?.graphMs ?? 0, optimizer: last?.optimizerMs ?? 0 },
+    loss: last?.loss ?? Number.NaN,
+    peakBytes: peakBytes(),
   };
 }
 
-let evaluator: Awaited<ReturnType<typeof createEvaluator>> | undefined;
-
-async function evaluate(sequence: TokenSequence): Promise<WorkerEvaluation> {
-  const started = performance.now();
-  evaluator ??= await createEvaluator(engine, model, evaluationShape(setup.context), { masking });
-  const result = await evaluator.run(state.parameters, sequence);
-  return {
-    loss: result.loss,
-    tokens: result.tokens,
-    accuracy: Number.isNaN(result.accuracy) ? null : result.accuracy,
-    byPosition: ranges(result),
-    milliseconds: performance.now() - started,
-  };
+async function evaluate(): Promise<WorkerEvaluation> {
+  if (data === undefined) throw new Error("this process was given no text");
+  const { loss, tokens, accuracy, ...sums } = await evaluator.run(state.parameters, data.final);
+  return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: ranges(sums) };
 }
 
 /** Sums over ranges that double from 16 on: 0-15, 16-31, 32-63, … */
-function ranges({ lossByPosition, tokensByPosition }: Evaluation): PositionSum[] {
+function ranges({ lossByPosition, tokensByPosition }: Pick<Evaluation, "lossByPosition" | "tokensByPosition">) {
   const sums: PositionSum[] = [];
   for (let from = 0; from < lossByPosition.length; ) {
     const to = Math.min(lossByPosition.length, from === 0 ? 16 : 2 * from);
@@ -119,21 +119,15 @@ function ranges({ lossByPosition, tokensByPosition }: Evaluation): PositionSum[]
   return sums;
 }
 
-function required(): ComparisonData {
-  if (data === undefined) throw new Error("this process was given no text");
-  return data;
-}
-
 async function save(): Promise<object> {
-  const folder = setup.text?.checkpoints;
-  if (folder === undefined) throw new Error("this process was given no folder for checkpoints");
-  mkdirSync(folder, { recursive: true });
-  await saveCheckpoint(folder, { ...storedState(state), keep: 1, onWarning: () => {} });
+  if (text === undefined) throw new Error("this process was given no folder for checkpoints");
+  mkdirSync(text.checkpoints, { recursive: true });
+  await saveCheckpoint(text.checkpoints, { ...storedState(state), keep: 1, onWarning: () => {} });
   return { step: state.step };
 }
 
 /** Seeded tokens with the frequencies of text: rank r about as often as 1 / r. */
-function madeUpTokens({ batch, context, model: { vocabSize }, seed }: WorkerSetup): TokenSequence {
+function madeUpTokens({ model: { vocabSize }, training: { batch, context, seed } }: WorkerSetup): TokenSequence {
   const key = randomKey(seed, "made-up tokens");
   return tokensInMemory(
     Int32Array.from({ length: 2 * batch * context + 1 }, (_, i) =>
@@ -145,16 +139,9 @@ function madeUpTokens({ batch, context, model: { vocabSize }, seed }: WorkerSetu
 const hello: WorkerHello = {
   parameters: Object.values<HostTensor>(state.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
   step: state.step,
-  seconds: state.seconds,
   baseBytes: process.memoryUsage.rss(),
 };
 
-await serveCommands(hello, {
-  step,
-  evaluate: (command: Command) =>
-    evaluate((command as Command & { part?: string }).part === "final" ? required().final : required().curve),
-  save,
-  memory: async () => ({ peakBytes: peakBytes() }),
-});
+await serveCommands(hello, { step, evaluate, save });
 data?.close();
 await engine.close();

@@ -1,12 +1,18 @@
-/** `longhand/train`: what a training is made of: sequences of tokens, batches, steps, evaluation, saved states. */
+/** `longhand/train`: what a training is made of: sequences of tokens, steps, the loop over them, evaluation, saved states. */
 export { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
-export { trainingBatch } from "../data/batches.ts";
-export { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
+export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
-export { restoreState, storedState } from "../run/state.ts";
-export { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
-export type { TrainingState } from "../train/loop.ts";
+export { resolveConfig } from "../run/config.ts";
+export { parseSettings } from "../run/settings.ts";
+export { placeInData, restoreState, storedState } from "../run/state.ts";
+export { createEvaluator, type Evaluation, type Evaluator, evaluationShape } from "../train/evaluate.ts";
+export {
+  type EvalRecord,
+  type LoopState,
+  type SkipRecord,
+  type TrainRecord,
+  trainLoop,
+} from "../train/loop.ts";
 export type { Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
-export { learningRate, scheduleSchema } from "../train/schedule.ts";
-export { type Batch, createTrainStep } from "../train/step.ts";
+export { createTrainStep, type StepResult, type TrainStep } from "../train/step.ts";

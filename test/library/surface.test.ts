@@ -41,10 +41,10 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/train": {
     file: "src/public/train.ts",
     values: `
-      createEvaluator createTrainStep evaluationShape initialOptimizerState learningRate listCheckpoints
-      loadLatestCheckpoint maskedBatch requireRange restoreState saveCheckpoint scheduleSchema sliceTokens splitHeldOut
-      storedState tokensInMemory trainingBatch`,
-    types: "Batch Evaluation MaskingVocabulary Model TokenSequence TrainingState",
+      createEvaluator createTrainStep evaluationShape firstPlace initialOptimizerState listCheckpoints loadLatestCheckpoint
+      parseSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut storedState
+      tokensInMemory trainLoop`,
+    types: "EvalRecord Evaluation Evaluator LoopState Model SkipRecord StepResult TokenSequence TrainRecord TrainStep",
   },
   "longhand/tools": {
     file: "src/public/tools.ts",
