@@ -1,7 +1,9 @@
 /** The measurements that estimates are made from: each architecture takes a few real steps at two contexts. */
+
+import { FIRST_MODELS } from "./architectures.ts";
 import type { CalibrationPoint } from "./costs.ts";
 import { batchOf, type SpeedSide } from "./jobs.ts";
-import { FIRST_MODELS, modelConfig, trainingOf } from "./models.ts";
+import { modelConfig, trainingOf } from "./models.ts";
 import type { ReproduceSettings } from "./settings.ts";
 import { startWorker, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 

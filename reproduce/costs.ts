@@ -7,7 +7,7 @@
 import type { ArchitectureName } from "longhand";
 import { type Recompute, recomputeNames } from "longhand/graph";
 import { z } from "zod";
-import { isQuadratic } from "./models.ts";
+import { isQuadratic } from "./architectures.ts";
 
 export const calibrationPointSchema = z.strictObject({
   model: z.string(),

@@ -1,12 +1,8 @@
 /** The models of a comparison: architectures of one preset, made for a context, with or without an ablation. */
 import {
-  type AblationName,
   type ArchitectureName,
-  ablationNames,
-  ablations,
   type ModelConfig,
   type PresetName,
-  presets,
   type RunConfig,
   type TrainSettingsInput,
   version,
@@ -47,42 +43,4 @@ export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["by
     known.set(key, bytes);
     return bytes;
   };
-}
-
-/** The two that everything is about: where not all fit into the budget or the memory, these do. */
-export const FIRST_MODELS = ["flash", "transformer++"] as const satisfies ArchitectureName[];
-
-/** The others, the most telling first. */
-export const FURTHER_MODELS = [
-  "flash-quad",
-  "transformer",
-  "mc-tfm++",
-  "transformer+",
-  "performer",
-  "combiner",
-] as const satisfies ArchitectureName[];
-
-/** Whether time and memory a token grow with the context. */
-export function isQuadratic(model: ArchitectureName): boolean {
-  return ["flash-quad", "transformer", "transformer+", "transformer++"].includes(model);
-}
-
-const FIRST_ABLATIONS: readonly AblationName[] = [
-  "local",
-  "global",
-  "no-gate",
-  "softmax",
-  "softmax-no-gate",
-  "layer-norm",
-  "chunk-512",
-  "chunk-64",
-];
-
-/** The ablations of FLASH that change anything at this size and context, the paper's questions first. */
-export function ablationsAt(preset: PresetName, context: number): AblationName[] {
-  const own = Math.min(presets[preset].chunk, context);
-  return [...new Set([...FIRST_ABLATIONS, ...ablationNames])].filter((name) => {
-    const { chunk } = ablations[name].fields as { chunk?: number };
-    return chunk === undefined || (chunk !== own && chunk <= context);
-  });
 }

@@ -5,10 +5,17 @@
  * first six do, fewer steps.
  */
 import { presets } from "longhand";
+import { ablationsAt, kinOf } from "./architectures.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
-import { ablationsAt } from "./models.ts";
-import type { EstimatedJob, PlanInputs, SectionPlan } from "./plan.ts";
-import { middle, trainSeconds } from "./plan-quality.ts";
+import {
+  type EstimatedJob,
+  middle,
+  OVER_BUDGET,
+  type PlanInputs,
+  type SectionPlan,
+  total,
+  trainSeconds,
+} from "./plan-section.ts";
 
 const STEPS = [
   2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20,
@@ -24,7 +31,6 @@ export function planAblations(inputs: PlanInputs, seconds: number, quality: Sect
   const context = Math.max(CONTEXT, 4 * presets[settings.preset].chunk);
   const names = namesAt(inputs, context);
   const jobsWith = (steps: number) => names.map((name) => job(inputs, name, steps, context, quality));
-  const total = (jobs: readonly EstimatedJob[]) => jobs.reduce((sum, each) => sum + each.seconds, 0);
   const candidates = settings.ablationSteps === undefined ? STEPS : [settings.ablationSteps];
   const fewest = candidates[candidates.length - 1];
   const fits = (own: number, count: number) => total(jobsWith(own).slice(0, count)) <= seconds;
@@ -36,7 +42,7 @@ export function planAblations(inputs: PlanInputs, seconds: number, quality: Sect
   for (const each of jobsWith(steps)) if (total(jobs) + each.seconds <= seconds) jobs.push(each);
   const done = jobs.length < LEAST ? [] : jobs;
   const missing = names.filter((name) => !done.some(({ job: own }) => own.id.endsWith(`/${name}`)));
-  const why = "the budget does not allow it";
+  const why = OVER_BUDGET;
   return {
     jobs: done,
     leftOut:
@@ -59,17 +65,18 @@ function job(
   quality: SectionPlan | undefined,
 ): EstimatedJob {
   const other = name === "mc-tfm++";
+  const model = other ? name : "flash";
   const own: TrainJob = {
     kind: "train",
     id: `ablations/${name.replaceAll("+", "p")}`,
     section: "ablations",
-    model: other ? "mc-tfm++" : "flash",
+    model,
     ablation: other || name === "flash" ? null : name,
     objective: "causal",
     context,
     batch: batchOf(settings.qualityTokens, context),
     steps,
-    lr: rateOf(quality, other ? "transformer++" : "flash") ?? middle(settings.lr),
+    lr: rateOf(quality, kinOf(model)) ?? middle(settings.lr),
     ...{ recompute: "none", recomputeReason: null },
     evalEvery: Math.ceil(steps / 4),
   };

@@ -13,11 +13,19 @@
  * the grid is made smaller: its two lower rates, then the middle one alone, at last for as few as 30 steps.
  */
 import type { ArchitectureName } from "longhand";
+import { kinOf, ranked } from "./architectures.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
-import { FIRST_MODELS, FURTHER_MODELS } from "./models.ts";
-import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
 import { chooseRecompute } from "./plan-recompute.ts";
-import { FINAL_EVAL_FACTOR } from "./split.ts";
+import {
+  type EstimatedJob,
+  type LeftOut,
+  middle,
+  OVER_BUDGET,
+  type PlanInputs,
+  type SectionPlan,
+  total,
+  trainSeconds,
+} from "./plan-section.ts";
 
 const STEPS = [
   3000, 2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20,
@@ -62,7 +70,7 @@ export function planQuality(inputs: PlanInputs, seconds: number): SectionPlan {
     const plan = planWithRates({ ...inputs, settings: { ...settings, lr: [...lr] } }, seconds, least);
     const missing = settings.lr.filter((rate) => !lr.includes(rate));
     const what = `quality: learning ${missing.length === 1 ? "rate" : "rates"} ${missing.join(", ")} of the grid`;
-    const smaller = missing.length === 0 ? [] : [{ what, why: "the budget does not allow it" }];
+    const smaller = missing.length === 0 ? [] : [{ what, why: OVER_BUDGET }];
     return { ...plan, leftOut: [...smaller, ...plan.leftOut] };
   };
   const good = grids(settings.lr).map((lr) => planFor(lr, GOOD_STEPS));
@@ -99,7 +107,7 @@ function planWithRates(inputs: PlanInputs, seconds: number, goodSteps: number): 
   while (chosen === undefined) {
     const shorter = shorten(inputs, contexts);
     if (shorter === undefined) break;
-    leftOut.push({ what: `quality at context ${contexts[contexts.length - 1]}`, why: "the budget does not allow it" });
+    leftOut.push({ what: `quality at context ${contexts[contexts.length - 1]}`, why: OVER_BUDGET });
     contexts = shorter;
     chosen = most(ESSENTIAL, goodSteps);
   }
@@ -107,7 +115,7 @@ function planWithRates(inputs: PlanInputs, seconds: number, goodSteps: number): 
   const stages: Stage[] = [];
   for (const stage of stagesOf(inputs, contexts)) {
     if (fits([...stages, stage], own)) stages.push(stage);
-    else leftOut.push({ what: `quality: ${stage.what}`, why: "the budget does not allow it" });
+    else leftOut.push({ what: `quality: ${stage.what}`, why: OVER_BUDGET });
   }
   const least = total(jobsOf(inputs, stagesOf(inputs, contexts.slice(0, 1)).slice(0, 1), steps[steps.length - 1]));
   return { jobs: jobsOf(inputs, stages, own), leftOut, least };
@@ -128,10 +136,7 @@ function shorten({ settings }: PlanInputs, contexts: readonly number[]): number[
 }
 
 function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly number[]): Stage[] {
-  const chosen = (names: readonly ArchitectureName[]) => names.filter((name) => models.includes(name));
-  const firstOfAll = chosen(FIRST_MODELS);
-  const first = firstOfAll.length > 0 ? firstOfAll : models;
-  const others = chosen(FURTHER_MODELS).filter((name) => !first.includes(name));
+  const { first, others } = ranked(models);
   const short = contexts[0];
   const long = contexts.length > 1 ? contexts[contexts.length - 1] : undefined;
   const stage = (names: readonly ArchitectureName[], objective: Objective, context: number, grid = false): Stage => ({
@@ -159,8 +164,6 @@ function withShorter({ what, units }: Stage): Stage {
     .flatMap((unit) => SHORTER.map((share) => ({ ...unit, share })));
   return { what, units: [...units, ...shorter] };
 }
-
-const total = (jobs: readonly EstimatedJob[]) => jobs.reduce((sum, { seconds }) => sum + seconds, 0);
 
 function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): EstimatedJob[] {
   const { settings, costs } = inputs;
@@ -208,26 +211,10 @@ function bestRate(
   { model }: Unit,
   rates: readonly number[],
 ): TrainJob["lr"] {
-  const kin = model.startsWith("flash") ? "flash" : "transformer++";
-  for (const name of [model, kin]) {
+  for (const name of [model, kinOf(model)]) {
     for (const [key, ids] of grids) {
       if (key.startsWith("causal-") && key.endsWith(`-${name.replaceAll("+", "p")}`)) return { bestOf: [...ids] };
     }
   }
   return middle(rates);
-}
-
-export function middle(rates: readonly number[]): number {
-  return rates[Math.floor((rates.length - 1) / 2)];
-}
-
-/** Seconds of one training with its evaluations. */
-export function trainSeconds({ settings, costs }: Pick<PlanInputs, "settings" | "costs">, job: TrainJob): number {
-  const { model, context, batch, steps, evalEvery, recompute } = job;
-  const evaluations = Math.ceil(steps / evalEvery) + FINAL_EVAL_FACTOR;
-  return (
-    costs.start(model) * 1.5 +
-    steps * costs.step(model, context, batch * context, recompute) +
-    evaluations * costs.evaluation(model, context, settings.evalTokens)
-  );
 }

@@ -11,11 +11,18 @@
  * turn. Steps of half a minute and more are timed two or three times.
  */
 import type { ArchitectureName } from "longhand";
+import { FIRST_MODELS, ranked } from "./architectures.ts";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
 import { gigabytes } from "./memory.ts";
-import { FIRST_MODELS } from "./models.ts";
-import type { EstimatedJob, LeftOut, PlanInputs, SectionPlan } from "./plan.ts";
 import { chooseRecompute } from "./plan-recompute.ts";
+import {
+  type EstimatedJob,
+  type LeftOut,
+  OVER_BUDGET,
+  type PlanInputs,
+  type SectionPlan,
+  total,
+} from "./plan-section.ts";
 
 const WARMUP = 2;
 const ROUNDS = [3, 4, 5, 7, 9];
@@ -51,7 +58,7 @@ export function planSpeed(inputs: PlanInputs, seconds: number): SectionPlan {
     least ??= costOf(candidate);
     if ((longer || !ascending) && costOf(candidate) <= seconds) choice = candidate;
     else {
-      leftOut.push({ what, why: "the budget does not allow it" });
+      leftOut.push({ what, why: OVER_BUDGET });
       if (ascending) longer = false;
     }
   }
@@ -73,9 +80,7 @@ interface Growth {
 }
 
 function growth({ settings: { models, contexts, tokens } }: PlanInputs): Growth[] {
-  const firstOfAll = models.filter((name) => FIRST_MODELS.some((first) => first === name));
-  const first = firstOfAll.length > 0 ? firstOfAll : models;
-  const others = models.filter((name) => !first.includes(name));
+  const { first, others } = ranked(models);
   const short = contexts.filter((context) => context <= tokens);
   const long = contexts.filter((context) => context > tokens);
   const longest = Math.max(...contexts);
@@ -110,8 +115,6 @@ function outsideIn(values: readonly number[]): number[] {
   const order = [values[0], values[values.length - 1], middle, ...values];
   return [...new Set(order)].filter((value) => value !== undefined);
 }
-
-const total = (jobs: readonly EstimatedJob[]) => jobs.reduce((sum, { seconds }) => sum + seconds, 0);
 
 function jobsOf(inputs: PlanInputs, choice: Choice): { jobs: EstimatedJob[]; leftOut: LeftOut[] } {
   const leftOut: LeftOut[] = [];
@@ -156,7 +159,7 @@ function contextJobs(
 
 /** Groups that fit into memory, each with the first models; undefined where a group does not. */
 function sideBySide(inputs: PlanInputs, sides: readonly SpeedSide[]): SpeedSide[][] | undefined {
-  const isFirst = ({ model }: SpeedSide) => FIRST_MODELS.some((name) => name === model);
+  const isFirst = ({ model }: SpeedSide) => FIRST_MODELS.includes(model);
   const room = TOGETHER_SHARE * inputs.memory;
   const fits = (all: readonly SpeedSide[]) => all.reduce((sum, side) => sum + bytesOf(inputs, side), 0) <= room;
   const first = sides.filter(isFirst);

@@ -9,42 +9,12 @@
  * Throws "usage" when not even the first comparison of speed or quality fits, saying how many minutes that takes.
  */
 import { LonghandError } from "longhand";
-import type { Costs } from "./costs.ts";
 import { type Job, sectionOf } from "./jobs.ts";
 import { trainingOf } from "./models.ts";
 import { planAblations } from "./plan-ablations.ts";
 import { planQuality } from "./plan-quality.ts";
+import { type EstimatedJob, type LeftOut, type PlanInputs, type SectionPlan, total } from "./plan-section.ts";
 import { planSpeed } from "./plan-speed.ts";
-import type { ReproduceSettings } from "./settings.ts";
-
-export interface PlanInputs {
-  readonly settings: ReproduceSettings;
-  readonly costs: Costs;
-  /** Bytes that all processes may use together. */
-  readonly memory: number;
-  /** Tokens of the text, about; contexts that it cannot fill are left out unless they were asked for. */
-  readonly textTokens: number;
-  /** Seconds that are spent before the first job: calibration, tokenizer. */
-  readonly prepareSeconds: number;
-}
-
-export interface LeftOut {
-  readonly what: string;
-  readonly why: string;
-}
-
-/** What one section does. */
-export interface SectionPlan {
-  readonly jobs: readonly EstimatedJob[];
-  readonly leftOut: readonly LeftOut[];
-  /** Seconds of the first comparison of the section, which must fit. */
-  readonly least: number;
-}
-
-export interface EstimatedJob {
-  readonly job: Job;
-  readonly seconds: number;
-}
 
 export interface Plan {
   readonly jobs: readonly EstimatedJob[];
@@ -74,7 +44,7 @@ export function makePlan(inputs: PlanInputs): Plan {
   for (const name of wanted) {
     const section = planners[name](inputs, Math.max(0, (left * SHARES[name]) / shares), sections.quality);
     sections[name] = section;
-    left -= section.jobs.reduce((sum, { seconds }) => sum + seconds, 0);
+    left -= total(section.jobs);
     shares -= SHARES[name];
     if (name === "ablations" && wanted.length > 1) continue; // may be left out
     // A section gets its share at least when every section's first comparison fits into its own.
@@ -93,7 +63,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     jobs,
     leftOut: wanted.flatMap((name) => sections[name]?.leftOut ?? []),
     prepareSeconds,
-    seconds: prepareSeconds + jobs.reduce((sum, { seconds }) => sum + seconds, 0),
+    seconds: prepareSeconds + total(jobs),
   };
 }
 

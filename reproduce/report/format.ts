@@ -1,21 +1,6 @@
 /** Numbers and names as the report shows them. */
 import type { Spread } from "../statistics.ts";
 
-const NAMES: Readonly<Record<string, string>> = {
-  flash: "FLASH",
-  "flash-quad": "FLASH-Quad",
-  transformer: "Transformer",
-  "transformer+": "Transformer+",
-  "transformer++": "Transformer++",
-  "mc-tfm++": "MC-TFM++",
-  performer: "Performer",
-  combiner: "Combiner",
-};
-
-export function nameOf(model: string): string {
-  return NAMES[model] ?? model;
-}
-
 /** 65536 -> "65,536" */
 export function whole(value: number): string {
   return Math.round(value).toLocaleString("en-US");

@@ -1,11 +1,13 @@
 /** The rest of the report: findings, ablations, the paper's figures, what was left out, machine and method. */
+
 import { type AblationName, ablations, presets } from "longhand";
+import { labelOf, REFERENCE } from "../architectures.ts";
 import { describeIdentity } from "../machine.ts";
 import { PAPER, paperAblations, paperPerplexities, paperSpeedUps } from "../paper.ts";
-import { bytesText, nameOf, perplexityText, ratioText, secondsText, significant, spreadText, whole } from "./format.ts";
+import { bytesText, perplexityText, ratioText, secondsText, significant, spreadText, whole } from "./format.ts";
 import { list, paragraph, type Section, table } from "./page.ts";
 import { largestRatio } from "./speed-section.ts";
-import { type QualityRow, REFERENCE, type Summary } from "./summary.ts";
+import type { QualityRow, Summary } from "./summary.ts";
 
 /** The main figures in a few sentences; empty when nothing of it is measured. */
 export function findings(summary: Summary): string[] {
@@ -138,7 +140,7 @@ export function ablationSection({ ablations: rows, settings }: Summary): Section
     table(
       "Held-out perplexity after the same number of steps",
       [
-        { head: "", cell: (row: QualityRow) => row.ablation ?? (row.model === "flash" ? "FLASH" : nameOf(row.model)) },
+        { head: "", cell: (row: QualityRow) => row.ablation ?? (row.model === "flash" ? "FLASH" : labelOf(row.model)) },
         { head: "what it is", cell: describeAblation },
         {
           head: "perplexity",
@@ -176,7 +178,7 @@ export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Sum
     ...speed
       .filter(({ failure }) => failure !== null)
       .map((row) => ({
-        what: `speed of ${nameOf(row.model)} at context ${whole(row.context)}`,
+        what: `speed of ${labelOf(row.model)} at context ${whole(row.context)}`,
         why: row.failure ?? "",
       })),
     ...[...quality, ...rows]
@@ -230,7 +232,7 @@ export function methodSection(summary: Summary): Section {
 
 function mixedRows({ speed, quality, ablations: rows }: Summary): string {
   const all = [
-    ...speed.map((row) => ({ name: `speed ${nameOf(row.model)} ${whole(row.context)}`, at: row.identity })),
+    ...speed.map((row) => ({ name: `speed ${labelOf(row.model)} ${whole(row.context)}`, at: row.identity })),
     ...[...quality, ...rows].map((row) => ({ name: row.job, at: row.identity })),
   ];
   const machines = [...new Set(all.map(({ at }) => at))].sort();

@@ -1,5 +1,6 @@
 /** The page around the report: one HTML file that needs nothing else, readable in light and dark and on paper. */
-import { colourOf, lookNames } from "./plots.ts";
+import { architectures } from "longhand/models";
+import { variableOf } from "./plots.ts";
 
 /** Text as HTML. */
 export function escapeHtml(text: string): string {
@@ -60,7 +61,7 @@ export function page(title: string, lead: string, sections: readonly Section[]):
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>${style()}</style>
 </head>
 <body>
 <header>
@@ -76,26 +77,15 @@ ${bodies.join("\n")}
 `;
 }
 
-// Okabe and Ito's colours for all kinds of colour vision, darker on white and lighter on black.
-const LIGHT = ["#c8102e", "#a0522d", "#0063a5", "#3a8fc4", "#5b6770", "#00785a", "#9a5fa0", "#9c7a00"];
-const DARK = ["#ff7b72", "#e6a26b", "#6cb6ff", "#96d0ff", "#adb5bd", "#4fd1a5", "#dda0e6", "#e8c547"];
+/** The colours of architectures as variables of the page. */
+const colours = (mode: "light" | "dark") =>
+  architectures()
+    .map(({ name, look }) => `${variableOf(name)}:${look[mode]};`)
+    .join("");
 
-const variables = (colours: readonly string[]) =>
-  lookNames.map((look, i) => `${colourOf(look).slice(4, -1)}:${colours[ORDER.indexOf(look)] ?? colours[i]};`).join("");
-const ORDER = [
-  "flash",
-  "flash-quad",
-  "transformer++",
-  "transformer+",
-  "transformer",
-  "mc-tfm++",
-  "performer",
-  "combiner",
-];
-
-const STYLE = `
-:root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${variables(LIGHT)}}
-@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${variables(DARK)}}}
+const style = () => `
+:root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${colours("light")}}
+@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${colours("dark")}}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:74rem;padding:2.5rem 1.25rem 5rem;background:var(--back);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .75rem}

@@ -4,10 +4,11 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { lookOf } from "../architectures.ts";
 
 export interface Series {
   readonly label: string;
-  /** Name of a look below. */
+  /** The architecture whose colour, symbol and dashes it has. */
   readonly look: string;
   readonly points: readonly PlotPoint[];
   /** A thin line that stands for something not measured. */
@@ -41,29 +42,12 @@ export interface LinePlot {
   readonly width?: number;
 }
 
-interface Look {
-  readonly symbol: Plot.SymbolType;
-  readonly dashes: string;
+/** The variable of the page that holds the colour of an architecture. */
+export function variableOf(model: string): string {
+  return `--${model.replaceAll("+", "p").replaceAll(".", "-")}`;
 }
 
-const SOLID = "none";
-const looks: Readonly<Record<string, Look>> = {
-  flash: { symbol: "circle", dashes: SOLID },
-  "flash-quad": { symbol: "square", dashes: "6 3" },
-  "transformer++": { symbol: "triangle", dashes: SOLID },
-  "transformer+": { symbol: "diamond", dashes: "2 3" },
-  transformer: { symbol: "cross", dashes: "8 3 2 3" },
-  "mc-tfm++": { symbol: "star", dashes: "10 4" },
-  performer: { symbol: "times", dashes: "4 2" },
-  combiner: { symbol: "wye", dashes: "1 3" },
-};
-
-/** The variable of the page that holds the colour of a look. */
-export function colourOf(look: string): string {
-  return `var(--${look.replaceAll("+", "p")})`;
-}
-
-export const lookNames: readonly string[] = Object.keys(looks);
+const colourOf = (model: string) => `var(${variableOf(model)},currentColor)`;
 
 const HEIGHT = 340;
 const MARGIN = { top: 24, right: 118, bottom: 44, left: 62 } as const;
@@ -134,7 +118,7 @@ function leadingDigit(value: number): boolean {
 
 function marksOf({ look, points, faint }: Series): Plot.Markish[] {
   const colour = colourOf(look);
-  const { symbol, dashes } = looks[look] ?? { symbol: "circle", dashes: SOLID };
+  const { symbol, dashes } = lookOf(look);
   const data = [...points];
   if (faint) {
     return [

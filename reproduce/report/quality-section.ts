@@ -1,8 +1,9 @@
 /** What the trained models say in the report: perplexity against steps and time, speed-up at equal quality, use of context. */
-import { nameOf, perplexityText, ratioText, secondsText, significant, spreadText, whole } from "./format.ts";
+import { labelOf, REFERENCE } from "../architectures.ts";
+import { perplexityText, ratioText, secondsText, significant, spreadText, whole } from "./format.ts";
 import { figure, paragraph, type Section, table } from "./page.ts";
 import { linePlot, type Series } from "./plots.ts";
-import { type QualityRow, REFERENCE, type Summary } from "./summary.ts";
+import type { QualityRow, Summary } from "./summary.ts";
 
 interface Group {
   readonly objective: string;
@@ -48,7 +49,7 @@ function heading(group: Group): string {
 function curves({ rows, ...group }: Group): string {
   const series = (x: "step" | "seconds"): Series[] =>
     rows.map(({ model, curve }) => ({
-      ...{ label: nameOf(model), look: model },
+      ...{ label: labelOf(model), look: model },
       points: curve.map((point) => ({ x: point[x], y: point.perplexity })),
     }));
   const target = rows.find(({ model }) => model === REFERENCE)?.curve.at(-1)?.perplexity;
@@ -71,7 +72,7 @@ function qualityTable(group: Group): string {
   return table(
     `After ${whole(group.rows[0].steps)} steps of ${whole(group.rows[0].tokensPerStep)} tokens: ${nameOfGroup(group)}`,
     [
-      { head: "", cell: (row: QualityRow) => nameOf(row.model) },
+      { head: "", cell: (row: QualityRow) => labelOf(row.model) },
       {
         head: "perplexity",
         cell: (row) => (row.failure === null ? perplexityText(row.perplexity) : "failed"),
@@ -116,7 +117,7 @@ function speedUpTable({ speedUps }: Summary): string {
   return table(
     "Speed-up by the paper's definition: Transformer++'s training time over the time in which a model reaches Transformer++'s last perplexity (straight lines between evaluations), by the best of its schedules",
     [
-      { head: "", cell: (row) => nameOf(row.model) },
+      { head: "", cell: (row) => labelOf(row.model) },
       { head: "trained", cell: (row) => nameOfGroup(row) },
       { head: "perplexity to reach", cell: (row) => perplexityText(row.targetPerplexity), number: true },
       { head: "Transformer++", cell: (row) => secondsText(row.referenceSeconds), number: true },
@@ -147,7 +148,7 @@ export function contextUseSection(summary: Summary): Section {
   const rows = group?.rows.filter(({ byPosition }) => byPosition.length > 2) ?? [];
   if (group === undefined || rows.length === 0) return { id: "context-use", title, body: "" };
   const series = rows.map(({ model, byPosition }) => ({
-    ...{ label: nameOf(model), look: model },
+    ...{ label: labelOf(model), look: model },
     points: byPosition.map(({ from, to, perplexity }) => ({ x: (from + to) / 2, y: perplexity })),
   }));
   const ranges = rows[0].byPosition;
@@ -170,7 +171,7 @@ export function contextUseSection(summary: Summary): Section {
         { head: "positions", cell: (range) => `${whole(range.from)}–${whole(range.to - 1)}` },
         { head: "tokens", cell: (range) => whole(range.tokens), number: true },
         ...rows.map((row) => ({
-          head: nameOf(row.model),
+          head: labelOf(row.model),
           cell: (range: QualityRow["byPosition"][number]) =>
             perplexityText(row.byPosition.find(({ from }) => from === range.from)?.perplexity ?? null),
           number: true,

@@ -1,8 +1,9 @@
 /** Speed and memory in the report: every architecture against the context, and FLASH alone at a fixed number of tokens. */
-import { bytesText, nameOf, ratioText, significant, spreadText, whole } from "./format.ts";
+import { labelOf, REFERENCE } from "../architectures.ts";
+import { bytesText, ratioText, significant, spreadText, whole } from "./format.ts";
 import { figure, paragraph, type Section, table } from "./page.ts";
 import { linePlot, type PlotPoint, type Series } from "./plots.ts";
-import { type FlatRow, REFERENCE, type SpeedRow, type Summary } from "./summary.ts";
+import type { FlatRow, SpeedRow, Summary } from "./summary.ts";
 
 export function speedSection(summary: Summary): Section {
   const rows = summary.speed;
@@ -24,7 +25,7 @@ export function speedSection(summary: Summary): Section {
 function plots(rows: readonly SpeedRow[], contexts: readonly number[]): string[] {
   const series = (point: (row: SpeedRow) => PlotPoint | undefined): Series[] =>
     modelsOf(rows).map((model) => ({
-      label: nameOf(model),
+      label: labelOf(model),
       look: model,
       points: rows
         .filter((row) => row.model === model)
@@ -93,7 +94,7 @@ function modelsOf(rows: readonly SpeedRow[]): string[] {
 function ratioTable(rows: readonly SpeedRow[], contexts: readonly number[]): string {
   const of = (model: string, context: number) => rows.find((row) => row.model === model && row.context === context);
   const models = modelsOf(rows).filter((model) => model !== REFERENCE);
-  const head = { head: "", cell: (model: string) => nameOf(model) };
+  const head = { head: "", cell: (model: string) => labelOf(model) };
   const columns = contexts.map((context) => ({
     head: whole(context),
     number: true,
@@ -107,7 +108,7 @@ function timeTable(rows: readonly SpeedRow[]): string {
   return table(
     "Every measurement. Recomputed: activations of each layer are computed again in the backward pass.",
     [
-      { head: "context, model", cell: (row) => `${whole(row.context)} ${nameOf(row.model)}` },
+      { head: "context, model", cell: (row) => `${whole(row.context)} ${labelOf(row.model)}` },
       { head: "examples", cell: (row) => whole(row.batch), number: true },
       { head: "ms a step", cell: (row) => spreadText(row.milliseconds), number: true },
       {

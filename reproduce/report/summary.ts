@@ -2,6 +2,7 @@
  * Everything that the report says, computed from the raw results: what report.json holds and the tables, plots and CSV are
  * made of. Times are medians with quartiles over rounds; a ratio is taken round by round, then its median.
  */
+import { REFERENCE } from "../architectures.ts";
 import { differences, type Identity } from "../machine.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
@@ -111,8 +112,6 @@ export interface Summary {
   readonly leftOut: Manifest["plan"]["leftOut"];
   readonly measuredSeconds: number;
 }
-
-export const REFERENCE = "transformer++";
 
 export function summarise(manifest: Manifest, results: readonly Result[]): Summary {
   const identities: Identity[] = [];

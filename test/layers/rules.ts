@@ -63,9 +63,5 @@ export const rules: Rules = {
     ["src/graph/operator.ts", "src/graph/tensor.ts"],
     ["src/run/data.ts", "src/run/config.ts"],
     ["src/run/data.ts", "src/run/corpora.ts"],
-    ["reproduce/models.ts", "reproduce/costs.ts"],
-    ["reproduce/plan-ablations.ts", "reproduce/plan.ts"],
-    ["reproduce/plan-quality.ts", "reproduce/plan.ts"],
-    ["reproduce/plan-speed.ts", "reproduce/plan.ts"],
   ],
 };
