@@ -3,7 +3,7 @@
  * half record in the middle. A kill can leave half a record at the end; readers of such files repair that on open.
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
-import { writeError } from "./io-error.node.ts";
+import { writeError } from "../base/files.node.ts";
 
 export interface AppendFile {
   readonly path: string;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LonghandError } from "../base/errors.ts";
+import { writeError } from "../base/files.node.ts";
 import { openAppendFile } from "./append.node.ts";
 import {
   removeDirectoryAtomic,
@@ -12,7 +13,6 @@ import {
   writeDirectoryAtomic,
   writeFileAtomic,
 } from "./atomic.node.ts";
-import { writeError } from "./io-error.node.ts";
 
 let dir: string;
 beforeEach(() => {

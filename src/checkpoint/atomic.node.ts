@@ -3,13 +3,10 @@
  * written beside the target under a hidden temporary name, flushed to the disk, then renamed.
  */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { systemCode, type WriteAdvice, writeError } from "./io-error.node.ts";
+import { systemCode, type WriteAdvice, writeError, writeFlushed } from "../base/files.node.ts";
 import { isRunning } from "./processes.node.ts";
-
-/** What one system call is given at most; Linux stops at 2 GiB. */
-const MAX_CALL_BYTES = 2 ** 30;
 
 /** ".NAME.tmp-PID-RANDOM" is being written; ".NAME.old-PID-RANDOM" is what a new NAME is about to replace. */
 const TEMPORARY = /^\.(.+)\.(tmp|old)-(\d+)-[0-9a-f]{8}$/;
@@ -31,7 +28,7 @@ export async function writeFileAtomic(
   const temporary = temporaryName(path);
   const bytes = chunks.reduce((sum, chunk) => sum + Buffer.byteLength(chunk), 0);
   try {
-    await writeNewFile(temporary, chunks);
+    await writeFlushed(temporary, chunks, "wx");
     await rename(temporary, path);
     await syncDirectory(dirname(path));
   } catch (error) {
@@ -113,26 +110,6 @@ export async function setAside(directory: string): Promise<Map<string, string>> 
     if (kind === "old" && !names.includes(original)) aside.set(original, name);
   }
   return aside;
-}
-
-/** Writes a file that does not exist yet and flushes it to the disk. Throws the system's errors as they are. */
-export async function writeNewFile(path: string, chunks: readonly (Uint8Array | string)[]): Promise<void> {
-  const file = await open(path, "wx");
-  try {
-    for (const chunk of chunks) await writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** One write may take less than it is given, on a disk that is nearly full for one. */
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, MAX_CALL_BYTES));
-    done += bytesWritten;
-  }
 }
 
 /** The names in a folder; none when there is no such folder. */

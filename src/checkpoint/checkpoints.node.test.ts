@@ -165,7 +165,7 @@ describe("a damaged checkpoint", () => {
     writeFileSync(file, readFileSync(file, "utf8").replace('"version": 1', '"version": 2'));
     const { step, warnings } = await latest();
     expect(step).toBe(1);
-    expect(warnings[0]).toContain("reads checkpoints of version 1, got version 2");
+    expect(warnings[0]).toContain("state.json: it has version 2, and this version of Longhand reads 1");
   });
 
   it("is an error when there is no other, and so is none at all", async () => {

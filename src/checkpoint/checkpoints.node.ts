@@ -3,21 +3,14 @@
  * One appears whole or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one is
  * passed over for the one before it.
  */
-import { createHash } from "node:crypto";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
-import {
-  removeDirectoryAtomic,
-  removeStaleTemporaries,
-  setAside,
-  writeDirectoryAtomic,
-  writeNewFile,
-} from "./atomic.node.ts";
-import { systemCode, writeError } from "./io-error.node.ts";
+import { sha256, systemCode, writeError, writeFlushed } from "../base/files.node.ts";
+import { removeDirectoryAtomic, removeStaleTemporaries, setAside, writeDirectoryAtomic } from "./atomic.node.ts";
 import { decodeManifest, encodeManifest, type Manifest, TENSOR_FILES, type TensorFile } from "./manifest.ts";
-import { readError, readText, readWhole } from "./read.node.ts";
+import { checkpointReadError, readText, readWhole } from "./read.node.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
@@ -64,18 +57,6 @@ export interface LoadOptions {
 const STATE_FILE = "state.json";
 const FOLDER = /^step-(\d{8,})$/;
 
-function sha256(chunks: readonly (Uint8Array | string)[]): string {
-  const hash = createHash("sha256");
-  const slice = 2 ** 30; // one call takes less than 2 GiB
-  for (const chunk of chunks) {
-    if (typeof chunk === "string") hash.update(chunk);
-    else for (let i = 0; i < chunk.length; i += slice) hash.update(chunk.subarray(i, i + slice));
-  }
-  return hash.digest("hex");
-}
-
-const digest = (text: string): string => sha256([text]);
-
 const folderOf = (runDir: string): string => join(runDir, "checkpoints");
 
 /**
@@ -98,13 +79,13 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
   };
   const recordOf = (file: TensorFile) => ({
     bytes: chunks[file].reduce((sum, chunk) => sum + chunk.length, 0),
-    sha256: sha256(chunks[file]),
+    sha256: sha256(...chunks[file]),
   });
   const files = {
     "model.safetensors": recordOf("model.safetensors"),
     "optimizer.safetensors": recordOf("optimizer.safetensors"),
   };
-  const manifest = encodeManifest({ step, files, state }, digest);
+  const manifest = encodeManifest({ step, files, state }, sha256);
   const folder = folderOf(runDir);
   const path = join(folder, `step-${String(step).padStart(8, "0")}`);
   const bytes = Buffer.byteLength(manifest) + files["model.safetensors"].bytes + files["optimizer.safetensors"].bytes;
@@ -117,8 +98,8 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
   await writeDirectoryAtomic(
     path,
     async (temporary) => {
-      for (const file of TENSOR_FILES) await writeNewFile(join(temporary, file), chunks[file]);
-      await writeNewFile(join(temporary, STATE_FILE), [manifest]);
+      for (const file of TENSOR_FILES) await writeFlushed(join(temporary, file), chunks[file], "wx");
+      await writeFlushed(join(temporary, STATE_FILE), [manifest], "wx");
     },
     { bytes, again: `go on with --resume ${runDir}` },
   );
@@ -163,7 +144,7 @@ export async function listCheckpoints(runDir: string): Promise<CheckpointPlace[]
     names = await readdir(folder);
   } catch (error) {
     if (systemCode(error) === "ENOENT" || systemCode(error) === "ENOTDIR") return [];
-    throw readError(error, folder);
+    throw checkpointReadError(error, folder);
   }
   const places = new Map(names.map((name) => [name, name]));
   for (const [original, name] of await setAside(folder)) places.set(original, name);
@@ -198,13 +179,13 @@ export async function loadCheckpoint(
 
 async function readManifest(path: string): Promise<Manifest> {
   const file = join(path, STATE_FILE);
-  return decodeManifest(await readText(file), file, digest);
+  return decodeManifest(await readText(file), file, sha256);
 }
 
 async function readTensors(path: string, name: TensorFile, { files }: Manifest): Promise<Record<string, HostTensor>> {
   const file = join(path, name);
   const bytes = await readWhole(file, files[name].bytes);
-  if (sha256([bytes]) !== files[name].sha256) {
+  if (sha256(bytes) !== files[name].sha256) {
     throw new LonghandError("checkpoint", `${file}: it does not match its checksum: it was damaged after it was saved`);
   }
   return decodeSafetensors(bytes, file).tensors;

@@ -1,9 +1,7 @@
 /** Whole files into memory, of any size (Node's own readFile stops at 2 GiB), with errors that name the file. */
 import { type FileHandle, open } from "node:fs/promises";
-import { LonghandError, messageOf } from "../base/errors.ts";
-import { systemCode } from "./io-error.node.ts";
-
-const MAX_CALL_BYTES = 2 ** 30;
+import { LonghandError } from "../base/errors.ts";
+import { readError, readFully, systemCode } from "../base/files.node.ts";
 
 /**
  * The bytes of a file. With `expectedBytes`, a file of another length is refused before memory is taken for it. Throws
@@ -20,15 +18,12 @@ export async function readWhole(path: string, expectedBytes?: number): Promise<U
       throw new LonghandError("checkpoint", `${path}: ${size} bytes long instead of ${expectedBytes}: ${cause}`);
     }
     const bytes = new Uint8Array(size);
-    let done = 0;
-    while (done < size) {
-      const { bytesRead } = await file.read(bytes, done, Math.min(size - done, MAX_CALL_BYTES), done);
-      if (bytesRead === 0) throw new LonghandError("checkpoint", `${path}: it became shorter while being read`);
-      done += bytesRead;
+    if ((await readFully(file, bytes, 0)) < size) {
+      throw new LonghandError("checkpoint", `${path}: it became shorter while it was read`);
     }
     return bytes;
   } catch (error) {
-    throw readError(error, path);
+    throw checkpointReadError(error, path);
   } finally {
     await file?.close();
   }
@@ -45,16 +40,10 @@ export async function readText(path: string): Promise<string> {
 }
 
 /** A failed read: `checkpoint` where the file is at fault, `io` where the system is; other errors as they are. */
-export function readError(error: unknown, path: string): unknown {
+export function checkpointReadError(error: unknown, path: string): unknown {
+  const fault = (problem: string) => new LonghandError("checkpoint", `${path}: ${problem}`, { cause: error });
   const code = systemCode(error);
-  if (code === undefined) return error;
-  const faults: Record<string, string> = {
-    ENOENT: "it is missing",
-    ENOTDIR: "it is missing",
-    EISDIR: "it is a folder, not a file",
-    EIO: "the disk reports an error when it is read",
-  };
-  if (faults[code] !== undefined) return new LonghandError("checkpoint", `${path}: ${faults[code]}`, { cause: error });
-  const reason = code === "EACCES" ? "no permission to read it; change its permissions" : messageOf(error);
-  return new LonghandError("io", `cannot read ${path}: ${reason}`, { cause: error });
+  if (code === "EISDIR") return fault("it is a folder, not a file");
+  if (code === "EIO") return fault("the disk reports an error when it is read");
+  return readError(error, path, () => fault("it is missing"));
 }

@@ -105,8 +105,18 @@ describe("config.json", () => {
     ["no JSON", "{ a", "config", "config.json: it is not valid JSON ("],
     ["no object", "3", "config", "config.json: it must hold a JSON object"],
     ["of another program", '{ "version": 1 }', "checkpoint", "config.json: it was not written by Longhand"],
-    ["newer", '{ "format": "longhand-run", "version": 2 }', "config", "of version 1, got version 2"],
-    ["without version", '{ "format": "longhand-run" }', "config", "of version 1, got version undefined"],
+    [
+      "newer",
+      '{ "format": "longhand-run", "version": 2 }',
+      "config",
+      "it has version 2, and this version of Longhand reads 1",
+    ],
+    [
+      "without version",
+      '{ "format": "longhand-run" }',
+      "config",
+      "it has version undefined, and this version of Longhand reads 1",
+    ],
     ["no UTF-8", "\xff", "checkpoint", "config.json: it is not UTF-8 text"],
   ])("is refused with one sentence: %s", async (_, text, code, message) => {
     if (text !== undefined) put("config.json", "");

@@ -4,14 +4,15 @@
  */
 import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { parseJsonObject, type Refuse, requireVersion } from "../base/checked-json.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
+import { systemCode, writeError } from "../base/files.node.ts";
 import { isTemporaryName, writeFileAtomic } from "./atomic.node.ts";
-import { systemCode, writeError } from "./io-error.node.ts";
 import { readText } from "./read.node.ts";
 import { LOCK_FILE } from "./run-lock.node.ts";
 
 /** The version of `config.json` that is written, and the only one that is read. */
-export const CONFIG_VERSION = 1;
+const VERSION = 1;
 
 /** Marks a `config.json` as ours: other programs use that name too. */
 const FORMAT = "longhand-run";
@@ -139,7 +140,7 @@ export async function writeConfig(dir: string, config: object): Promise<void> {
   for (const reserved of ["format", "version"]) {
     if (reserved in config) throw new LonghandError("config", `${file}: the field ${reserved} is the file's own`);
   }
-  await writeFileAtomic(file, [`${JSON.stringify({ format: FORMAT, version: CONFIG_VERSION, ...config }, null, 2)}\n`]);
+  await writeFileAtomic(file, [`${JSON.stringify({ format: FORMAT, version: VERSION, ...config }, null, 2)}\n`]);
 }
 
 /**
@@ -151,10 +152,7 @@ export async function readConfig<T>(dir: string, parse: (fields: unknown) => T):
   const file = join(dir, CONFIG_FILE);
   const { format, version, ...fields } = await readConfigFile(dir);
   if (format !== FORMAT) throw new LonghandError("checkpoint", `${file}: it was not written by Longhand`);
-  if (version !== CONFIG_VERSION) {
-    const expected = `this version of Longhand reads configurations of version ${CONFIG_VERSION}`;
-    throw new LonghandError("config", `${file}: ${expected}, got version ${JSON.stringify(version)}`);
-  }
+  requireVersion(version, VERSION, refuseConfig(file));
   try {
     return parse(fields);
   } catch (error) {
@@ -174,14 +172,11 @@ async function readConfigFile(dir: string): Promise<Record<string, unknown>> {
       cause: error,
     });
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new LonghandError("config", `${file}: it is not valid JSON (${messageOf(error)})`, { cause: error });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new LonghandError("config", `${file}: it must hold a JSON object`);
-  }
-  return value as Record<string, unknown>;
+  return parseJsonObject(text, refuseConfig(file));
+}
+
+function refuseConfig(file: string): Refuse {
+  return (problem, cause) => {
+    throw new LonghandError("config", `${file}: ${problem}`, { cause });
+  };
 }

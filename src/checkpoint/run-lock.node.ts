@@ -7,10 +7,10 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
+import { systemCode, writeError } from "../base/files.node.ts";
 import { removeStaleTemporaries, temporaryName } from "./atomic.node.ts";
-import { systemCode, writeError } from "./io-error.node.ts";
 import { isRunning, processIdentity } from "./processes.node.ts";
-import { readError } from "./read.node.ts";
+import { checkpointReadError } from "./read.node.ts";
 
 export const LOCK_FILE = ".lock";
 
@@ -122,7 +122,7 @@ function readLock(path: string): LockHolder | undefined {
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
-    throw readError(error, path);
+    throw checkpointReadError(error, path);
   }
   try {
     const { pid, host, identity, token } = JSON.parse(text);

@@ -3,6 +3,7 @@
  * gives each tensor's dtype, shape and place, and the tensors' bytes end to end. Reading trusts nothing: every header
  * field is checked before it is used. Bytes are little-endian, as on every platform that the engine supports.
  */
+import { isCount, isRecord } from "../base/checked-json.ts";
 import type { DType, HostArray, HostTensor } from "../base/dtype.ts";
 import { bytesPerElement } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -114,10 +115,6 @@ function show(value: unknown): string {
   return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function readHeader(bytes: Uint8Array, file: string): { header: Record<string, unknown>; dataStart: number } {
   if (bytes.length < 8) fail(file, `cut short: ${bytes.length} bytes, but a safetensors file begins with 8 of length`);
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
@@ -179,10 +176,6 @@ function readMetadata(value: unknown, file: string): Record<string, string> {
     if (key === "__proto__") fail(file, `__metadata__ has the forbidden name "__proto__"`);
   }
   return value as Record<string, string>;
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && !Object.is(value, -0);
 }
 
 function readEntry(name: string, value: unknown, available: number, file: string): Entry {

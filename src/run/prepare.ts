@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
+import { writeError } from "../base/files.node.ts";
 import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
-import { writeError } from "../checkpoint/io-error.node.ts";
 import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
 import { JOURNAL_FILE } from "../data/shard-format.node.ts";
 import {

@@ -125,7 +125,7 @@ const refused: [string, (run: string) => void, RegExp, boolean?][] = [
   [
     "config.json of another version",
     (run) => editConfig(run, (config) => Object.assign(config, { version: 2 })),
-    /config.json: .*version 1, got version 2$/,
+    /config.json: it has version 2, and this version of Longhand reads 1$/,
   ],
   [
     "config.json with an unknown field",
