@@ -19,7 +19,7 @@ export function flashQuad(config: FlashQuadConfig): Layer {
   const rows = (width: number): StateEntry => ({ shape: [n, width], change: "open-rows", initial: 0 });
   return {
     forward(scope, x, { rotations, visibility, recompute }) {
-      const { pairs, v, output } = gatedUnit(scope, x, config, { rotations, scales, visibility });
+      const { pairs, v, output } = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility });
       return output(quadraticAttention(scope.at("bias"), { ...pairs[0], v }, config, { visibility, recompute }));
     },
     recurrence: {
@@ -30,8 +30,7 @@ export function flashQuad(config: FlashQuadConfig): Layer {
         ...(tokenShift && { before: { shape: [1, d / 2], change: "replaced", initial: 0 } }),
       },
       step(scope, x, tokens, { keys, values, before }) {
-        const { rotations } = tokens;
-        const { pairs, v, own, output } = gatedUnit(scope, x, config, { rotations, scales, before });
+        const { pairs, v, own, output } = gatedUnit(scope, x, config, { tokens, scales, before });
         const inputs = { ...pairs[0], v };
         const attended = openSpanAttention(scope.at("bias"), inputs, { keys, values }, tokens, attentionFunction);
         return {

@@ -41,7 +41,7 @@ export function flash(config: FlashConfig): Layer {
   function wholeChunks(scope: Scope, x: Tensor, { rotations, visibility }: LayerInputs, state: Tensors = {}): Stepped {
     const T = x.shape[1];
     const scales = scalesFor(linearScale(visibility, C, T));
-    const unit = gatedUnit(scope, x, config, { rotations, scales, visibility, before: state.before });
+    const unit = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility, before: state.before });
     const pairs = unit.pairs.map(({ q, k }) => ({ q: inChunks(q, C), k: inChunks(k, C) }));
     const { found, after } = mixedChunkAttention(
       { ...named(pairs), v: inChunks(unit.v, C) },
@@ -63,8 +63,7 @@ export function flash(config: FlashConfig): Layer {
 
   /** The recurrent form (section 3.3): attention to the open chunk, and one linear query of all chunks before it. */
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, done, before }: Tensors): Stepped {
-    const { rotations } = tokens;
-    const unit = gatedUnit(scope, x, config, { rotations, scales: scalesFor(1 / C), before });
+    const unit = gatedUnit(scope, x, config, { tokens, scales: scalesFor(1 / C), before });
     const { v, own } = unit;
     const { quadratic, linear } = named(unit.pairs);
     const found = [

@@ -3,16 +3,16 @@
  * feed-forward at once. Everything but the attention, for FLASH and FLASH-Quad, in training and in decoding.
  * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta.
  */
-import { constant, type Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import type { AttentionFunction } from "./attention-functions.ts";
-import { hasFewRows, linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
+import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
 import type { QueriesKeys } from "./mixed-chunk-attention.ts";
+import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 import { type ShiftInputs, shiftTokens } from "./token-shift.ts";
-import { besideHeads } from "./visibility.ts";
 
 export interface GatedUnitConfig {
   /** d */
@@ -31,7 +31,8 @@ export interface GatedUnitConfig {
 }
 
 export interface UnitInputs extends ShiftInputs {
-  readonly rotations: AngleTable;
+  /** RoPE of whole windows, [T, s / 2] or [B, T, s / 2]; or a few new tokens. */
+  readonly tokens: AngleTable | NewTokens;
   /** What the queries of each pair of queries and keys are multiplied by, at no cost to activations. */
   readonly scales: readonly number[];
 }
@@ -50,7 +51,6 @@ export interface GatedUnit {
 /** What comes before the attention and after it; x [B, T, d]. */
 export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inputs: UnitInputs): GatedUnit {
   const { width: d, expanded: e, shared: s, gate = true, tokenShift = false } = config;
-  const { rotations, scales } = inputs;
   const normal = norm(scope.at("norm"), x, config.norm);
   const { shifted, own } = tokenShift ? shiftTokens(normal, inputs) : { shifted: normal, own: undefined };
   const widths = gate ? [e, e, s] : [e, s]; // u, v and z, or v and z
@@ -58,7 +58,7 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
   const parts = linearParts(shifted, map, widths, silu);
   const [v, z] = parts.slice(-2);
   return {
-    pairs: queriesAndKeys(scope.at("heads"), z, rotations, scales),
+    pairs: queriesAndKeys(scope.at("heads"), z, inputs),
     v,
     own,
     output: (attended) => x.add(linear(scope.at("out"), gate ? parts[0].mul(attended) : attended, d)),
@@ -67,30 +67,29 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
 
 /**
  * The cheap maps that turn the one z [B, T, s] into every query and key: per-dimension scale gamma and offset beta
- * [H, s], then RoPE.
+ * [H, s], then RoPE. Of a few new tokens all at once, since then each operator counts and passes over memory do not.
  */
-function queriesAndKeys(scope: Scope, z: Tensor, rotations: AngleTable, scales: readonly number[]): QueriesKeys[] {
+function queriesAndKeys(scope: Scope, z: Tensor, { tokens, scales }: UnitInputs): QueriesKeys[] {
   const [B, T, s] = z.shape;
   const factors = scales.flatMap((scale) => [scale, 1]);
   const H = factors.length;
-  const each = new Array<number>(H).fill(1);
   const gammas = scope.parameter("gamma", [H, s], { constant: 1 });
   const betas = scope.parameter("beta", [H, s], { constant: 0 });
-  const together = () => {
-    const [gamma, beta] = [gammas, betas].map((t) => t.mul(constant(Float32Array.from(factors), [H, 1])));
-    const heads = z
-      .reshape([B, 1, T, s])
-      .mul(gamma.reshape([H, 1, s]))
-      .add(beta.reshape([H, 1, s])); // [B, H, T, s]
-    const turned = rope(heads, { cos: besideHeads(rotations.cos, 4), sin: besideHeads(rotations.sin, 4) });
-    return turned.split(1, each).map((head) => head.reshape([B, T, s]));
-  };
-  const apart = () => {
+  const apart = (rotations: AngleTable) => {
     const [gamma, beta] = [gammas, betas].map((t) =>
-      t.split(0, each).map((row, h) => (factors[h] === 1 ? row.reshape([s]) : row.reshape([s]).mul(factors[h]))),
+      t
+        .split(0, new Array<number>(H).fill(1))
+        .map((row, h) => (factors[h] === 1 ? row.reshape([s]) : row.reshape([s]).mul(factors[h]))),
     );
     return gamma.map((own, h) => rope(scaleAndShift(z, own, beta[h]), rotations));
   };
-  const heads = hasFewRows(z) ? together() : apart();
+  const together = (newTokens: NewTokens) => {
+    const { cos, sin } = newTokens.headRotations(factors);
+    const all = z.reshape([B, T, 1, s]).mul(gammas).add(betas); // [B, T, H, s]
+    const [first, second] = all.split(3, [s / 2, s / 2]);
+    const turned = all.mul(cos).add(second.concat([first], 3).mul(sin));
+    return turned.reshape([B, T, H * s]).split(2, new Array<number>(H).fill(s));
+  };
+  const heads = tokens instanceof NewTokens ? together(tokens) : apart(tokens);
   return scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
 }

@@ -104,12 +104,21 @@ function rows(x: Tensor): Tensor {
 }
 
 /**
- * x mᵀ for x [..., P, k], m [..., rows, k]: one row is taken as a column instead, since transposing m would cost a pass over
- * it.
+ * x mᵀ for x [..., P, k] and m [..., rows, k], of several m side by side: one row is taken as a column instead, since
+ * transposing m would cost a pass over it.
  */
-export function timesTransposed(x: Tensor, m: Tensor): Tensor {
+export function timesTransposed(x: Tensor, first: Tensor, ...rest: readonly Tensor[]): Tensor {
   const outer = x.shape.slice(0, -2);
   const [P, k] = x.shape.slice(-2);
-  const [rows] = m.shape.slice(-2);
-  return P === 1 ? m.matmul(x.reshape([...outer, k, 1])).reshape([...outer, 1, rows]) : x.matmul(m.swapLast());
+  if (P > 1)
+    return x.matmul(first.swapLast()).concat(
+      rest.map((m) => x.matmul(m.swapLast())),
+      -1,
+    );
+  const column = x.reshape([...outer, k, 1]);
+  const found = first.matmul(column).concat(
+    rest.map((m) => m.matmul(column)),
+    -2,
+  );
+  return found.reshape([...outer, 1, -1]);
 }

@@ -71,26 +71,38 @@ export class NewTokens {
   }
 
   /**
-   * How far each new token stands after n rows of the open span and then after each new token, as indices [B, P, n + P]
-   * int32 into a table by distance whose entry n stands for what is hidden: rows that are not written, and the future.
+   * Where each new token finds what a table by distance, from n - 1 to 0, has for n rows of the open span and then for the
+   * new tokens: indices [B, P, n + P] int32, `hidden` for rows that are not written and for the future.
    */
-  distances(n: number): Tensor {
-    return this.#once(`distances ${n}`, () => {
+  distances(n: number, hidden: number): Tensor {
+    return this.#once(`distances ${n} ${hidden}`, () => {
       const { texts: B, tokens: P } = this;
       const open = this.#inputs.open.reshape([B, 1, 1]);
       const row = range(n).reshape([1, 1, n]);
-      const distance = open
-        .add(range(P).reshape([1, P, 1]))
-        .sub(row)
-        .min(n); // [B, P, n]
-      const past = row.less(open).where(distance, distance.constant(n)).cast("int32");
-      const own = Int32Array.from({ length: P * P }, (_, at) => Math.floor(at / P) - (at % P));
-      const fresh = constant(
-        own.map((distance) => (distance < 0 ? n : distance)),
-        [1, P, P],
-      );
-      return past.concat([fresh.expand([B, P, P])], 2);
+      const place = row
+        .add(n - 1)
+        .sub(open)
+        .sub(range(P).reshape([1, P, 1]))
+        .max(0); // [B, P, n]; of padding it may be below
+      const past = row.less(open).where(place, place.constant(hidden)).cast("int32");
+      const own = Int32Array.from({ length: P * P }, (_, at) => {
+        const distance = Math.floor(at / P) - (at % P);
+        return distance < 0 ? hidden : n - 1 - distance;
+      });
+      return past.concat([constant(own, [1, P, P]).expand([B, P, P])], 2);
     });
+  }
+
+  /** Cosines, and sines that are negative in the first half, for H vectors of each token times `scales`: [B, P, H, 2 half]. */
+  headRotations(scales: readonly number[]): AngleTable {
+    const made = (name: "cos" | "sin") =>
+      this.#once(`${name} ${scales}`, () => {
+        const half = this.rotations[name];
+        const wide = (name === "cos" ? half : half.neg()).concat([half], 2);
+        const [B, P, width] = wide.shape;
+        return wide.reshape([B, P, 1, width]).mul(constant(Float32Array.from(scales), [scales.length, 1]));
+      });
+    return { cos: made("cos"), sin: made("sin") };
   }
 
   /** The last real token's row of x [B, P, w]: [B, 1, w]; that of `before` [B, 1, w] where a text has no new token. */

@@ -26,10 +26,9 @@ export function openSpanAttention(
   kind: AttentionFunction,
 ): Tensor {
   const [, n, s] = keys.shape;
-  const P = q.shape[1];
-  const bias = biasByDistance(scope, n, s).concat([constant(Float32Array.of(HIDDEN), [1])], 0); // [n + 1]
-  const scores = timesTransposed(q, keys).concat([timesTransposed(q, k)], 2); // [B, P, n + P]
-  const weights = weightsOf(kind, scores.add(bias.gather(tokens.distances(n))));
-  const [past, own] = weights.split(2, [n, P]);
+  const table = biasByDistance(scope, n, s).concat([constant(Float32Array.of(HIDDEN), [1])], 0);
+  const bias = table.gather(tokens.distances(n, table.size - 1)); // [B, P, n + P]
+  const weights = weightsOf(kind, timesTransposed(q, keys, k).add(bias));
+  const [past, own] = weights.split(2, [n, q.shape[1]]);
   return past.matmul(values).add(own.matmul(v));
 }

@@ -84,27 +84,24 @@ function biasVectors(scope: Scope, s: number): readonly Tensor[] {
 }
 
 /**
- * The relative bias of a query `distance` positions after its key, for distances 0 … length - 1: what relativeBias puts
- * into a matrix depends on the distance alone. In the rotary form, with (a, b) of a pair as complex numbers, it is the
- * real part of the sum of a conj(b) e^(i angle). [length], beginning with distance 0.
+ * The same relative bias by distance alone, of queries from length - 1 positions after their key to 0: the first `length`
+ * entries; others may follow. In the rotary form, with (a, b) of a pair as complex numbers, it is the real part of the sum of
+ * a conj(b) e^(i angle).
  */
 export function biasByDistance(scope: Scope, length: number, s: number): Tensor {
-  if (length < ROTARY_BIAS_FROM) {
-    const weight = scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
-    const reversed = Int32Array.from({ length }, (_, distance) => length - 1 - distance);
-    return weight.gather(constant(reversed, [length]));
-  }
+  if (length < ROTARY_BIAS_FROM) return scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
   const half = s / 2;
   const [[a, a2], [b, b2]] = biasVectors(scope, s).map((vector) => vector.split(0, [half, half]));
   const real = a.mul(b).add(a2.mul(b2));
   const imaginary = a.mul(b2).sub(a2.mul(b));
   const { cos, sin } = angles(0, length, half);
-  const both = new Float32Array(length * s);
+  const table = new Float32Array(length * s);
   for (let distance = 0; distance < length; distance++) {
-    both.set(cos.subarray(distance * half, (distance + 1) * half), distance * s);
-    both.set(sin.subarray(distance * half, (distance + 1) * half), distance * s + half);
+    const [from, to] = [distance * half, (length - 1 - distance) * s];
+    table.set(cos.subarray(from, from + half), to);
+    table.set(sin.subarray(from, from + half), to + half);
   }
-  return constant(both, [length, s])
+  return constant(table, [length, s])
     .matmul(real.concat([imaginary], 0).reshape([s, 1]))
     .reshape([length]);
 }
