@@ -50,7 +50,7 @@ function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSet
 
 /** What a process is told whose speed is measured. The rate is constant: what the optimiser costs does not depend on it. */
 export function speedSetup(
-  { vocab: vocabSize, preset, threads, device, seed }: ReproduceSettings,
+  { vocab: vocabSize, preset, threads, device, seed, modules }: ReproduceSettings,
   { model, context, batch, recompute }: Omit<SpeedSide, "recomputeReason">,
 ): WorkerSetup {
   const endless = { steps: ENDLESS, evalEvery: ENDLESS, saveEvery: ENDLESS };
@@ -59,6 +59,7 @@ export function speedSetup(
     model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
     training: { ...trainingOf({ context, batch, recompute, seed, ...endless, ...rate }), maxSkips: ENDLESS },
     engine: { device, threads },
+    modules,
   };
 }
 

@@ -11,6 +11,7 @@ import { z } from "zod";
 import { calibrationPointSchema } from "./costs.ts";
 import { jobSchema } from "./jobs.ts";
 import { identitySchema } from "./machine.ts";
+import { importModules } from "./modules.ts";
 import { type ReproduceSettings, resolveSettings } from "./settings.ts";
 
 const FILE = "reproduce.json";
@@ -26,7 +27,7 @@ const manifestSchema = z.strictObject({
   format: z.literal("longhand-reproduce"),
   version: z.literal(1),
   created: z.string(),
-  settings: z.unknown(),
+  settings: z.looseObject({ modules: z.array(z.string()).optional() }),
   identity: identitySchema,
   calibration: z.array(calibrationPointSchema),
   plan: planSchema,
@@ -58,7 +59,9 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   if (!parsed.success) {
     throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with --overwrite`);
   }
-  return { ...parsed.data, settings: resolveSettings(parsed.data.settings) };
+  const { settings } = parsed.data;
+  await importModules(settings.modules);
+  return { ...parsed.data, settings: resolveSettings(settings) };
 }
 
 async function requireEmpty(folder: string): Promise<void> {

@@ -13,11 +13,12 @@ import type { ComparisonData } from "./data.ts";
 import type { Job, TrainJob } from "./jobs.ts";
 import { differences, identify } from "./machine.ts";
 import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
+import { importModules } from "./modules.ts";
 import { newManifest } from "./new-manifest.ts";
 import type { Plan } from "./plan.ts";
 import type { writeReport as WriteReport } from "./report/write.ts";
 import { type Result, readResult, type TrainResult, writeResult } from "./results.ts";
-import { type ReproduceSettingsInput, resolveSettings } from "./settings.ts";
+import { type ReproduceSettingsInput, resolveSettings, texts } from "./settings.ts";
 import { measureSpeed, type RunContext } from "./speed.ts";
 import { measureTraining, workFolder } from "./training.ts";
 
@@ -79,6 +80,7 @@ export async function reproduce(
 ): Promise<ReproduceOutcome> {
   const { onEvent = () => {}, signal, planOnly = false, nameOf = (field) => field } = options;
   const given = absolute(input);
+  await importModules(given.modules);
   const { out: folder, device } = resolveSettings(given, nameOf);
   const stored = options.overwrite ? undefined : await readManifest(folder);
   if (options.overwrite) await readManifest(folder).catch(refuseOtherFolders);
@@ -129,21 +131,14 @@ export async function rebuildReport(
   return { folder, finished: results.size === jobs, jobs, done: results.size, report: path };
 }
 
-/** Paths of texts as they are from anywhere. */
-function absolute(input: ReproduceSettingsInput): Record<string, unknown> {
-  const given: Record<string, unknown> = Object.fromEntries(
-    Object.entries(input).filter(([, value]) => value !== undefined),
-  );
-  const { data } = given;
-  if (typeof data !== "string" && !Array.isArray(data)) return given;
-  const paths = typeof data === "string" ? data.split(",") : data.map(String);
-  return {
-    ...given,
-    data: paths
-      .map((path) => path.trim())
-      .filter((path) => path !== "")
-      .map((path) => resolve(path)),
-  };
+/** What was given, with paths that are the same from anywhere. */
+function absolute(input: ReproduceSettingsInput): Record<string, unknown> & { readonly modules?: readonly string[] } {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const paths = (["data", "modules"] as const).flatMap((field) => {
+    const value = input[field];
+    return value === undefined ? [] : [[field, texts(value).map((path) => resolve(path))] as const];
+  });
+  return { ...given, ...Object.fromEntries(paths) };
 }
 
 function refuseOtherFolders(error: unknown): undefined {

@@ -50,6 +50,10 @@ export const reproduceSettingsSchema = z.strictObject({
     .optional()
     .describe("Architectures to compare, with commas between; default: all that `longhand models` lists.")
     .meta({ value: "name,…" }),
+  modules: list()
+    .optional()
+    .describe("Files that register architectures of your own, with commas between; every process imports them first.")
+    .meta({ value: "path,…" }),
   contexts: list()
     .optional()
     .describe("Contexts whose speed is measured; default: 512 and its doubles up to 65536, as far as the budget goes.")
@@ -93,6 +97,7 @@ export interface ReproduceSettings {
   readonly preset: PresetName;
   readonly only: readonly SectionName[];
   readonly models: readonly ArchitectureName[];
+  readonly modules?: readonly string[] | undefined;
   readonly contexts: readonly number[];
   readonly qualityContexts: readonly number[] | undefined;
   readonly tokens: number;
@@ -129,6 +134,7 @@ export function resolveSettings(value: unknown, nameOf: NameOf = (field) => fiel
     preset,
     tokens: data.tokens ?? (small ? 4096 : 8192),
     only: choices(nameOf("only"), data.only, sectionNames),
+    modules: data.modules === undefined ? undefined : texts(data.modules),
     models: choices(nameOf("models"), data.models, architectureNames()),
     contexts: ascending(numbers(nameOf("contexts"), data.contexts, true) ?? SPEED_CONTEXTS),
     qualityContexts: numbers(nameOf("qualityContexts"), data.qualityContexts, true),
@@ -140,7 +146,8 @@ export function resolveSettings(value: unknown, nameOf: NameOf = (field) => fiel
   };
 }
 
-function texts(given: string | readonly (string | number)[]): string[] {
+/** "a, b" or ["a", "b"], as a list. */
+export function texts(given: string | readonly (string | number)[]): string[] {
   const all = typeof given === "string" ? given.split(",") : given.map(String);
   return all.map((text) => text.trim()).filter((text) => text !== "");
 }

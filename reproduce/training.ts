@@ -142,7 +142,7 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
-  const { evalFraction, evalTokens, threads, device, seed } = settings;
+  const { evalFraction, evalTokens, threads, device, seed, modules } = settings;
   const { objective, batch, steps, evalEvery } = job;
   return {
     model: configOf(job, context),
@@ -152,6 +152,7 @@ function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): Wo
       saveEvery: steps,
     }),
     engine: { device, threads },
+    modules,
     text: {
       folder: join(folder, "data"),
       ...{ evalFraction, evalTokens, window: context.window },

@@ -9,6 +9,8 @@ export interface WorkerSetup {
   readonly model: ModelConfig;
   readonly training: RunConfig["training"];
   readonly engine: RunConfig["engine"];
+  /** To import first. */
+  readonly modules?: readonly string[] | undefined;
   /** The text to learn and to be evaluated on; without it, tokens are made up and nothing is evaluated. */
   readonly text?: DataSplit & {
     readonly folder: string;

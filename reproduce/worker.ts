@@ -31,6 +31,7 @@ import {
   trainLoop,
 } from "longhand/train";
 import { openComparisonData } from "./data.ts";
+import { importModules } from "./modules.ts";
 import type { PositionSum } from "./results.ts";
 import { peakBytes, serveCommands } from "./serve.ts";
 import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./worker-setup.ts";
@@ -38,6 +39,7 @@ import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./w
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 const setup = JSON.parse(process.argv[2]) as WorkerSetup;
+await importModules(setup.modules);
 const { training, text } = setup;
 const engine = ortNodeEngine(setup.engine);
 const data = text && (await openComparisonData(text.folder, text));

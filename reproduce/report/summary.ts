@@ -156,7 +156,12 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
 /** A report is passed on: it has the names of files, not where they lie. */
 function withoutFolders(settings: Manifest["settings"]): Manifest["settings"] {
   const nameOf = (path: string) => path.split(/[\\/]/).findLast((part) => part !== "") ?? path;
-  return { ...settings, data: settings.data?.map(nameOf), out: nameOf(settings.out) };
+  return {
+    ...settings,
+    data: settings.data?.map(nameOf),
+    modules: settings.modules?.map(nameOf),
+    out: nameOf(settings.out),
+  };
 }
 
 function speedRows({ job, sides }: SpeedResult, identity: number): SpeedRow[] {

@@ -1,10 +1,11 @@
 /** Runs the real command, `node bin/longhand.js`, in a folder of the test's own; nothing runs longer than its time limit. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, expect } from "vitest";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -102,6 +103,12 @@ export async function fail(args: readonly string[], status: 1 | 2, sentence: Reg
   expect(result.stderr.endsWith(`${complaints[0]}\n`), result.stderr).toBe(true);
   expect(complaints[0]).toMatch(sentence);
   return result;
+}
+
+/** Runs a file of examples/ on the package as it is built. */
+export function runExample(name: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const tsx = join(root, "node_modules", "tsx", "dist", "cli.mjs");
+  return promisify(execFile)(process.execPath, [tsx, join(root, "examples", name), ...args], { timeout: 90_000 });
 }
 
 /** A folder for one test file, with a text in it, gone at the end. */

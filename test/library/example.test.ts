@@ -1,15 +1,11 @@
 /** The example of the library runs as it stands, on the package as it is built. `npm run check` checks its types. */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, it } from "vitest";
-import { root, workspace } from "../cli/command.ts";
+import { runExample, workspace } from "../cli/command.ts";
 
 const { folder, text } = workspace();
-const tsx = join(root, "node_modules", "tsx", "dist", "cli.mjs");
-const example = (...args: string[]) =>
-  promisify(execFile)(process.execPath, [tsx, join(root, "examples", "library.ts"), ...args], { timeout: 90_000 });
+const example = (...args: string[]) => runExample("library.ts", ...args);
 
 it("trains, measures and writes without the command line", { timeout: 100_000 }, async () => {
   const run = join(folder, "run");

@@ -23,13 +23,13 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   },
   "longhand/graph": {
     file: "src/public/graph.ts",
-    values: "recomputeNames sizeOf",
-    types: "HostTensor Recompute",
+    values: "constant recomputeNames sizeOf",
+    types: "HostTensor Recompute Tensor",
   },
   "longhand/nn": {
     file: "src/public/nn.ts",
-    values: "initialise randomKey randomUniform",
-    types: "",
+    values: "initialise linear linearParameters linearParts norm randomKey randomUniform silu",
+    types: "Layer LayerInputs NewTokens Recurrence Scope StateEntry Stepped Visibility",
   },
   "longhand/models": {
     file: "src/public/models.ts",
