@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
+import { attentionOf, kinds } from "../../test/support/attentions.ts";
 import { expectClose } from "../../test/support/compare.ts";
 import { ofRealTokens, random, randomValues, withGradients } from "../../test/support/layer-case.ts";
 import { type Kind, plainAttention } from "../../test/support/plain-attention.ts";
@@ -13,12 +14,10 @@ import { gradients } from "../graph/gradients.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { combinerAttention } from "./combiner-attention.ts";
-import { favorAttention, orthogonalFeatures } from "./favor-attention.ts";
-import { mixedChunkSoftmaxAttention } from "./mixed-chunk-softmax-attention.ts";
+import { orthogonalFeatures, SUM_CHUNK } from "./favor-attention.ts";
 import { angleTable } from "./positions.ts";
 import { Scope } from "./scope.ts";
-import { softmaxAttention } from "./softmax-attention.ts";
+import { Visibility } from "./visibility.ts";
 
 const [B, d, heads, m] = [2, 4, 2, 6];
 const w = d / heads;
@@ -37,15 +36,8 @@ function build({ kind, T, causal, masked }: Case) {
   const scope = new Scope();
   const x = input("x", [B, T, d]);
   const mask = masked ? input("mask", [B, T]) : undefined;
-  const inputs = { rotations: angleTable(T, w), mask };
-  const config = { heads, causal, chunk };
-  const y = {
-    softmax: () => softmaxAttention(scope, x, config, { mask }),
-    "softmax-rope": () => softmaxAttention(scope, x, config, inputs),
-    "mixed-chunk": () => mixedChunkSoftmaxAttention(scope, x, config, inputs),
-    favor: () => favorAttention(scope, x, features, { ...config, sumChunk: chunk }, inputs),
-    combiner: () => combinerAttention(scope, x, config, inputs),
-  }[kind]();
+  const inputs = { rotations: angleTable(T, w), visibility: new Visibility({ causal, mask }) };
+  const y = attentionOf(kind, { width: d, heads, chunk, features }).forward(scope, x, inputs);
   const graph = withGradients(scope, x, y);
   const values = randomValues(scope, x, 0.3);
   if (masked) values.mask = paddedMask(T);
@@ -58,7 +50,6 @@ function paddedMask(T: number): Float32Array {
   return Float32Array.from({ length: B * T }, (_, at) => (at < T || at - T < real ? 1 : 0));
 }
 
-const kinds: readonly Kind[] = ["softmax", "softmax-rope", "mixed-chunk", "favor", "combiner"];
 const lengths = [1, 63, 65, 257];
 const cases: Case[] = kinds.flatMap((kind) =>
   lengths.flatMap((T) => [
@@ -137,10 +128,10 @@ describe("orthogonal features", () => {
     const scope = new Scope();
     const x = input("x", [1, T, d]);
     const omega = orthogonalFeatures(2048, w, 1, 0);
-    const graph = program("estimate", {
-      estimate: favorAttention(scope, x, omega, { heads, causal: true }),
-      exact: softmaxAttention(scope, x, { heads, causal: true }),
-    });
+    const inputs = { rotations: angleTable(T, w), visibility: new Visibility({ causal: true }) };
+    const found = (kind: Kind) =>
+      attentionOf(kind, { width: d, heads, chunk, features: omega }).forward(scope, x, inputs);
+    const graph = program("estimate", { estimate: found("favor"), exact: found("softmax-rope") });
     const values = Object.fromEntries(
       scope.parameters.map(({ path, shape }) => [path, randomNormals(randomKey(5, path), sizeOf(shape), 0.3)]),
     );
@@ -152,7 +143,8 @@ describe("orthogonal features", () => {
     const T = 200;
     const scope = new Scope();
     const x = input("x", [1, T, d]);
-    const y = favorAttention(scope, x, features, { heads, causal: true });
+    const inputs = { rotations: angleTable(T, w), visibility: new Visibility({ causal: true }) };
+    const y = attentionOf("favor", { width: d, heads, chunk: SUM_CHUNK, features }).forward(scope, x, inputs);
     const wrt = { x, ...Object.fromEntries(scope.parameters.map(({ path, tensor }) => [path, tensor])) };
     const found = gradients(y, Object.values(wrt), input("cotangent", y.shape));
     const graph = program("large", {

@@ -7,134 +7,175 @@
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { softmaxMatmul } from "./attention-functions.ts";
+import { inChunks, outOfChunks } from "./chunks.ts";
 import type { ChunkDocuments } from "./documents.ts";
-import {
-  type AttentionInputs,
-  attentionOut,
-  type ChunkedHeadsConfig,
-  headChunks,
-  headProjections,
-  joinHeadChunks,
-  realInChunks,
-} from "./multi-head.ts";
-import { causalBias } from "./positions.ts";
+import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
+import { attentionOut, type ChunkedHeadsConfig, headProjections, softmaxAfter } from "./multi-head.ts";
+import type { NewTokens } from "./new-tokens.ts";
+import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import { hiddenAcross, hiddenWhereMasked, tokenPositions } from "./visibility.ts";
+import {
+  besideHeads,
+  type ChunkVisibility,
+  HIDDEN,
+  hiddenAcross,
+  hiddenWhereMasked,
+  tokenPositions,
+} from "./visibility.ts";
 
-/** x [B, T, d] -> [B, T, d] for any T; mask [B, T] is 1 where a token is real. */
-export function combinerAttention(
-  scope: Scope,
-  x: Tensor,
-  config: ChunkedHeadsConfig,
-  { rotations, mask, documents }: AttentionInputs = {},
-): Tensor {
-  const { heads, causal, chunk: C } = config;
-  const [, T, d] = x.shape;
-  const scale = 1 / Math.sqrt(d / heads);
-  const { q, k, v } = headProjections(scope, x, heads, { rotations, scale });
-  const [qc, kc, vc] = [q, k, v].map((t) => headChunks(t, C)); // [B, H, G, C, w] each
-  const G = qc.shape[2];
-  const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]
-  const hidden = real && hiddenWhereMasked(real); // 0 or -1e30
-  if (documents) {
-    const found = inDocuments(qc, kc, vc, documents.inChunks(C), { causal, real: mask && real });
-    return attentionOut(scope, joinHeadChunks(found, T));
+/** Summaries for which a text has room at first. */
+const FIRST_SUMMARIES = 64;
+
+export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
+  const w = width / H;
+  const options = { heads: H, scale: 1 / Math.sqrt(w) };
+
+  function forward(scope: Scope, x: Tensor, { rotations, visibility }: LayerInputs): Tensor {
+    const T = x.shape[1];
+    const { q, k, v } = headProjections(scope, x, { ...options, rotations });
+    const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C)); // [B, H, G, C, w] each
+    const found = blockAttention({ q: qc, k: kc, v: vc }, visibility.inChunks(C, T));
+    return attentionOut(scope, outOfChunks(found, T));
   }
 
-  // With one block there is no other one to see.
+  function step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped {
+    const { keys, values, summaryKeys, summaryValues, queryPeak } = state;
+    const own = headProjections(scope, x, { ...options, rotations: tokens.rotations });
+    const stored = [
+      { keys, values, hidden: tokens.hiddenOpenRows(C) },
+      { keys: summaryKeys, values: summaryValues, hidden: tokens.hiddenSpanRows(summaryKeys.shape[2]) },
+    ];
+    const { real } = tokens; // [B, P, 1]
+    const queries = real ? own.q.add(besideHeads(hiddenWhereMasked(real), 4)) : own.q;
+    return {
+      y: attentionOut(scope, softmaxAfter(own, stored, tokens)),
+      state: { keys: own.k, values: own.v, queryPeak: queryPeak.max(queries.maximum([2])) },
+    };
+  }
+
+  const rows: StateEntry = { shape: [H, C, w], change: "open-rows", initial: 0 };
+  const summaryRows: StateEntry = { shape: [H, FIRST_SUMMARIES, w], change: "span-rows", initial: 0 };
+  return {
+    forward,
+    recurrence: {
+      span: C,
+      state: {
+        keys: rows,
+        values: rows,
+        summaryKeys: summaryRows,
+        summaryValues: summaryRows,
+        // The element-wise maximum of the open block's queries, of which its summary value is made.
+        queryPeak: { shape: [H, 1, w], change: "replaced", initial: HIDDEN },
+      },
+      step,
+      close: ({ keys, values, queryPeak }) => ({
+        summaryKeys: keys.maximum([2]),
+        summaryValues: summaryValue(queryPeak, keys, values),
+        queryPeak: queryPeak.constant(HIDDEN).expand(queryPeak.shape),
+      }),
+    },
+  };
+}
+
+/** queryPeak [..., 1, w], keys and values [..., C, w] of a block -> [..., 1, w]; hidden [..., 1, C] is added to the scores. */
+function summaryValue(queryPeak: Tensor, keys: Tensor, values: Tensor, hidden?: Tensor): Tensor {
+  const scores = queryPeak.matmul(keys.swapLast()); // [..., 1, C]
+  return softmaxMatmul(hidden ? scores.add(hidden) : scores, values);
+}
+
+/** q (scaled), k, v [B, H, G, C, w] -> [B, H, G, C, w] */
+function blockAttention(blocks: QueriesKeysValues, chunks: ChunkVisibility): Tensor {
+  const { q, k, v } = blocks;
+  const [B, H, G, C, w] = q.shape;
+  const own = chunks.hidden && besideHeads(chunks.hidden, 5); // [C, C] or [B or 1, 1, G, 1 or C, C]
   if (G === 1) {
-    const scores = qc.matmul(kc.swapLast()); // [B, H, 1, C, C]
-    const ordered = causal ? scores.add(causalBias(C)) : scores;
-    const local = hidden ? ordered.add(hidden.reshape([-1, 1, G, 1, C])) : ordered;
-    return attentionOut(scope, joinHeadChunks(softmaxMatmul(local, vc), T));
+    // There is no other block to see.
+    const scores = q.matmul(k.swapLast());
+    return softmaxMatmul(own ? scores.add(own) : scores, v);
   }
-
-  const { summaryK, summaryV } = summaries(qc, kc, vc, real, hidden); // [B, H, G, w] each
-  const scores = qc.matmul(besideSummaries(kc, summaryK).swapLast()).add(unseen(G, config, x)); // [B, H, G, C, C + G]
-  const blocks = real && hiddenWhereMasked(real.maximum([3])).reshape([-1, 1, 1, 1, G]); // blocks without a real token
-  const padding =
-    hidden && blocks && hidden.reshape([-1, 1, G, 1, C]).concat([blocks.expand([blocks.shape[0], 1, G, 1, G])], -1);
-  const found = softmaxMatmul(padding ? scores.add(padding) : scores, besideSummaries(vc, summaryV));
-  return attentionOut(scope, joinHeadChunks(found, T));
+  const others = chunks.documents
+    ? summariesOfDocuments(blocks, chunks, chunks.documents)
+    : summariesOfBlocks(blocks, chunks);
+  const batch = Math.max(...[own, others.hidden].map((t) => (t?.rank === 5 ? t.shape[0] : 1)));
+  const hidden = (own ?? q.zeros([C, C]))
+    .expand([batch, 1, G, C, C])
+    .concat([others.hidden.expand([batch, 1, G, C, G])], 4);
+  const beside = (rows: Tensor, summary: Tensor) => rows.concat([summary.expand([B, H, G, G, w])], 3);
+  const scores = q.matmul(beside(k, others.keys).swapLast()).add(hidden); // [B, H, G, C, C + G]
+  return softmaxMatmul(scores, beside(v, others.values));
 }
 
-/** Each block's own rows [B, H, G, C, w] and then the summaries [B, H, G, w] of all blocks: [B, H, G, C + G, w]. */
-function besideSummaries(own: Tensor, summary: Tensor): Tensor {
-  const [B, H, G, w] = summary.shape;
-  return own.concat([summary.reshape([B, H, 1, G, w]).expand([B, H, G, G, w])], 3);
+/** What the tokens of each block [G] see of the other blocks [G]. */
+interface OtherBlocks {
+  /** Summaries, [B, H, 1 or G, G, w]. */
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  /** Added to scores: [G, 1, G] or [B or 1, 1, 1 or G, 1 or C, G]. */
+  readonly hidden: Tensor;
 }
 
-/** The same where documents do not see each other: q (scaled), k, v [B, H, G, C, w] -> [B, H, G, C, w]; real [B, 1, G, C]. */
-function inDocuments(
-  qc: Tensor,
-  kc: Tensor,
-  vc: Tensor,
+function summariesOfBlocks(blocks: QueriesKeysValues, { causal, real, hiddenKeys }: ChunkVisibility): OtherBlocks {
+  const [B, H, G, , w] = blocks.q.shape;
+  const counted = real && hiddenKeys && { real, hidden: hiddenKeys };
+  const { key, value } = summaries(blocks, counted);
+  const order = otherBlocks(G, causal);
+  const emptyBlocks = real && hiddenWhereMasked(real.maximum([2])).reshape([-1, 1, 1, 1, G]);
+  const [keys, values] = [key, value].map((t) => t.reshape([B, H, 1, G, w]));
+  return { keys, values, hidden: emptyBlocks ? emptyBlocks.add(order) : order };
+}
+
+/** Of each block the last document for later blocks, the first for earlier ones; none sees another's. */
+function summariesOfDocuments(
+  blocks: QueriesKeysValues,
+  { causal, real }: ChunkVisibility,
   documents: ChunkDocuments,
-  { causal, real }: { readonly causal: boolean; readonly real: Tensor | undefined },
-): Tensor {
-  const [B, H, G, C, w] = qc.shape;
-  const padding = real && hiddenWhereMasked(real).reshape([B, 1, G, 1, C]);
-  const ownHidden = documents.hidden(causal).reshape([B, 1, G, C, C]);
-  const own = padding ? ownHidden.add(padding) : ownHidden;
-  if (G === 1) return softmaxMatmul(qc.matmul(kc.swapLast()).add(own), vc);
-
+): OtherBlocks {
+  const [B, H, G, C, w] = blocks.q.shape;
   const ofDocument = (tokens: Tensor, labels: Tensor) => {
-    const inIt = tokens.reshape([B, 1, G, C]);
-    const counted = real ? inIt.mul(real) : inIt;
+    const counted = real ? tokens.mul(real) : tokens; // [B, G, C]
+    const hidden = hiddenWhereMasked(counted).reshape([B, G, 1, C]);
     // No token has the number 0: what is made of padding alone is not seen.
-    const label = real ? labels.mul(counted.maximum([3]).reshape([B, G])) : labels;
-    return { ...summaries(qc, kc, vc, counted, hiddenWhereMasked(counted)), label };
+    const label = real ? labels.mul(counted.maximum([2]).reshape([B, G])) : labels;
+    return { ...summaries(blocks, { real: counted, hidden }), label: label.reshape([B, 1, G]) };
   };
   const last = ofDocument(documents.inLast, documents.last);
   const first = causal ? last : ofDocument(documents.inFirst, documents.first);
   const positions = tokenPositions(G);
   const isEarlier = positions.reshape([1, G]).less(positions.reshape([G, 1])); // of a query's block [G], another block [G]
-  const beside = (own: Tensor, ofLast: Tensor, ofFirst: Tensor) => {
+  const chosen = (ofLast: Tensor, ofFirst: Tensor) => {
     const [a, b] = [ofLast, ofFirst].map((t) => t.reshape([B, H, 1, G, w]));
-    const chosen = causal ? a.expand([B, H, G, G, w]) : isEarlier.reshape([G, G, 1]).where(a, b);
-    return own.concat([chosen], 3); // [B, H, G, C + G, w]
+    return causal ? a : isEarlier.reshape([G, G, 1]).where(a, b);
   };
-  const labels = isEarlier.where(last.label.reshape([B, 1, G]), first.label.reshape([B, 1, G])); // [B, G, G]
-  const order = constant(otherBlocksHidden(G, causal), [G, 1, G]);
-  const others = hiddenAcross(documents.numbers, labels, order).reshape([B, 1, G, C, G]);
-  const keys = beside(kc, last.summaryK, first.summaryK);
-  const scores = qc.matmul(keys.swapLast()).add(own.concat([others], -1)); // [B, H, G, C, C + G]
-  return softmaxMatmul(scores, beside(vc, last.summaryV, first.summaryV));
+  const labels = isEarlier.where(last.label, first.label); // [B, G, G]
+  const hidden = hiddenAcross(documents.numbers, labels, otherBlocks(G, causal)); // [B, G, C, G]
+  return {
+    keys: chosen(last.key, first.key),
+    values: chosen(last.value, first.value),
+    hidden: besideHeads(hidden, 5),
+  };
 }
 
-/** Summary keys and values [B, H, G, w] of blocks; q is scaled. Of a block without a real token they are finite, no more. */
+/**
+ * Summary keys and values [B, H, G, 1, w] of what counts in each block: where real [B or 1, G, C] is 1, hidden
+ * [B or 1, G, 1, C] 0; of all without these. Of a block of which nothing counts they are finite, no more.
+ */
 function summaries(
-  qc: Tensor,
-  kc: Tensor,
-  vc: Tensor,
-  real: Tensor | undefined,
-  hidden: Tensor | undefined,
-): { summaryK: Tensor; summaryV: Tensor } {
-  const [B, H, G, C, w] = qc.shape;
-  const largest = (t: Tensor): Tensor => {
-    if (!real || !hidden) return t.maximum([3]); // [B, H, G, 1, w]
-    const some = real.maximum([3]).reshape([-1, 1, G, 1, 1]); // 0 where all is padding
-    return t
-      .add(hidden.reshape([-1, 1, G, C, 1]))
-      .maximum([3])
-      .mul(some);
-  };
-  const scores = largest(qc).matmul(kc.swapLast()); // [B, H, G, 1, C]
-  const weighed = softmaxMatmul(hidden ? scores.add(hidden.reshape([-1, 1, G, 1, C])) : scores, vc); // [B, H, G, 1, w]
-  return { summaryK: largest(kc).reshape([B, H, G, w]), summaryV: weighed.reshape([B, H, G, w]) };
+  { q, k, v }: QueriesKeysValues,
+  counted?: { readonly real: Tensor; readonly hidden: Tensor },
+): { readonly key: Tensor; readonly value: Tensor } {
+  if (!counted) return { key: k.maximum([3]), value: summaryValue(q.maximum([3]), k, v) };
+  const [, G, C] = counted.real.shape;
+  const hiddenRows = counted.hidden.reshape([-1, 1, G, C, 1]);
+  const some = counted.real.maximum([2]).reshape([-1, 1, G, 1, 1]); // 0 where nothing counts
+  const largest = (t: Tensor) => t.add(hiddenRows).maximum([3]).mul(some);
+  return { key: largest(k), value: summaryValue(largest(q), k, v, besideHeads(counted.hidden, 5)) };
 }
 
-/** Added to scores [G, C, C + G], it hides own and, when causal, later blocks, and the future in a token's own block. */
-function unseen(G: number, { chunk: C, causal }: ChunkedHeadsConfig, like: Tensor): Tensor {
-  const local = causal ? causalBias(C) : like.zeros([C, C]);
-  const others = constant(otherBlocksHidden(G, causal), [G, 1, G]);
-  return local.expand([G, C, C]).concat([others.expand([G, C, G])], -1);
-}
-
-/** -1e30 where a query's block [G] must not see a block's summary [G]: its own, and when causal later ones. */
-function otherBlocksHidden(G: number, causal: boolean): Float32Array {
-  return Float32Array.from({ length: G * G }, (_, at) => {
+/** HIDDEN where a query's block [G] must not see a block's summary [G]: its own, and when causal later ones; [G, 1, G]. */
+function otherBlocks(G: number, causal: boolean): Tensor {
+  const hidden = Float32Array.from({ length: G * G }, (_, at) => {
     const [own, other] = [Math.floor(at / G), at % G];
-    return other === own || (causal && other > own) ? -1e30 : 0;
+    return other === own || (causal && other > own) ? HIDDEN : 0;
   });
+  return constant(hidden, [G, 1, G]);
 }

@@ -5,6 +5,7 @@
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
+import { attentionOf, kinds } from "../../test/support/attentions.ts";
 import { expectClose } from "../../test/support/compare.ts";
 import { ofRealTokens, random, randomValues, withGradients } from "../../test/support/layer-case.ts";
 import { type Kind, plainAttention } from "../../test/support/plain-attention.ts";
@@ -13,15 +14,12 @@ import { documentsInWindows } from "../data/document-windows.ts";
 import type { Program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { combinerAttention } from "./combiner-attention.ts";
 import { Documents } from "./documents.ts";
-import { favorAttention, orthogonalFeatures } from "./favor-attention.ts";
+import { orthogonalFeatures } from "./favor-attention.ts";
 import { flash } from "./flash.ts";
 import { flashQuad } from "./flash-quad.ts";
-import { mixedChunkSoftmaxAttention } from "./mixed-chunk-softmax-attention.ts";
 import { angleTable } from "./positions.ts";
 import { Scope } from "./scope.ts";
-import { softmaxAttention } from "./softmax-attention.ts";
 import { Visibility } from "./visibility.ts";
 
 const [B, d, s, heads, m, chunk, maxLength] = [2, 4, 4, 2, 6, 8, 70];
@@ -131,24 +129,11 @@ describe.each(variants)("gated unit %s", (_, variant) => {
 
 function multiHead(kind: Kind, { T, causal }: Pick<Case, "T" | "causal">) {
   return (scope: Scope, { x, mask, documents }: Given): Tensor => {
-    const inputs = { rotations: documents.anglesByPlace(angleTable(T, w)), mask, documents };
-    const config = { heads, causal, chunk };
-    switch (kind) {
-      case "softmax":
-        return softmaxAttention(scope, x, config, { mask, documents });
-      case "softmax-rope":
-        return softmaxAttention(scope, x, config, inputs);
-      case "mixed-chunk":
-        return mixedChunkSoftmaxAttention(scope, x, config, inputs);
-      case "favor":
-        return favorAttention(scope, x, features, { ...config, sumChunk: chunk }, inputs);
-      case "combiner":
-        return combinerAttention(scope, x, config, inputs);
-    }
+    const rotations = documents.anglesByPlace(angleTable(T, w));
+    const visibility = new Visibility({ causal, mask, documents });
+    return attentionOf(kind, { width: d, heads, chunk, features }).forward(scope, x, { rotations, visibility });
   };
 }
-
-const kinds: readonly Kind[] = ["softmax", "softmax-rope", "mixed-chunk", "favor", "combiner"];
 
 describe.each(kinds)("%s attention", (kind) => {
   it.each(cases)("of $T tokens, causal $causal, masked $masked, is the plain one", (size) => {

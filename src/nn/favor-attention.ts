@@ -11,22 +11,19 @@
  */
 import { randomKey, randomNormals } from "../base/random.ts";
 import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
-import { acrossChunks, largestInDocuments } from "./document-sums.ts";
-import type { ChunkDocuments } from "./documents.ts";
-import {
-  type AttentionInputs,
-  attentionOut,
-  headChunks,
-  headProjections,
-  joinHeadChunks,
-  type MultiHeadConfig,
-} from "./multi-head.ts";
-import { causalBias } from "./positions.ts";
+import { inChunks, outOfChunks } from "./chunks.ts";
+import { largestInDocuments } from "./document-sums.ts";
+import type { Layer, LayerInputs, Stepped, Tensors } from "./layer.ts";
+import { added, linearAttention } from "./linear-attention.ts";
+import { attentionOut, headProjections, type MultiHeadConfig } from "./multi-head.ts";
+import type { NewTokens } from "./new-tokens.ts";
 import type { Scope } from "./scope.ts";
-import { hiddenWhereMasked } from "./visibility.ts";
+import { type ChunkVisibility, HIDDEN, hiddenWhereMasked } from "./visibility.ts";
 
 export interface FavorConfig extends MultiHeadConfig {
-  /** Tokens a chunk of the running sums: a matter of speed alone. */
+  /** omega [m, w]; not trained. */
+  readonly features: Tensor;
+  /** Tokens a chunk of the running sums: a matter of speed, and of how much rounding a step of decoding sees. */
   readonly sumChunk?: number;
 }
 
@@ -34,33 +31,74 @@ export interface FavorConfig extends MultiHeadConfig {
 export const SUM_CHUNK = 128;
 /** Keeps a query that all its keys have left without weight (by underflow) from dividing zero by zero. */
 const SMALLEST = 1e-30;
+/** Where the largest exponent begins: below all real ones, above that of padding, whose features are then 0. */
+const NO_PEAK = HIDDEN / 2;
 
-/** x [B, T, d] -> [B, T, d]; features [m, w], not trained. */
-export function favorAttention(
-  scope: Scope,
-  x: Tensor,
-  features: Tensor,
-  { heads, causal, sumChunk = SUM_CHUNK }: FavorConfig,
-  { rotations, mask, documents }: AttentionInputs = {},
-): Tensor {
-  const [B, T, d] = x.shape;
-  const w = d / heads;
-  const { q, k, v } = headProjections(scope, x, heads, { rotations }); // [B, H, T, w] each
-  const omega = features.mul(w ** -0.25); // [m, w]
-  const ones = v.constant(1).expand([B, heads, T, 1]);
-  const values = v.concat([ones], -1); // [B, H, T, w + 1]: the sum of weights comes out as one more column
-  const C = causal || documents ? Math.min(sumChunk, T) : T;
-  const chunks = documents?.inChunks(C);
-  const [qc, kc, vc] = [q, k, values].map((t) => headChunks(t, C)); // [B, H, G, C, n] each
-  const phiQ = queryFeatures(qc.matmul(omega.swapLast())); // [B, H, G, C, m]
-  const phiK = keyFeatures(omega, kc.swapLast(), { documents: chunks, absent: afterTheEnd(kc, T) }); // [B, H, G, m, C]
-  const realK = mask ? phiK.mul(mask.pad(1, 0, kc.shape[2] * C - T).reshape([B, 1, kc.shape[2], 1, C])) : phiK;
-  const sums = chunks
-    ? sumsInDocuments(phiQ, realK, vc, chunks, causal)
-    : causal
-      ? causalSums(phiQ, realK, vc)
-      : phiQ.matmul(realK.matmul(vc)); // [B, H, G, C, w + 1]
-  return attentionOut(scope, ratio(joinHeadChunks(sums, T)));
+export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK }: FavorConfig): Layer {
+  const [m, w] = [features.shape[0], width / H];
+  const omega = features.mul(w ** -0.25); // divides queries and keys by w^(1/4), at no cost to them
+
+  function forward(scope: Scope, x: Tensor, { rotations, visibility }: LayerInputs): Tensor {
+    const T = x.shape[1];
+    const { q, k, v } = headProjections(scope, x, { heads: H, rotations }); // [B, H, T, w] each
+    const C = visibility.causal || visibility.documents ? Math.min(sumChunk, T) : T;
+    const chunks = visibility.inChunks(C, T);
+    const [qc, kc, vc] = [q, k, withOnes(v)].map((t) => inChunks(t, C)); // [B, H, G, C, .] each
+    const exponents = keyExponents(omega, kc, afterTheEnd(kc, T)); // [B, H, G, m, C]
+    const phiK = exponents.sub(withoutGradient(largestExponent(exponents, chunks))).exp();
+    const inputs = { q: queryFeatures(omega, qc), k: phiK, v: vc };
+    const { found } = linearAttention(inputs, chunks, { ownPast: true }); // [B, H, G, C, w + 1]
+    return attentionOut(scope, ratio(outOfChunks(found ?? vc.zeros(vc.shape), T)));
+  }
+
+  /**
+   * The state is sums [B, H, m, w + 1] of phi(k) values and in the last column of phi(k), both times e^(-peak), and peak, the
+   * largest exponent so far. A larger one rescales the sums, which cancels in the ratio, so that they stay finite. `done` and
+   * `donePeak` are the same of closed spans, since to one sum of everything a late token would add little but rounding.
+   */
+  function step(scope: Scope, x: Tensor, tokens: NewTokens, { sums, peak, done, donePeak }: Tensors): Stepped {
+    const { q, k, v } = headProjections(scope, x, { heads: H, rotations: tokens.rotations });
+    const [B, , P] = v.shape;
+    const padding = tokens.real && hiddenWhereMasked(tokens.real).reshape([B, 1, 1, P]);
+    const exponents = keyExponents(omega, k, padding); // [B, H, m, P]
+    const newPeak = peak.max(exponents.maximum([-2, -1])); // [B, H, 1, 1]
+    const phiK = exponents.sub(newPeak).exp();
+    const phiQ = queryFeatures(omega, q); // [B, H, P, m]
+    const values = withOnes(v);
+    const kept = sums.mul(peak.sub(newPeak).exp()); // [B, H, m, w + 1]
+    const before = phiQ.matmul(done).mul(donePeak.sub(newPeak).exp()); // [B, H, P, w + 1]
+    const future = tokens.hiddenFuture();
+    const weights = phiQ.matmul(phiK); // [B, H, P, P]
+    const own = (future ? weights.mul(future.exp()) : weights).matmul(values);
+    return {
+      y: attentionOut(scope, ratio(before.add(phiQ.matmul(kept)).add(own))),
+      state: { sums: kept.add(phiK.matmul(values)), peak: newPeak },
+    };
+  }
+
+  /** Adds the sums of the span to those before it, all times e^(-peak), and begins anew. */
+  function close({ sums, peak, done, rest, donePeak }: Tensors): Tensors {
+    const keep = donePeak.sub(peak).exp();
+    const { sum, rest: left } = added({ sum: done.mul(keep), rest: rest.mul(keep) }, sums);
+    return { done: sum, rest: left, donePeak: peak, sums: sums.zeros(sums.shape) };
+  }
+
+  const sum = { shape: [H, m, w + 1], change: "replaced", initial: 0 } as const;
+  const largest = { shape: [H, 1, 1], change: "replaced", initial: NO_PEAK } as const;
+  return {
+    forward,
+    recurrence: {
+      span: sumChunk,
+      state: { sums: sum, peak: largest, done: sum, rest: sum, donePeak: largest },
+      step,
+      close,
+    },
+  };
+}
+
+/** v with a column of ones: the sum of weights comes out as one more column. */
+function withOnes(v: Tensor): Tensor {
+  return v.concat([v.constant(1).expand([...v.shape.slice(0, -1), 1])], -1);
 }
 
 /** The weighted sums over the sum of weights, which is their last column: [..., w + 1] -> [..., w]. */
@@ -69,75 +107,41 @@ export function ratio(sums: Tensor): Tensor {
   return weighted.mul(total.max(SMALLEST).reciprocal());
 }
 
-/** exp(s - max s) over the features of each query. */
-export function queryFeatures(s: Tensor): Tensor {
+/** phi of queries [..., w], up to a factor: exp(s - max s) over the features, [..., m]. */
+function queryFeatures(omega: Tensor, q: Tensor): Tensor {
+  const s = q.matmul(omega.swapLast());
   return s.sub(withoutGradient(s.maximum([-1]))).exp();
 }
 
-/** phi of the keys k [B, H, G, w, C], transposed as they are used twice: [B, H, G, m, C]; absent: see afterTheEnd. */
-function keyFeatures(
-  omega: Tensor,
-  k: Tensor,
-  { documents, absent }: { readonly documents: ChunkDocuments | undefined; readonly absent: Tensor | undefined },
-): Tensor {
-  const [B, H, G, w, C] = k.shape;
-  const halfSquare = k
-    .mul(k)
+/** omega k' - |k'|^2 / 2 of keys k [..., C, w]: [..., m, C]. `hidden`, of a shape that broadcasts, is added. */
+function keyExponents(omega: Tensor, k: Tensor, hidden: Tensor | undefined): Tensor {
+  const keys = k.swapLast(); // [..., w, C]
+  const halfSquare = keys
+    .mul(keys)
     .sum([-2])
-    .mul(0.5 / Math.sqrt(w)); // [B, H, G, 1, C]
-  const exponents = omega.matmul(k).sub(absent ? halfSquare.add(absent) : halfSquare); // [B, H, G, m, C]
-  if (!documents) return exponents.sub(withoutGradient(exponents.maximum([-3, -2, -1]))).exp();
-  const ofTokens = exponents.maximum([-2]).reshape([B, H, G * C]);
-  const largest = largestInDocuments(ofTokens, documents.numbers.reshape([-1, G * C]));
-  return exponents.sub(withoutGradient(largest).reshape([B, H, G, 1, C])).exp();
+    .mul(0.5 / Math.sqrt(omega.shape[1])); // [..., 1, C]
+  return omega.matmul(keys).sub(hidden ? halfSquare.sub(hidden) : halfSquare);
 }
 
-/** 1e30 at the places of the chunks that have no token, else 0: [G, 1, C]; undefined when each has one. */
+/** The largest exponent of a head, or of each token's document, of exponents [B, H, G, m, C]. */
+function largestExponent(exponents: Tensor, { documents }: ChunkVisibility): Tensor {
+  if (!documents) return exponents.maximum([-3, -2, -1]);
+  const [B, H, G, , C] = exponents.shape;
+  const ofTokens = exponents.maximum([-2]).reshape([B, H, G * C]);
+  return largestInDocuments(ofTokens, documents.numbers.reshape([B, G * C])).reshape([B, H, G, 1, C]);
+}
+
+/** HIDDEN at the places of the chunks [B, H, G, C, w] that have no token, else 0: [G, 1, C]; undefined when each has one. */
 function afterTheEnd(chunks: Tensor, T: number): Tensor | undefined {
   const [, , G, C] = chunks.shape;
   if (G * C === T) return undefined;
   const one = chunks.constant(1).expand([T]);
-  return hiddenWhereMasked(one.pad(0, 0, G * C - T))
-    .neg()
-    .reshape([G, 1, C]);
+  return hiddenWhereMasked(one.pad(0, 0, G * C - T)).reshape([G, 1, C]);
 }
 
 /** The result does not depend on what is subtracted, so its gradient is zero. */
 function withoutGradient(t: Tensor): Tensor {
   return withGradient(t, [], () => []);
-}
-
-/**
- * sum over j <= i of (phiQ_i . phiK_j) values_j: exact inside a chunk of C tokens, and through the running sum of phiK values
- * of the earlier chunks. phiQ [B, H, G, C, m], phiK [B, H, G, m, C], values [B, H, G, C, n] -> [B, H, G, C, n].
- */
-function causalSums(phiQ: Tensor, phiK: Tensor, values: Tensor): Tensor {
-  const [, , G, C] = phiQ.shape;
-  const local = phiQ.matmul(phiK).mul(pastOrPresent(C)).matmul(values);
-  if (G === 1) return local;
-  const before = phiK.matmul(values).cumsum(2, { exclusive: true }); // [B, H, G, m, n]
-  return local.add(phiQ.matmul(before));
-}
-
-/** The same sums over the tokens of the own document, when not causal over all of them. */
-function sumsInDocuments(
-  phiQ: Tensor,
-  phiK: Tensor,
-  values: Tensor,
-  documents: ChunkDocuments,
-  causal: boolean,
-): Tensor {
-  const [B, , G, C] = phiQ.shape;
-  const visible = documents.visible(causal).reshape([B, 1, G, C, C]);
-  const own = phiQ.matmul(phiK).mul(visible).matmul(values);
-  const sums = (counted: Tensor) => phiK.mul(counted.reshape([B, 1, G, 1, C])).matmul(values);
-  const others = acrossChunks(phiQ, sums, documents, causal);
-  return others ? own.add(others) : own;
-}
-
-/** 1 on and below the diagonal, 0 above: [n, n]. */
-function pastOrPresent(n: number): Tensor {
-  return causalBias(n).exp();
 }
 
 /**

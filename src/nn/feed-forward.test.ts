@@ -26,7 +26,7 @@ describe("GELU", () => {
 describe.each([true, false])("the feed-forward network, gated %s", (gated) => {
   it("has the parameters of its form", () => {
     const scope = new Scope();
-    const y = feedForward(scope, input("x", [1, 3, 4]), { hidden: 6, gated });
+    const y = feedForward(scope, input("x", [1, 3, 4]), { inner: 6, gated });
     expect(y.shape).toEqual([1, 3, 4]);
     const shapes = Object.fromEntries(scope.parameters.map(({ path, shape }) => [path, shape]));
     expect(shapes).toEqual({

@@ -1,24 +1,24 @@
 /**
  * The feed-forward half of a Transformer block: GELU (Hendrycks and Gimpel 2016) in the original one, GEGLU (Shazeer 2020,
- * "GLU Variants Improve Transformer") in Transformer++, whose hidden width is about two thirds for as many parameters.
+ * "GLU Variants Improve Transformer") in Transformer++, whose inner width is about two thirds for as many parameters.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { linear, linearMaps, linearParameters } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
 export interface FeedForwardConfig {
-  /** Width of the hidden layer. */
-  readonly hidden: number;
-  /** Whether the hidden layer is multiplied by a second linear map of the input. */
+  /** Width between the two maps. */
+  readonly inner: number;
+  /** Whether what lies between them is multiplied by a second linear map of the input. */
   readonly gated: boolean;
 }
 
 /** x [B, T, d] -> [B, T, d] */
-export function feedForward(scope: Scope, x: Tensor, { hidden, gated }: FeedForwardConfig): Tensor {
+export function feedForward(scope: Scope, x: Tensor, { inner, gated }: FeedForwardConfig): Tensor {
   const d = x.shape[2];
-  if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, hidden)), d);
-  const maps = ["up", "gate"].map((name) => linearParameters(scope.at(name), d, hidden));
-  const [up, gate] = linearMaps(x, maps); // [B, T, hidden] each
+  if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, inner)), d);
+  const maps = ["up", "gate"].map((name) => linearParameters(scope.at(name), d, inner));
+  const [up, gate] = linearMaps(x, maps); // [B, T, inner] each
   return linear(scope.at("down"), gelu(up).mul(gate), d);
 }
 

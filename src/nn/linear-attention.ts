@@ -34,7 +34,10 @@ export function linearAttention(
   { ownPast = false, before }: LinearOptions = {},
 ): LinearFound {
   const { q, v } = inputs;
-  if (!chunks.causal && !chunks.documents) return { found: q.matmul(chunkSums(inputs, chunks).sum([-3])) };
+  if (!chunks.causal && !chunks.documents) {
+    const sums = chunkSums(inputs, chunks);
+    return { found: q.matmul(sums.shape[sums.rank - 3] === 1 ? sums : sums.sum([-3])) };
+  }
   const across = acrossChunks(inputs, chunks, before);
   if (chunks.causal && !ownPast) return across;
   const own = ownWeights(inputs, chunks).matmul(v);

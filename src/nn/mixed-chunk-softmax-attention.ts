@@ -1,68 +1,86 @@
 /**
- * The attention of MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): mixed chunk attention inside multi-head
- * softmax attention. Each head keeps softmax attention inside the chunk and adds linear attention across chunks; its two
- * queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit (mixed-chunk-attention.ts).
+ * The attention of MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): mixed chunk attention (mixed-chunk-attention.ts)
+ * inside multi-head softmax attention. Each head keeps softmax attention inside the chunk and adds linear attention across
+ * chunks; its two queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { softmaxMatmul } from "./attention-functions.ts";
-import { linearInDocuments } from "./document-sums.ts";
+import { inChunks, outOfChunks } from "./chunks.ts";
+import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { scaleAndShift } from "./linear.ts";
+import { added } from "./linear-attention.ts";
+import { linearScale, mixedChunkAttention } from "./mixed-chunk-attention.ts";
 import {
-  type AttentionInputs,
+  anglesOfHeads,
   attentionOut,
   type ChunkedHeadsConfig,
-  headChunks,
-  joinHeadChunks,
   projections,
-  realInChunks,
-  ropeOfHeads,
+  softmaxAfter,
   splitHeads,
 } from "./multi-head.ts";
-import { type AngleTable, causalBias } from "./positions.ts";
+import type { NewTokens } from "./new-tokens.ts";
+import { type AngleTable, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
-import { hiddenWhereMasked } from "./visibility.ts";
 
-/** x [B, T, d] -> [B, T, d] for any T; rotations [T, w / 2]; mask [B, T] is 1 where a token is real. */
-export function mixedChunkSoftmaxAttention(
-  scope: Scope,
-  x: Tensor,
-  config: ChunkedHeadsConfig,
-  { rotations, mask, documents }: AttentionInputs & { readonly rotations: AngleTable },
-): Tensor {
-  const { heads, causal, chunk: C } = config;
-  const [, T, d] = x.shape;
-  const w = d / heads;
-  const [q, k, v] = projections(scope, x);
-  // Looking both ways within documents, each is divided by the length of its own.
-  const linearScale = !causal && documents ? 1 : 1 / (causal ? C : T);
-  const [qq, qk, lq, lk] = affineHeads(scope.at("heads"), [q, k, q, k], heads, [
-    1 / Math.sqrt(w),
-    1,
-    linearScale,
-    1,
-  ]).map((t) => headChunks(ropeOfHeads(splitHeads(t, heads), rotations), C)); // [B, H, G, C, w] each
-  const vc = headChunks(splitHeads(v, heads), C); // [B, H, G, C, w]
-  const G = vc.shape[2];
-  const real = realInChunks(config, x, mask); // [B or 1, 1, G, C]
+export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
+  const w = d / H;
 
-  const scores = qq.matmul(qk.swapLast()); // [B, H, G, C, C]
-  const chunks = documents?.inChunks(C);
-  const ordered = chunks
-    ? scores.add(chunks.hidden(causal).reshape([-1, 1, G, C, C]))
-    : causal
-      ? scores.add(causalBias(C))
-      : scores;
-  const local = softmaxMatmul(real ? ordered.add(hiddenWhereMasked(real).reshape([-1, 1, G, 1, C])) : ordered, vc);
-  // With one chunk the causal model has nothing distant.
-  if (causal && G === 1) return attentionOut(scope, joinHeadChunks(local, T));
-  const keys = real ? lk.mul(real.reshape([-1, 1, G, C, 1])) : lk;
-  if (chunks) {
-    const distant = linearInDocuments({ q: lq, k: keys, v: vc }, chunks, causal);
-    return attentionOut(scope, joinHeadChunks(distant ? local.add(distant) : local, T));
+  /** A pair of queries (scaled) and keys for each half, and values, [B, H, T, w] each. */
+  function inHeads(scope: Scope, x: Tensor, rotations: AngleTable, linear: number) {
+    const [q, k, v] = projections(scope, x);
+    const table = anglesOfHeads(rotations);
+    const scales = [1 / Math.sqrt(w), 1, linear, 1];
+    const [qq, qk, lq, lk] = affineHeads(scope.at("heads"), [q, k, q, k], H, scales).map((t) =>
+      rope(splitHeads(t, H), table),
+    );
+    return { quadratic: { q: qq, k: qk }, linear: { q: lq, k: lk }, v: splitHeads(v, H) };
   }
-  const kv = keys.swapLast().matmul(vc); // [B, H, G, w, w]
-  const memory = causal ? kv.cumsum(2, { exclusive: true }) : kv.sum([2]); // [B, H, G or 1, w, w]
-  return attentionOut(scope, joinHeadChunks(local.add(lq.matmul(memory)), T));
+
+  /** Any number of tokens; in a text that goes on, whole chunks after closed ones, of which `state` has the sums. */
+  function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, { done, rest }: Tensors = {}): Stepped {
+    const { rotations, visibility } = inputs;
+    const T = x.shape[1];
+    const { quadratic, linear, v } = inHeads(scope, x, rotations, linearScale(visibility, C, T));
+    const [quadraticChunks, linearChunks] = [quadratic, linear].map(({ q, k }) => ({
+      q: inChunks(q, C),
+      k: inChunks(k, C),
+    }));
+    const { found, after } = mixedChunkAttention(
+      { quadratic: quadraticChunks, linear: linearChunks, v: inChunks(v, C) },
+      visibility.inChunks(C, T),
+      { attentionFunction: "softmax", before: done && { sum: done, rest } },
+    );
+    return {
+      y: attentionOut(scope, outOfChunks(found, T)),
+      state: after ? { done: after.sum, rest: after.rest } : {},
+    };
+  }
+
+  function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, done }: Tensors): Stepped {
+    const { quadratic, linear, v } = inHeads(scope, x, tokens.rotations, 1 / C);
+    const stored = { keys, values, hidden: tokens.hiddenOpenRows(C) };
+    const local = softmaxAfter({ ...quadratic, v }, [stored], tokens);
+    return {
+      y: attentionOut(scope, local.add(linear.q.matmul(done))),
+      state: { keys: quadratic.k, linearKeys: linear.k, values: v },
+    };
+  }
+
+  const rows: StateEntry = { shape: [H, C, w], change: "open-rows", initial: 0 };
+  // The sum of lkᵀ v over closed chunks, and what rounding took from it.
+  const sum: StateEntry = { shape: [H, w, w], change: "replaced", initial: 0 };
+  return {
+    forward: (scope, x, inputs) => wholeChunks(scope, x, inputs).y,
+    recurrence: {
+      span: C,
+      state: { keys: rows, linearKeys: rows, values: rows, done: sum, rest: sum },
+      step,
+      prefill: wholeChunks,
+      close({ linearKeys, values, done, rest }) {
+        const { sum, rest: left } = added({ sum: done, rest }, linearKeys.swapLast().matmul(values));
+        return { done: sum, rest: left };
+      },
+    },
+  };
 }
 
 /**
@@ -80,7 +98,7 @@ export function affineHeads(
     scope
       .parameter(name, [4, heads, d / heads], { constant: value })
       .split(0, [1, 1, 1, 1])
-      .map((row, i) => row.reshape([d]).mul(scales[i]));
+      .map((row, i) => (scales[i] === 1 ? row.reshape([d]) : row.reshape([d]).mul(scales[i])));
   const gammas = rowsOf("gamma", 1);
   const betas = rowsOf("beta", 0);
   return sources.map((source, i) => scaleAndShift(source, gammas[i], betas[i]));

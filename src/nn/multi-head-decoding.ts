@@ -6,7 +6,7 @@
  * Symbols: P new tokens, n remembered rows, d, H heads of width w. All heads are [1, H, tokens, w].
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { queryFeatures, ratio } from "./favor-attention.ts";
+import { ratio } from "./favor-attention.ts";
 import { gelu } from "./feed-forward.ts";
 import { linear, timesTransposed } from "./linear.ts";
 import { affineHeads } from "./mixed-chunk-softmax-attention.ts";
@@ -130,7 +130,8 @@ export function favorStep(
   const { q, k, v } = queryKeyValue(scope, x, inputs);
   const [, H, P, w] = v.shape;
   const omega = inputs.features.mul(w ** -0.25).swapLast(); // [w, m]
-  const phiQ = queryFeatures(q.matmul(omega)); // [1, H, P, m]
+  const s = q.matmul(omega);
+  const phiQ = s.sub(s.maximum([-1])).exp(); // [1, H, P, m]
   const halfSquare = k
     .mul(k)
     .sum([-1])

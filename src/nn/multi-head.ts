@@ -1,18 +1,21 @@
 /**
- * What the multi-head attentions share (Vaswani et al. 2017, section 3.2.2): queries, keys and values of all heads from
- * one normalised input, their way back into the stream, and softmax weights with a gradient of few passes.
- * Symbols: B sequences, T tokens, d model width, H heads, w = d / H head width.
+ * What the multi-head attentions share (Vaswani et al. 2017, section 3.2.2): queries, keys and values of all heads from one
+ * normalised input, their way back into the residual stream, and softmax attention to rows of a state.
+ * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import type { Documents } from "./documents.ts";
-import { type LinearParameters, linear, linearMaps, linearParameters } from "./linear.ts";
+import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
+import type { NewTokens } from "./new-tokens.ts";
 import { type AngleTable, rope } from "./positions.ts";
+import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
+import { besideHeads } from "./visibility.ts";
 
 export interface MultiHeadConfig {
+  /** d */
+  readonly width: number;
   /** H; divides the width. */
   readonly heads: number;
-  readonly causal: boolean;
 }
 
 export interface ChunkedHeadsConfig extends MultiHeadConfig {
@@ -20,89 +23,73 @@ export interface ChunkedHeadsConfig extends MultiHeadConfig {
   readonly chunk: number;
 }
 
-/** What an attention is given beside its input. */
-export interface AttentionInputs {
-  /** RoPE for queries and keys, [T, w / 2]; none without it. */
-  readonly rotations?: AngleTable | undefined;
-  /** [B, T]: 1 where a token is real. */
-  readonly mask?: Tensor | undefined;
-  /** Those that must not see each other; the rotations are then by the place in the document, [B, T, w / 2]. */
-  readonly documents?: Documents | undefined;
-}
-
-/** Queries, keys and values [B, T, d] each, of all heads side by side; the queries times `scale`, at no cost to them. */
+/** Queries, keys and values [B, T, d] each, of all heads side by side; the queries times `scale`. */
 export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor[] {
   const d = x.shape[2];
-  const own = ["query", "key", "value"].map((name) => linearParameters(scope.at(name), d, d));
-  const scaled = own.map((part, i) => (i === 0 && scale !== 1 ? times(part, scale) : part));
-  return linearMaps(x, scaled);
+  const times = (t: Tensor) => (scale === 1 ? t : t.mul(scale));
+  const [query, ...others] = ["query", "key", "value"].map((name) => linearParameters(scope.at(name), d, d));
+  if (hasFewRows(x)) {
+    const [q, ...rest] = linearMaps(x, [query, ...others]);
+    return [times(q), ...rest];
+  }
+  return linearMaps(x, [{ weight: times(query.weight), bias: times(query.bias) }, ...others]);
 }
 
-function times({ weight, bias }: LinearParameters, scale: number): LinearParameters {
-  return { weight: weight.mul(scale), bias: bias.mul(scale) };
+export interface HeadOptions {
+  readonly heads: number;
+  /** RoPE of queries and keys, [T, w / 2] or [B, T, w / 2]; undefined without it. */
+  readonly rotations?: AngleTable | undefined;
+  /** What queries are multiplied by; default: 1. */
+  readonly scale?: number;
 }
 
-/** q, k, v [B, H, T, w]; q times `scale`, q and k rotated where there are rotations. */
-export function headProjections(
-  scope: Scope,
-  x: Tensor,
-  heads: number,
-  { rotations, scale = 1 }: { rotations?: AngleTable | undefined; scale?: number },
-): { q: Tensor; k: Tensor; v: Tensor } {
+/** x [B, T, d] -> q, k, v [B, H, T, w] */
+export function headProjections(scope: Scope, x: Tensor, { heads, rotations, scale }: HeadOptions): QueriesKeysValues {
   const [q, k, v] = projections(scope, x, scale).map((t) => splitHeads(t, heads));
-  return rotations ? { q: ropeOfHeads(q, rotations), k: ropeOfHeads(k, rotations), v } : { q, k, v };
+  if (rotations === undefined) return { q, k, v };
+  const table = anglesOfHeads(rotations);
+  return { q: rope(q, table), k: rope(k, table), v };
 }
 
-/** RoPE of all heads alike: t [B, H, T, w], rotations [T, w / 2] or [B, T, w / 2]. */
-export function ropeOfHeads(t: Tensor, { cos, sin }: AngleTable): Tensor {
-  if (cos.rank === 2) return rope(t, { cos, sin });
-  const [B, T, half] = cos.shape;
-  const shape = [B, 1, T, half];
-  return rope(t, { cos: cos.reshape(shape), sin: sin.reshape(shape) });
+/** Angles [T, w / 2] or [B, T, w / 2], of a shape that broadcasts with [B, H, T, w / 2]. */
+export function anglesOfHeads({ cos, sin }: AngleTable): AngleTable {
+  return { cos: besideHeads(cos, 4), sin: besideHeads(sin, 4) };
 }
 
 /** [B, T, d] -> [B, H, T, w] */
 export function splitHeads(t: Tensor, heads: number): Tensor {
   const [B, T, d] = t.shape;
-  return t.reshape([B, T, heads, d / heads]).transpose([0, 2, 1, 3]);
+  const w = d / heads;
+  return T === 1 ? t.reshape([B, heads, 1, w]) : t.reshape([B, T, heads, w]).transpose([0, 2, 1, 3]);
 }
 
 /** What the heads found, [B, H, T, w], joined and mapped into the stream: [B, T, d]. */
 export function attentionOut(scope: Scope, found: Tensor): Tensor {
   const [B, H, T, w] = found.shape;
-  const joined = found.transpose([0, 2, 1, 3]).reshape([B, T, H * w]);
-  return linear(scope.at("attention_out"), joined, H * w);
+  const joined = T === 1 ? found : found.transpose([0, 2, 1, 3]);
+  return linear(scope.at("attention_out"), joined.reshape([B, T, H * w]), H * w);
 }
 
-/** [B, H, T, n] cut into chunks of C tokens, with zeros after the last: [B, H, G, C, n]. */
-export function headChunks(t: Tensor, chunk: number): Tensor {
-  const [B, H, T, n] = t.shape;
-  const G = Math.ceil(T / chunk);
-  return t.pad(2, 0, G * chunk - T).reshape([B, H, G, chunk, n]);
-}
-
-/** The inverse of headChunks: the first T tokens, [B, H, T, n]. */
-export function joinHeadChunks(t: Tensor, T: number): Tensor {
-  const [B, H, G, C, n] = t.shape;
-  return t.reshape([B, H, G * C, n]).slice(2, 0, T);
+/** Rows of a state. */
+export interface StoredRows {
+  /** [B, H, n, w]; finite where nothing is written. */
+  readonly keys: Tensor;
+  readonly values: Tensor;
+  /** Added to scores, it hides the rows that are not written: [B, 1, n]. */
+  readonly hidden: Tensor;
 }
 
 /**
- * Which tokens of the chunks are real, [B or 1, 1, G, C]; undefined when all are, or when what is not lies in the future
- * of every token.
+ * One softmax over rows of a state and the new tokens, each up to itself: q (scaled), k, v [B, H, P, w] -> [B, H, P, w]. The
+ * scores are joined, the rows stay where they are.
  */
-export function realInChunks(
-  { chunk: C, causal }: Pick<ChunkedHeadsConfig, "chunk" | "causal">,
-  x: Tensor,
-  mask: Tensor | undefined,
-): Tensor | undefined {
-  const [B, T] = x.shape;
-  const G = Math.ceil(T / C);
-  if (mask) return mask.pad(1, 0, G * C - T).reshape([B, 1, G, C]);
-  if (causal || G * C === T) return undefined;
-  return x
-    .constant(1)
-    .expand([1, T])
-    .pad(1, 0, G * C - T)
-    .reshape([1, 1, G, C]);
+export function softmaxAfter({ q, k, v }: QueriesKeysValues, stored: readonly StoredRows[], tokens: NewTokens): Tensor {
+  const rows = [...stored, { keys: k, values: v, hidden: tokens.hiddenFuture() }];
+  const [first, ...rest] = rows.map(({ keys, hidden }) => {
+    const scores = timesTransposed(q, keys); // [B, H, P, n]
+    return hidden ? scores.add(besideHeads(hidden, 4)) : scores;
+  });
+  const sizes = rows.map(({ keys }) => keys.shape[2]);
+  const weights = first.concat(rest, -1).softmax().split(-1, sizes);
+  return rows.map(({ values }, i) => weights[i].matmul(values)).reduce((sum, t) => sum.add(t));
 }

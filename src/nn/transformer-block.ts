@@ -3,17 +3,41 @@
  * The frame of all softmax Transformers and of MC-TFM++, Performer and Combiner, which exchange the attention.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { type FeedForwardConfig, feedForward } from "./feed-forward.ts";
+import { feedForward } from "./feed-forward.ts";
+import type { Layer, Stepped } from "./layer.ts";
 import { norm } from "./norm.ts";
 import type { Scope } from "./scope.ts";
 
-/** x [B, T, d] -> [B, T, d]; `attention` gets the block's scope and the normalised input. */
-export function transformerBlock(
-  scope: Scope,
-  x: Tensor,
-  config: FeedForwardConfig,
-  attention: (scope: Scope, normal: Tensor) => Tensor,
-): Tensor {
-  const attended = x.add(attention(scope, norm(scope.at("norm1"), x, "layer")));
-  return attended.add(feedForward(scope, norm(scope.at("norm2"), attended, "layer"), config));
+export interface TransformerBlockConfig {
+  /** What it does to the normalised input; the state of the block is that of the attention. */
+  readonly attention: Layer;
+  /** Inner width of the feed-forward network. */
+  readonly ffn: number;
+  /** Whether that network is GEGLU. */
+  readonly gated: boolean;
+}
+
+export function transformerBlock({ attention, ffn, gated }: TransformerBlockConfig): Layer {
+  const { recurrence } = attention;
+  const prefill = recurrence?.prefill;
+
+  /** Around the attention in any of its forms. */
+  function block(scope: Scope, x: Tensor, attend: (normal: Tensor) => Stepped): Stepped {
+    const { y, state } = attend(norm(scope.at("norm1"), x, "layer"));
+    const attended = x.add(y);
+    const normal = norm(scope.at("norm2"), attended, "layer");
+    return { y: attended.add(feedForward(scope, normal, { inner: ffn, gated })), state };
+  }
+
+  return {
+    forward: (scope, x, inputs) =>
+      block(scope, x, (normal) => ({ y: attention.forward(scope, normal, inputs), state: {} })).y,
+    recurrence: recurrence && {
+      ...recurrence,
+      step: (scope, x, tokens, state) => block(scope, x, (normal) => recurrence.step(scope, normal, tokens, state)),
+      ...(prefill && {
+        prefill: (scope, x, inputs, state) => block(scope, x, (normal) => prefill(scope, normal, inputs, state)),
+      }),
+    },
+  };
 }

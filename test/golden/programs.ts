@@ -9,6 +9,7 @@ import { combinerAttention } from "../../src/nn/combiner-attention.ts";
 import { favorAttention } from "../../src/nn/favor-attention.ts";
 import { flash } from "../../src/nn/flash.ts";
 import { flashQuad } from "../../src/nn/flash-quad.ts";
+import type { Layer } from "../../src/nn/layer.ts";
 import { mixedChunkSoftmaxAttention } from "../../src/nn/mixed-chunk-softmax-attention.ts";
 import { angleTable } from "../../src/nn/positions.ts";
 import { Scope } from "../../src/nn/scope.ts";
@@ -62,33 +63,31 @@ function gatedLayer(scope: Scope, x: Tensor, options: Options, parameters: Tenso
 }
 
 function transformerLayer(scope: Scope, x: Tensor, options: Options, parameters: Tensors, inputs: Tensors): Tensor {
-  const [, T, d] = x.shape;
-  const config = {
-    heads: number(options, "heads"),
-    causal: flag(options, "causal"),
-    chunk: number(options, "chunk"),
-    sumChunk: number(options, "chunk"),
-  };
-  const rotations = angleTable(T, d / config.heads);
-  const attention = (own: Scope, normal: Tensor): Tensor => {
+  const [, T, width] = x.shape;
+  const config = { width, heads: number(options, "heads"), chunk: number(options, "chunk") };
+  const attention = (): Layer => {
     switch (options.layer) {
       case "transformer":
-        return softmaxAttention(own, normal, config);
+        return softmaxAttention({ ...config, rotary: false });
       case "transformer_plus":
       case "transformer_plus_plus":
-        return softmaxAttention(own, normal, config, { rotations });
+        return softmaxAttention({ ...config, rotary: true });
       case "mc_tfm_plus_plus":
-        return mixedChunkSoftmaxAttention(own, normal, config, { rotations });
-      case "performer":
-        return favorAttention(own, normal, input("features", inputs.features.shape), config, { rotations });
+        return mixedChunkSoftmaxAttention(config);
+      case "performer": {
+        const features = input("features", inputs.features.shape);
+        return favorAttention({ ...config, features, sumChunk: config.chunk });
+      }
       case "combiner":
-        return combinerAttention(own, normal, config, { rotations });
+        return combinerAttention(config);
       default:
         throw new Error(`option layer: unknown layer ${options.layer}`);
     }
   };
-  const feedForward = { hidden: parameters["down.weight"].shape[0], gated: parameters["gate.weight"] !== undefined };
-  return transformerBlock(scope, x, feedForward, attention);
+  const ffn = parameters["down.weight"].shape[0];
+  const block = transformerBlock({ attention: attention(), ffn, gated: parameters["gate.weight"] !== undefined });
+  const visibility = new Visibility({ causal: flag(options, "causal") });
+  return block.forward(scope, x, { rotations: angleTable(T, width / config.heads), visibility });
 }
 
 export interface ModelPrograms {

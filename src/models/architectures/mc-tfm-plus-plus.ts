@@ -18,10 +18,5 @@ export const mcTfmPlusPlus = defineArchitecture({
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
   ablations: chunkAblations,
   rotaryWidth: ({ width, heads }) => width / heads,
-  layer: (config) => ({
-    forward: (scope, x, { rotations, visibility: { mask, documents } }) =>
-      transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
-        mixedChunkSoftmaxAttention(own, normal, config, { rotations, mask, documents }),
-      ),
-  }),
+  layer: ({ ffn, ...config }) => transformerBlock({ attention: mixedChunkSoftmaxAttention(config), ffn, gated: true }),
 });

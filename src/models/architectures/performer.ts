@@ -25,13 +25,8 @@ export const performer = defineArchitecture({
   preset: (size) => ({ ...transformerPreset(size), features: 4 * headWidth(size.width), featureSeed: 1 }),
   problems: rotaryHeadProblems,
   rotaryWidth: ({ width, heads }) => width / heads,
-  layer: (config, index) => ({
-    forward: (scope, x, { rotations, visibility: { mask, documents } }) => {
-      const { features, featureSeed, width, heads } = config;
-      const omega = orthogonalFeatures(features, width / heads, featureSeed, index);
-      return transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
-        favorAttention(own, normal, omega, config, { rotations, mask, documents }),
-      );
-    },
-  }),
+  layer({ width, heads, ffn, features: count, featureSeed }, index) {
+    const features = orthogonalFeatures(count, width / heads, featureSeed, index);
+    return transformerBlock({ attention: favorAttention({ width, heads, features }), ffn, gated: true });
+  },
 });

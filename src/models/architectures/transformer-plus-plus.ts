@@ -15,10 +15,6 @@ export const transformerPlusPlus = defineArchitecture({
   preset: (size) => transformerPreset(size),
   problems: rotaryHeadProblems,
   rotaryWidth: ({ width, heads }) => width / heads,
-  layer: (config) => ({
-    forward: (scope, x, { rotations, recompute, visibility: { mask, documents } }) =>
-      transformerBlock(scope, x, { hidden: config.ffn, gated: true }, (own, normal) =>
-        softmaxAttention(own, normal, config, { rotations, mask, documents, recompute }),
-      ),
-  }),
+  layer: ({ width, heads, ffn }) =>
+    transformerBlock({ attention: softmaxAttention({ width, heads, rotary: true }), ffn, gated: true }),
 });

@@ -15,10 +15,6 @@ export const transformer = defineArchitecture({
   preset: (size) => transformerPreset(size, { gelu: true }),
   problems: headProblems,
   rotaryWidth: () => 0,
-  layer: (config) => ({
-    forward: (scope, x, { recompute, visibility: { mask, documents } }) =>
-      transformerBlock(scope, x, { hidden: config.ffn, gated: false }, (own, normal) =>
-        softmaxAttention(own, normal, config, { mask, documents, recompute }),
-      ),
-  }),
+  layer: ({ width, heads, ffn }) =>
+    transformerBlock({ attention: softmaxAttention({ width, heads, rotary: false }), ffn, gated: false }),
 });
