@@ -4,10 +4,10 @@
  * per-token factor applied on the narrow side of the two products.
  */
 import { neverAfter } from "../graph/recompute.ts";
-import { scalar, type Tensor, withGradient } from "../graph/tensor.ts";
+import { type Tensor, withGradient } from "../graph/tensor.ts";
 
 export interface CrossEntropyInputs {
-  /** [N, d]: the final hidden states. */
+  /** [N, d]: what the model ends with, after the final norm. */
   readonly x: Tensor;
   /** [V, d]: the tied embedding. */
   readonly table: Tensor;
@@ -19,7 +19,7 @@ export interface CrossEntropyInputs {
   readonly weights: Tensor;
 }
 
-/** Tokens a slice: small enough for the slice of logits to stay in cache, large enough for a good matmul. */
+/** Bytes of the logits of one slice: few enough to stay in cache, enough for a fast product. */
 const SLICE_BYTES = 16 << 20;
 
 export interface CrossEntropy {
@@ -59,7 +59,7 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     let dBias: Tensor | undefined;
     let finished: readonly Tensor[] = [];
     const dx = slices.map(({ p, losses }, i) => {
-      // The scattered -1 waits for the slice's loss and for all of the slice before, so that one [n, V] exists at a time.
+      // The -1 that is scattered depends on the slice's loss and on the whole slice before: one [n, V] exists at a time.
       const minusOne = neverAfter([losses, ...finished])
         .cast("float32")
         .sub(1)
@@ -77,10 +77,4 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
   });
   return { sum: sum.reshape([1]), perToken: losses.reshape([N]), correct: correct.reshape([N]) };
-}
-
-/** Mean over all tokens, or over those of weight 1 (masked language modelling): [1]. */
-export function meanCrossEntropy(inputs: CrossEntropyInputs): Tensor {
-  const { sum } = crossEntropy(inputs);
-  return sum.div(inputs.weights.sum([0]).max(scalar(1)));
 }

@@ -6,7 +6,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import type { AttentionFunction } from "./attention-functions.ts";
-import { linear, linearParameters, linearParts, scaleAndShift } from "./linear.ts";
+import { linear, linearParameters, scaleAndShift, splitLinear } from "./linear.ts";
 import type { QueriesKeys } from "./mixed-chunk-attention.ts";
 import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
@@ -55,7 +55,7 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
   const { shifted, own } = tokenShift ? shiftTokens(normal, inputs) : { shifted: normal, own: undefined };
   const widths = gate ? [e, e, s] : [e, s]; // u, v and z, or v and z
   const map = linearParameters(scope.at("hidden"), d, gate ? 2 * e + s : e + s);
-  const parts = linearParts(shifted, map, widths, silu);
+  const parts = splitLinear(shifted, map, widths, silu);
   const [v, z] = parts.slice(-2);
   return {
     pairs: queriesAndKeys(scope.at("heads"), z, inputs),

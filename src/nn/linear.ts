@@ -22,16 +22,16 @@ export function linearParameters(scope: Scope, inputs: number, outputs: number):
 }
 
 export function linear(scope: Scope, x: Tensor, outputs: number): Tensor {
-  return linearParts(x, linearParameters(scope, x.shape[x.rank - 1], outputs), [outputs])[0];
+  return splitLinear(x, linearParameters(scope, x.shape[x.rank - 1], outputs), [outputs])[0];
 }
 
 /**
- * One linear map whose result comes in parts of the given widths: [..., sizes[i]] each, after an element-wise function
- * where one is given. With many rows there is one product forward for each part, with columns of the weight, since splitting
- * weights costs less than splitting activations; backward the gradients are joined again, since one product with all
- * columns is faster than the sum of several. With few rows (hasFewRows) the result is split.
+ * One linear map whose result is split into the given widths, [..., sizes[i]] each, after an element-wise function where one
+ * is given. With many rows the weight is split instead, since that costs less than splitting activations, and there is a
+ * product for each part; backward the gradients are concatenated again, since one product with all columns is faster than
+ * the sum of several. With few rows (hasFewRows) the result itself is split.
  */
-export function linearParts(
+export function splitLinear(
   x: Tensor,
   { weight, bias }: LinearParameters,
   sizes: readonly number[],
@@ -50,10 +50,10 @@ export function linearParts(
   return inParts ? activated : activated[0].split(-1, sizes);
 }
 
-/** Several maps of one input: with many rows one product with all their weights side by side, with few each by itself. */
+/** Several maps of one input: with many rows one product with their concatenated weights, with few rows each by itself. */
 export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
   const sizes = maps.map(({ bias }) => bias.size);
-  if (hasFewRows(x)) return maps.flatMap((map, i) => linearParts(x, map, [sizes[i]]));
+  if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));
   const [first, ...rest] = maps;
   const weight = first.weight.concat(
     rest.map((map) => map.weight),
@@ -63,14 +63,14 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
     rest.map((map) => map.bias),
     0,
   );
-  return linearParts(x, { weight, bias }, sizes);
+  return splitLinear(x, { weight, bias }, sizes);
 }
 
 /**
  * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of it
- * costs: then weights are neither split nor joined, and few operators matter more than passes over the rows.
+ * costs: then weights should be neither split nor concatenated, both of which copy them.
  */
-export function hasFewRows(x: Tensor): boolean {
+function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];
   return x.size < width * width;
 }

@@ -6,7 +6,7 @@ import { constant } from "../graph/tensor.ts";
 import { silu, squaredRelu } from "./activations.ts";
 import { attend, attentionFunctionNames, laplace, softmaxMatmul, squaredReluMatmul } from "./attention-functions.ts";
 import { crossEntropy } from "./cross-entropy.ts";
-import { linearMaps, linearParts, scaleAndShift } from "./linear.ts";
+import { linearMaps, scaleAndShift, splitLinear } from "./linear.ts";
 import { layerNorm, scaleNorm } from "./norm.ts";
 import { hiddenWhereMasked } from "./visibility.ts";
 
@@ -56,19 +56,19 @@ const functions: readonly TestFunction[] = [
     ],
   })),
   {
-    name: "linearParts, the left side transposed",
+    name: "splitLinear, the left side transposed",
     inputs: linearInputs(4, 7),
-    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [4, 2, 1]),
+    build: ({ x, weight, bias }) => splitLinear(x, { weight, bias }, [4, 2, 1]),
   },
   {
-    name: "linearParts, the gradient transposed",
+    name: "splitLinear, the gradient transposed",
     inputs: linearInputs(6, 2),
-    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [2]),
+    build: ({ x, weight, bias }) => splitLinear(x, { weight, bias }, [2]),
   },
   {
-    name: "linearParts of few rows",
+    name: "splitLinear of few rows",
     inputs: linearInputs(7, 5),
-    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [3, 2], silu),
+    build: ({ x, weight, bias }) => splitLinear(x, { weight, bias }, [3, 2], silu),
   },
   ...[4, 7].map((width) => ({
     name: `linearMaps of width ${width}`,
@@ -80,9 +80,9 @@ const functions: readonly TestFunction[] = [
       ]),
   })),
   {
-    name: "linearParts, one part unused",
+    name: "splitLinear, one part unused",
     inputs: linearInputs(4, 5),
-    build: ({ x, weight, bias }) => linearParts(x, { weight, bias }, [3, 2]).slice(0, 1),
+    build: ({ x, weight, bias }) => splitLinear(x, { weight, bias }, [3, 2]).slice(0, 1),
   },
   {
     name: "crossEntropy",
