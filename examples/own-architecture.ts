@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { train } from "longhand";
 import type { Tensor } from "longhand/graph";
 import { defineArchitecture, registerArchitecture } from "longhand/models";
-import { type Layer, linear, linearParameters, linearParts, norm, type Scope, silu } from "longhand/nn";
+import { type Layer, linear, linearParameters, norm, type Scope, silu, splitLinear } from "longhand/nn";
 import { reproduce } from "longhand/reproduce";
 import { z } from "zod";
 
@@ -18,7 +18,7 @@ function fadingAttention(d: number, s: number): Layer {
   /** T tokens x [B, T, d] after a memory [B, s, e] of all before them; `hidden` [T, T] hides what comes later. */
   function read(scope: Scope, x: Tensor, hidden: Tensor | undefined, memory?: Tensor, real?: Tensor) {
     const [T, normal] = [x.shape[1], norm(scope.at("norm"), x, "scale")];
-    const [q, keys, v, gate] = linearParts(normal, linearParameters(scope.at("in"), d, 2 * s + 2 * e), [s, s, e, e]);
+    const [q, keys, v, gate] = splitLinear(normal, linearParameters(scope.at("in"), d, 2 * s + 2 * e), [s, s, e, e]);
     const own = linear(scope.at("decay"), normal, 1).add(4).sigmoid().log(); // of each token, [B, T, 1]
     const [k, decay] = [keys, own].map((t) => (real ? t.mul(real) : t)); // padding neither adds nor fades
     const faded = decay.cumsum(1); // log of what is left after t tokens of the memory before them

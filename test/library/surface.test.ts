@@ -28,7 +28,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   },
   "longhand/nn": {
     file: "src/public/nn.ts",
-    values: "initialise linear linearParameters linearParts norm randomKey randomUniform silu",
+    values: "initialise linear linearParameters norm randomKey randomUniform silu splitLinear",
     types: "Layer LayerInputs NewTokens Recurrence Scope StateEntry Stepped Visibility",
   },
   "longhand/models": {
