@@ -70,7 +70,7 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
  * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of it
  * costs: then weights should be neither split nor concatenated, both of which copy them.
  */
-function hasFewRows(x: Tensor): boolean {
+export function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];
   return x.size < width * width;
 }
