@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The first thing to try: trains a small FLASH on Moby-Dick (its text comes with an npm package) for about three minutes
+// The first thing to try: trains a small FLASH on Moby-Dick (its text comes with an npm package) for a few minutes
 // on two cores, compares it with n-gram models on the last chapters, which it has not seen, and lets it write. Everything
 // is done with the commands that it prints.
 import { spawn } from "node:child_process";
@@ -80,7 +80,7 @@ heldOut.close();
 await longhand(["generate", run, "The whale", "--tokens", "160", "--temperature", "0.8"]);
 process.stdout.write(`
 What to try next:
-  node bin/longhand.js generate ${run} "Ahab said" --tokens 400      more text, as long as you like
+  node bin/longhand.js generate ${run} "Ahab said" --tokens 400      more text
   node bin/longhand.js train --resume ${run} --steps 6000             learn longer, on from here
   node bin/longhand.js train --data your-own.txt --preset tiny        your own text, a larger model
   node bin/longhand.js --help                                         everything else
