@@ -13,29 +13,35 @@
  * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, where the text came from, the size of each
  * shard and a checksum of itself; a folder without it is an interrupted preparation.
  */
-import { createHash } from "node:crypto";
 import { endianness } from "node:os";
-import { LonghandError, messageOf } from "../base/errors.ts";
+import { decodeCheckedJson, encodeCheckedJson, isCount, isRecord, type Refuse } from "../base/checked-json.ts";
+import { LonghandError } from "../base/errors.ts";
+import { sha256 } from "../base/files.node.ts";
 
-export const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 144;
 export const INDEX_FILE = "index.json";
 export const TOKENIZER_FILE = "tokenizer.json";
 /** The journal of a preparation that is not finished: shard-journal.node.ts. */
 export const JOURNAL_FILE = "progress.json";
+const VERSION = 1;
 const MAGIC = "LONGHAND";
-const INDEX_FORMAT = "longhand-shards";
 
-export interface ShardHeader {
-  /** 2 for vocabularies up to 65,536 tokens, else 4. */
-  readonly width: 2 | 4;
+/** What one shard holds, as index.json and the journal say it. */
+export interface ShardPart {
   readonly tokens: number;
+  /** Documents that begin in it. */
   readonly documents: number;
+  /** SHA-256 of the tokens and, once the shard is finished, of the document starts after them; hexadecimal. */
+  readonly checksum: string;
+}
+
+export interface ShardHeader extends ShardPart {
+  /** Bytes of a token: 2 for vocabularies up to 65,536 tokens, else 4. */
+  readonly width: 2 | 4;
+  /** Tokens in the shards before. */
   readonly firstToken: number;
   readonly vocabSize: number;
   readonly number: number;
-  /** SHA-256 of tokens and document starts, hexadecimal. */
-  readonly checksum: string;
   readonly tokenizerDigest: string;
 }
 
@@ -63,7 +69,7 @@ export interface ShardIndex {
   readonly characters: number;
   readonly words: number;
   readonly origin?: ShardOrigin;
-  readonly shards: readonly { readonly tokens: number; readonly documents: number; readonly checksum: string }[];
+  readonly shards: readonly ShardPart[];
 }
 
 export function shardFile(number: number): string {
@@ -83,10 +89,15 @@ export function tokenWidth(vocabSize: number): 2 | 4 {
   return vocabSize <= 65_536 ? 2 : 4;
 }
 
+/** An error about a file of a finished or unfinished folder that is not as it was written. */
+export function damaged(path: string, problem: string): LonghandError {
+  return new LonghandError("data", `shards: ${path} is damaged: ${problem}; prepare the text again`);
+}
+
 export function encodeHeader(header: ShardHeader): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES);
   bytes.write(MAGIC, 0, "latin1");
-  bytes.writeUInt32LE(FORMAT_VERSION, 8);
+  bytes.writeUInt32LE(VERSION, 8);
   bytes.writeUInt32LE(header.width, 12);
   bytes.writeBigUInt64LE(BigInt(header.tokens), 16);
   bytes.writeBigUInt64LE(BigInt(header.documents), 24);
@@ -95,29 +106,26 @@ export function encodeHeader(header: ShardHeader): Buffer {
   bytes.writeUInt32LE(header.number, 44);
   bytes.write(header.checksum, 48, "hex");
   bytes.write(header.tokenizerDigest, 80, "hex");
-  sha256(bytes.subarray(0, 112)).copy(bytes, 112);
+  bytes.write(sha256(bytes.subarray(0, 112)), 112, "hex");
   return bytes;
 }
 
-/** Reads a header; throws "data" naming the file when it is none, of another version, or damaged. */
+/** Reads a header; throws "data" naming the file when it is not one, is of another version, or is damaged. */
 export function decodeHeader(bytes: Buffer, path: string): ShardHeader {
   const refuse = (problem: string): never => {
-    throw new LonghandError("data", `shards: ${path} ${problem}`);
+    throw new LonghandError("data", `shards: ${path} ${problem}; prepare the text again`);
   };
-  if (bytes.length < HEADER_BYTES) refuse(`is cut off: ${bytes.length} bytes, a header alone has ${HEADER_BYTES}`);
+  if (bytes.length < HEADER_BYTES)
+    refuse(`is cut off: it has ${bytes.length} bytes, and a header alone ${HEADER_BYTES}`);
   if (bytes.toString("latin1", 0, 8) !== MAGIC) refuse("is not a token shard: it does not begin with LONGHAND");
   const version = bytes.readUInt32LE(8);
-  if (version !== FORMAT_VERSION) {
-    refuse(
-      `has format version ${version}, and this version of Longhand reads ${FORMAT_VERSION}; prepare the text again`,
-    );
-  }
-  if (!sha256(bytes.subarray(0, 112)).equals(bytes.subarray(112, 144))) {
-    refuse("is damaged: its header does not match its checksum; prepare the text again");
+  if (version !== VERSION) refuse(`has format version ${version}, and this version of Longhand reads ${VERSION}`);
+  if (sha256(bytes.subarray(0, 112)) !== bytes.toString("hex", 112)) {
+    refuse("is damaged: its header does not match its checksum");
   }
   const width = bytes.readUInt32LE(12);
   return {
-    width: width === 2 || width === 4 ? width : refuse(`has tokens of ${width} bytes, and only 2 or 4 are possible`),
+    width: width === 2 || width === 4 ? width : refuse(`has tokens of ${width} bytes: expected 2 or 4`),
     tokens: Number(bytes.readBigUInt64LE(16)),
     documents: Number(bytes.readBigUInt64LE(24)),
     firstToken: Number(bytes.readBigUInt64LE(32)),
@@ -128,50 +136,35 @@ export function decodeHeader(bytes: Buffer, path: string): ShardHeader {
   };
 }
 
+const INDEX = {
+  format: "longhand-shards",
+  what: "the index of a folder of token shards",
+  version: VERSION,
+  checksum: { field: "checksum", digest: sha256 },
+};
+
 export function encodeIndex(index: ShardIndex): string {
-  const fields = { format: INDEX_FORMAT, version: FORMAT_VERSION, ...index };
-  const checksum = sha256(JSON.stringify(fields)).toString("hex");
-  return `${JSON.stringify({ ...fields, checksum }, null, 2)}\n`;
+  return encodeCheckedJson(INDEX, index);
 }
 
-/** Reads an index.json; throws "data" naming the file when it is none, of another version, or changed. */
+/** Reads an index.json; throws "data" naming the file when it is not one, is of another version, or was changed. */
 export function decodeIndex(text: string, path: string): ShardIndex {
-  const refuse = (problem: string): never => {
-    throw new LonghandError("data", `shards: ${path} ${problem}`);
+  const refuse: Refuse = (problem, cause) => {
+    throw new LonghandError("data", `shards: ${path}: ${problem}; prepare the text again`, { cause });
   };
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    refuse(`is damaged: ${messageOf(error)}`);
-  }
-  const fields = (typeof parsed === "object" && parsed !== null ? parsed : {}) as Record<string, unknown>;
-  if (fields.format !== INDEX_FORMAT) refuse("is not the index of a folder of token shards");
-  if (fields.version !== FORMAT_VERSION) {
-    refuse(`has format version ${fields.version}, and this version of Longhand reads ${FORMAT_VERSION}`);
-  }
-  const { checksum, ...rest } = fields;
-  if (sha256(JSON.stringify(rest)).toString("hex") !== checksum) {
-    refuse("is damaged: it does not match its checksum; prepare the text again");
-  }
-  const { format: _, version: __, ...index } = rest;
-  return isIndex(index) ? index : refuse("is the index of no folder of token shards: a field is missing or no count");
+  const index = decodeCheckedJson(text, INDEX, refuse);
+  return isIndex(index) ? index : refuse("a field of the index is missing or is not a count");
 }
 
-function isIndex(value: unknown): value is ShardIndex {
+function isIndex(value: object): value is ShardIndex {
   const index = value as ShardIndex;
-  const counts = [index.vocabSize, index.tokens, index.documents, index.bytes, index.characters, index.words];
   return (
-    counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
+    [index.vocabSize, index.tokens, index.documents, index.bytes, index.characters, index.words].every(isCount) &&
     typeof index.tokenizerDigest === "string" &&
-    (index.origin === undefined || typeof index.origin === "object") &&
+    (index.origin === undefined || isRecord(index.origin)) &&
     Array.isArray(index.shards) &&
-    index.shards.every((shard) => typeof shard === "object" && shard !== null)
+    index.shards.every(isRecord)
   );
-}
-
-export function sha256(bytes: string | Uint8Array): Buffer {
-  return createHash("sha256").update(bytes).digest();
 }
 
 /** The bytes of a typed array as they stand in a file, and back: the same memory, swapped on a big-endian machine. */

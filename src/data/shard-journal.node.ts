@@ -4,16 +4,22 @@
  * was written after it is written again.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { LonghandError, messageOf } from "../base/errors.ts";
-import { JOURNAL_FILE, type ShardOrigin, sha256 } from "./shard-format.node.ts";
+import { decodeCheckedJson, encodeCheckedJson, type Refuse } from "../base/checked-json.ts";
+import { LonghandError } from "../base/errors.ts";
+import { readError, sha256, writeFlushed } from "../base/files.node.ts";
+import { JOURNAL_FILE, type ShardOrigin } from "./shard-format.node.ts";
 import type { SourceInput } from "./text-source.ts";
 
-const FORMAT = "longhand-progress";
-const VERSION = 1;
+const JOURNAL = {
+  format: "longhand-progress",
+  what: "the journal of a preparation",
+  version: 1,
+  checksum: { field: "checksum", digest: sha256 },
+};
 
 const count = z.number().int().min(0);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -45,38 +51,25 @@ export type ShardJournal = z.infer<typeof journalSchema>;
 
 /** Replaces the journal of a folder. Throws the system's errors as they are. */
 export async function writeJournal(dir: string, journal: ShardJournal): Promise<void> {
-  const fields = { format: FORMAT, version: VERSION, ...journal };
-  const checksum = sha256(JSON.stringify(fields)).toString("hex");
-  await writeDurably(join(dir, JOURNAL_FILE), `${JSON.stringify({ ...fields, checksum }, null, 2)}\n`);
+  await writeDurably(join(dir, JOURNAL_FILE), encodeCheckedJson(JOURNAL, journal));
 }
 
 /** The journal of a folder; undefined when there is none. Throws "data" when it cannot be used. */
 export function readJournal(dir: string): ShardJournal | undefined {
   const path = join(dir, JOURNAL_FILE);
+  if (!existsSync(path)) return undefined;
+  const refuse: Refuse = (problem, cause) => {
+    const advice = `remove ${dir} to prepare the text from the beginning`;
+    throw new LonghandError("data", `shards: ${path}: ${problem}; ${advice}`, { cause });
+  };
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new LonghandError("io", `shards: cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw readError(error, path, () => new LonghandError("io", `shards: ${path} was removed just now; try again`));
   }
-  const refuse = (problem: string): never => {
-    throw new LonghandError("data", `shards: ${path} ${problem}; remove ${dir} to prepare the text from the beginning`);
-  };
-  let value: Record<string, unknown> = {};
-  try {
-    value = Object(JSON.parse(text));
-  } catch (error) {
-    refuse(`is damaged: ${messageOf(error)}`);
-  }
-  const { checksum, ...fields } = value;
-  if (fields.format !== FORMAT) refuse("is not the journal of a preparation");
-  if (fields.version !== VERSION)
-    refuse(`has version ${fields.version}, and this version of Longhand reads ${VERSION}`);
-  if (sha256(JSON.stringify(fields)).toString("hex") !== checksum) refuse("is damaged: it does not match its checksum");
-  const { format: _, version: __, ...rest } = fields;
-  const parsed = journalSchema.safeParse(rest);
-  return parsed.success ? parsed.data : refuse("is not whole: a field is missing or no count");
+  const parsed = journalSchema.safeParse(decodeCheckedJson(text, JOURNAL, refuse));
+  return parsed.success ? parsed.data : refuse("a field is missing or is not a count");
 }
 
 /** What a preparation is about to do, compared with what one began. */
@@ -92,7 +85,7 @@ export interface JournalRequest {
  * Whether the journal names documents that the same preparation need not do again. Throws "usage" when they are those of
  * another one: with them in the folder nothing else is begun there.
  */
-export function canGoOn(journal: ShardJournal, request: JournalRequest, dir: string): boolean {
+export function canContinue(journal: ShardJournal, request: JournalRequest, dir: string): boolean {
   if (journal.documents === 0) return false;
   const differs = difference(journal, request);
   if (differs === undefined) return true;
@@ -142,14 +135,8 @@ export class InputsDigest {
   }
 }
 
-/** Writes a file beside, flushes it, and renames it: it is there whole, or as it was. */
+/** Writes a file under another name, flushes it, and renames it: afterwards it is there whole, or as it was before. */
 export async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.tmp`, "w");
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeFlushed(`${path}.tmp`, [text], "w");
   await rename(`${path}.tmp`, path);
 }

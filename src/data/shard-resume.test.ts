@@ -231,19 +231,20 @@ describe("going on is refused", { timeout: 120_000 }, () => {
       [
         "progress.json",
         text.slice(0, -9),
-        /progress.json is damaged: .*; remove .* to prepare the text from the beginning$/,
+        /progress.json: it is not valid JSON .*; remove .* to prepare the text from the beginning$/,
       ],
       [
         "progress.json",
         text.replace(/"documents": \d/, '"documents": 9'),
-        /progress.json is damaged: it does not match/,
+        /progress.json: it does not match its own checksum/,
       ],
       [
         "progress.json",
         text.replace('"version": 1', '"version": 2'),
         /has version 2, and this version of Longhand reads 1/,
       ],
-      ["progress.json", "[]", /progress.json is not the journal of a preparation/],
+      ["progress.json", "[]", /progress.json: it must hold a JSON object/],
+      ["progress.json", "{}", /progress.json: it is not the journal of a preparation/],
     ];
     for (const [name, content, sentence] of changes) {
       writeFileSync(path(name), content);

@@ -103,9 +103,9 @@ describe("damage", () => {
     );
     rmSync(join(out, "index.json"));
     await expect(openShards(out)).rejects.toThrow(
-      `shards: ${out} is no folder of prepared text, or its preparation was interrupted: it has no index.json`,
+      `shards: ${out} is not a folder of prepared text, or its preparation was interrupted: it has no index.json`,
     );
-    await expect(openShards(join(folder, "none"))).rejects.toThrow("is no folder of prepared text");
+    await expect(openShards(join(folder, "none"))).rejects.toThrow("is not a folder of prepared text");
   });
 });
 
@@ -113,7 +113,7 @@ it("an index with a right checksum but without its fields is refused", () => {
   // biome-ignore lint/suspicious/noExplicitAny: broken on purpose
   const text = encodeIndex({ tokenizerDigest: "", vocabSize: 1, tokens: -1, shards: [] } as any);
   expect(() => decodeIndex(text, "index.json")).toThrow(
-    "shards: index.json is the index of no folder of token shards: a field is missing or no count",
+    "shards: index.json: a field of the index is missing or is not a count",
   );
 });
 

@@ -183,7 +183,7 @@ describe("an interrupted preparation", () => {
     writeFileSync(join(folder, "a file"), "");
     await expect(writeShards({ source, tokenizer, out })).rejects.toMatchObject({
       code: "io",
-      message: expect.stringContaining(`shards: cannot write ${out}`),
+      message: expect.stringContaining(`cannot write ${out}`),
     });
   });
 
@@ -200,7 +200,7 @@ describe("an interrupted preparation", () => {
       };
       await expect(writeShards({ source: filling, tokenizer, out })).rejects.toMatchObject({
         code: "io",
-        message: `shards: the disk is full while writing ${out}; free some space and run the same command again`,
+        message: `cannot write ${out}: the disk is full; free some space and run the same command again`,
       });
       await expect(openShards(out)).rejects.toThrow("was interrupted");
       await writeShards({ source, tokenizer, out });

@@ -286,7 +286,7 @@ describe("files of one's own", { timeout: 120_000 }, () => {
       mount -o remount,size=20m "$0"; "$@" >/dev/null 2>&1 || exit 51; exit $status; }`;
     const through = ["unshare", "-rm", "bash", "-c", script, disk];
     const args = ["prepare", "--data", text, "--out", join(disk, "out"), ...small];
-    await fail(args, 1, /the disk is full while writing .*out; free some space and run the same command again$/, {
+    await fail(args, 1, /cannot write .*out: the disk is full; free some space and run the same command again$/, {
       through,
     });
     const fetched = ["prepare", "--data", "hub:wiki40b/en", "--out", join(disk, "out"), ...small];
