@@ -42,7 +42,7 @@ export function languageModel(
   const T = tokens.shape[1];
   const anglesOf = (width: number) => {
     const angles = angleTable(T, width);
-    return documents ? documents.anglesByPlace(angles) : angles;
+    return documents ? documents.anglesByPosition(angles) : angles;
   };
   const inputs = {
     rotations: anglesOf(architecture.rotaryWidth(config)),

@@ -147,7 +147,7 @@ function summariesOfDocuments(
     return causal ? a : isEarlier.reshape([G, G, 1]).where(a, b);
   };
   const labels = isEarlier.where(last.label, first.label); // [B, G, G]
-  const hidden = hiddenAcross(documents.numbers, labels, otherBlocks(G, causal)); // [B, G, C, G]
+  const hidden = hiddenAcross(documents.segmentIds, labels, otherBlocks(G, causal)); // [B, G, C, G]
   return {
     keys: chosen(last.key, first.key),
     values: chosen(last.value, first.value),

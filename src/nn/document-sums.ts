@@ -1,9 +1,9 @@
 /**
  * Linear attention within documents: the sums over the chunks before and after one's own that hold no other document's
- * tokens. Since a document lies in a row, each chunk adds to later ones what its last document has in it, to earlier ones
- * what its first has, and a sum runs as long as that document does. Cost and memory per token do not depend on the length,
- * nothing is subtracted, and no number of one document is ever multiplied into another but by 0.
- * Symbols: B, H heads, G chunks of C tokens, s width of queries and keys, n of values.
+ * tokens. Since the tokens of a document lie in a row, each chunk adds to later ones what its last document has in it, to
+ * earlier ones what its first has, and a sum runs as long as that document does. Cost and memory per token do not depend on
+ * the length, nothing is subtracted, and no number of one document is ever multiplied into another but by 0.
+ * Symbols: B windows, H heads, G chunks of C tokens, s width of queries and keys, n of values.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { constant } from "../graph/tensor.ts";
@@ -17,9 +17,9 @@ import { besideHeads, HIDDEN } from "./visibility.ts";
 export const MOST_AT_ONCE = 64;
 
 /**
- * For each chunk g, the sum over the run of chunks that ends before it (begins after it): over h < g with label(h) =
- * label(g - 1), or h > g with label(h) = label(g + 1). Equal labels lie in a row. x [B, H, G, n], labels [B, G], none 0,
- * -> [B, H, G, n].
+ * For each chunk g, the sum over the run of chunks that ends before it, h < g with label(h) = label(g - 1), or of the run
+ * that begins after it, h > g with label(h) = label(g + 1). A label is the segment ID of a chunk's first or last token;
+ * equal ones lie in a row. x [B, H, G, n], labels [B, G], none 0, -> [B, H, G, n].
  */
 export function neighbourSums(x: Tensor, labels: Tensor, side: Side, atOnce = MOST_AT_ONCE): Tensor {
   const [B, H, G, n] = x.shape;
@@ -33,7 +33,7 @@ export function neighbourSums(x: Tensor, labels: Tensor, side: Side, atOnce = MO
   const inside = wanted.equal(own).cast("float32").mul(onOneSide(K, side)).matmul(blocks); // [B, H, N, K, n]
   if (N === 1) return inside.reshape([B, H, G, n]);
 
-  // The run at a block's far edge is one summand for the blocks behind it, and reaches into their chunks while it lasts.
+  // Of each block the run at the edge towards the blocks that ask is one summand for them, in their chunks up to its end.
   const edge = (t: Tensor, far: boolean) => (far === (side === "before") ? t.slice(-1, K - 1, K) : t.slice(-1, 0, 1));
   const edgeLabels = edge(own, true); // [B, 1, N, 1, 1]
   const totals = edgeLabels.equal(own).cast("float32").matmul(blocks).reshape([B, H, N, n]);
@@ -88,77 +88,10 @@ export function acrossDocuments(
 }
 
 /**
- * What queries [B, H, G, C, s] find of their documents in the chunks before their own and, unless causal, after it:
- * [B, H, G, C, n]. `sums` makes the sum of keyᵀ value [B, H, G, s, n] of each chunk, of the tokens where `counted` [B, G, C]
- * is 1. Undefined when there is one chunk alone.
+ * The largest value of each token's document: x [B, H, T], segment IDs [B, T], none 0, -> [B, H, T]. Each step looks twice as
+ * far as the one before.
  */
-export function acrossChunks(
-  queries: Tensor,
-  sums: (counted: Tensor) => Tensor,
-  documents: ChunkDocuments,
-  causal: boolean,
-): Tensor | undefined {
-  const [B, , G, C] = queries.shape;
-  if (G === 1) return undefined;
-  const { first, last, inFirst, inLast, fromBefore, goesOn } = documents;
-  const found = (side: Side, counted: Tensor, labels: Tensor, seeing: Tensor) => {
-    const own = sums(counted); // [B, H, G, s, n]
-    const [, H, , s, n] = own.shape;
-    const memory = neighbourSums(own.reshape([B, H, G, s * n]), labels, side).reshape(own.shape);
-    return queries.mul(seeing.reshape([B, 1, G, C, 1])).matmul(memory);
-  };
-  const earlier = found("before", inLast, last, fromBefore);
-  return causal ? earlier : earlier.add(found("after", inFirst, first, goesOn));
-}
-
-export interface HeadInputs {
-  /** Linear queries, [B, H, G, C, s] */
-  readonly q: Tensor;
-  /** Linear keys of the same shape; zero for what is not to be seen. */
-  readonly k: Tensor;
-  /** [B, H, G, C, n] */
-  readonly v: Tensor;
-}
-
-export interface LinearParts {
-  /** [B, H, G, C, n]: what comes from other chunks; undefined where there is one chunk alone. */
-  readonly across: Tensor | undefined;
-  /** [B, H, G, C, C]: weights of the values of the own chunk; undefined when causal, for which only earlier chunks count. */
-  readonly weights: Tensor | undefined;
-}
-
-/**
- * The linear half of mixed chunk attention in two parts: q kᵀ v, when causal over the earlier chunks, else over the whole
- * document and divided by its length.
- */
-export function linearParts({ q, k, v }: HeadInputs, documents: ChunkDocuments, causal: boolean): LinearParts {
-  const [B, , G, C] = q.shape;
-  const sums = (counted: Tensor) =>
-    k
-      .mul(counted.reshape([B, 1, G, C, 1]))
-      .swapLast()
-      .matmul(v);
-  if (causal) return { across: acrossChunks(q, sums, documents, causal), weights: undefined };
-  const scaled = q.mul(documents.share.reshape([B, 1, G, C, 1]));
-  const visible = documents.visible(false).reshape([B, 1, G, C, C]);
-  return {
-    across: acrossChunks(scaled, sums, documents, causal),
-    weights: scaled.matmul(k.swapLast()).mul(visible),
-  };
-}
-
-/** The same as one sum, [B, H, G, C, n]; undefined when causal and there is one chunk alone. */
-export function linearInDocuments(inputs: HeadInputs, documents: ChunkDocuments, causal: boolean): Tensor | undefined {
-  const { across, weights } = linearParts(inputs, documents, causal);
-  const own = weights?.matmul(inputs.v);
-  return across && own ? own.add(across) : (across ?? own);
-}
-
-/**
- * The largest value of each token's document: x [B, H, T], numbers [B, T] of documents in a row, none 0, -> [B, H, T].
- * Each step looks twice as far as the one before.
- */
-export function largestInDocuments(x: Tensor, numbers: Tensor): Tensor {
+export function largestInDocuments(x: Tensor, segmentIds: Tensor): Tensor {
   const [B, , T] = x.shape;
   const nothing = x.constant(HIDDEN);
   let largest = x;
@@ -166,7 +99,7 @@ export function largestInDocuments(x: Tensor, numbers: Tensor): Tensor {
     const before = (t: Tensor, axis: number) => t.pad(axis, step, 0).slice(axis, 0, T);
     const after = (t: Tensor, axis: number) => t.pad(axis, 0, step).slice(axis, step, T + step);
     const [left, right] = [before, after].map((moved) =>
-      numbers.equal(moved(numbers, 1)).reshape([B, 1, T]).where(moved(largest, 2), nothing),
+      segmentIds.equal(moved(segmentIds, 1)).reshape([B, 1, T]).where(moved(largest, 2), nothing),
     );
     largest = largest.max(left).max(right);
   }

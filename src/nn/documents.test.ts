@@ -117,7 +117,7 @@ describe.each(variants)("gated unit %s", (_, variant) => {
     const unit = { ...own, width: d, shared: s };
     const layer = attention === "quad" ? flashQuad({ ...unit, maxLength }) : flash({ ...unit, chunk, attention });
     const { graph, values } = build(size, (scope, { x, mask, documents }) => {
-      const rotations = documents.anglesByPlace(angleTable(T, s));
+      const rotations = documents.anglesByPosition(angleTable(T, s));
       return layer.forward(scope, x, { rotations, visibility: new Visibility({ causal, mask, documents }) });
     });
     const config = { ...variant, shared: s, causal, span: attention === "quad" ? maxLength : chunk };
@@ -129,7 +129,7 @@ describe.each(variants)("gated unit %s", (_, variant) => {
 
 function multiHead(kind: Kind, { T, causal }: Pick<Case, "T" | "causal">) {
   return (scope: Scope, { x, mask, documents }: Given): Tensor => {
-    const rotations = documents.anglesByPlace(angleTable(T, w));
+    const rotations = documents.anglesByPosition(angleTable(T, w));
     const visibility = new Visibility({ causal, mask, documents });
     return attentionOf(kind, { width: d, heads, chunk, features }).forward(scope, x, { rotations, visibility });
   };

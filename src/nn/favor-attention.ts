@@ -128,7 +128,7 @@ function largestExponent(exponents: Tensor, { documents }: ChunkVisibility): Ten
   if (!documents) return exponents.maximum([-3, -2, -1]);
   const [B, H, G, , C] = exponents.shape;
   const ofTokens = exponents.maximum([-2]).reshape([B, H, G * C]);
-  return largestInDocuments(ofTokens, documents.numbers.reshape([B, G * C])).reshape([B, H, G, 1, C]);
+  return largestInDocuments(ofTokens, documents.segmentIds.reshape([B, G * C])).reshape([B, H, G, 1, C]);
 }
 
 /** HIDDEN at the places of the chunks [B, H, G, C, w] that have no token, else 0: [G, 1, C]; undefined when each has one. */

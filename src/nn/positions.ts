@@ -146,10 +146,3 @@ export function hostBiasByDistance(values: BiasValues, length: number, table: Ho
   }
   return bias;
 }
-
-/** Added to scores, it hides the future from relu (and from softmax): 0 on and below the diagonal, -1e30 above. */
-export function causalBias(tokens: number): Tensor {
-  const data = new Float32Array(tokens * tokens);
-  for (let i = 0; i < tokens; i++) data.fill(-1e30, i * tokens + i + 1, (i + 1) * tokens);
-  return constant(data, [tokens, tokens]);
-}

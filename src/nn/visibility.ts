@@ -67,7 +67,7 @@ export class Visibility {
 
   square(T: number): SquareVisibility {
     const { causal, mask } = this;
-    const ids = this.documents?.numbers;
+    const ids = this.documents?.segmentIds;
     const sources = [...(causal ? [tokenPositions(T)] : []), ...(ids ? [ids] : []), ...(mask ? [mask] : [])];
     return {
       sources,
@@ -93,7 +93,7 @@ export class Visibility {
     const real = needed ? (mask ?? constant(new Float32Array(T).fill(1), [1, T])).pad(1, 0, rest) : undefined;
     const hiddenKeys = real && hiddenWhereMasked(real).reshape([-1, G, 1, C]);
     const future = causal ? constant(futureOf(C), [C, C]) : undefined;
-    const others = documents ? hiddenAcross(documents.numbers, documents.numbers, future) : future;
+    const others = documents ? hiddenAcross(documents.segmentIds, documents.segmentIds, future) : future;
     const hidden = both(others, hiddenKeys);
     const visible = hidden?.exp();
     return { causal, real: real?.reshape([-1, G, C]), hiddenKeys, hidden, visible, documents };
@@ -120,8 +120,8 @@ export function hiddenWhereMasked(mask: Tensor): Tensor {
 }
 
 /**
- * Added to scores [..., R, N], it hides the keys of other documents: queries [..., R] and keys [..., N] by the numbers of
- * their documents. Among those of one document there is 0, or what `within` (of a shape that broadcasts) has.
+ * Added to scores [..., R, N], it hides the keys of other documents, by the segment IDs of queries [..., R] and keys
+ * [..., N]. Within a document there is 0, or what `within` (of a shape that broadcasts) has.
  */
 export function hiddenAcross(queries: Tensor, keys: Tensor, within?: Tensor): Tensor {
   return sameDocument(queries, keys).where(within ?? queries.constant(0), queries.constant(HIDDEN));
