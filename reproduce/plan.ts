@@ -15,6 +15,7 @@ import { planAblations } from "./plan-ablations.ts";
 import { planQuality } from "./plan-quality.ts";
 import { type EstimatedJob, type LeftOut, type PlanInputs, type SectionPlan, total } from "./plan-section.ts";
 import { planSpeed } from "./plan-speed.ts";
+import { grouped } from "./statistics.ts";
 
 export interface Plan {
   readonly jobs: readonly EstimatedJob[];
@@ -74,15 +75,8 @@ function withWarmup({ job, seconds }: EstimatedJob): EstimatedJob {
 
 /** Jobs and seconds of each group of a plan: what is printed first. */
 export function groupsOf(plan: Plan): { name: string; jobs: number; seconds: number }[] {
-  const groups = new Map<string, { name: string; jobs: number; seconds: number }>();
-  for (const { job, seconds } of plan.jobs) {
-    const name = groupName(job);
-    const group = groups.get(name) ?? { name, jobs: 0, seconds: 0 };
-    group.jobs += 1;
-    group.seconds += seconds;
-    groups.set(name, group);
-  }
-  return [...groups.values()];
+  const groups = grouped(plan.jobs, ({ job }) => groupName(job));
+  return groups.map((own) => ({ name: groupName(own[0].job), jobs: own.length, seconds: total(own) }));
 }
 
 function groupName(job: Job): string {

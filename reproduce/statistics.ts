@@ -1,4 +1,4 @@
-/** Medians and spread of repeated timings: quartiles, because single slow rounds are common on shared machines. */
+/** Medians and spread of repeated timings: quartiles, because single slow rounds are common on shared machines; groups. */
 
 export interface Spread {
   readonly median: number;
@@ -31,4 +31,15 @@ export function spread(values: readonly number[]): Spread {
 /** Quotients of two series measured in the same rounds. */
 export function ratios(numerators: readonly number[], denominators: readonly number[]): number[] {
   return numerators.map((n, i) => n / denominators[i]);
+}
+
+/** Values of the same key together, in the order of the first of each. */
+export function grouped<Value>(values: readonly Value[], key: (value: Value) => string): Value[][] {
+  const groups = new Map<string, Value[]>();
+  for (const value of values) {
+    const own = groups.get(key(value));
+    if (own) own.push(value);
+    else groups.set(key(value), [value]);
+  }
+  return [...groups.values()];
 }

@@ -16,9 +16,9 @@ export function significant(value: number): string {
 
 /** Median and quartiles: "3.41 (3.36–3.52)"; the median alone where there are too few rounds for quartiles. */
 export function spreadText(value: Spread | null, digits: (value: number) => string = significant): string {
-  if (value === null) return "–";
-  if (value.rounds < 3) return digits(value.median);
-  return `${digits(value.median)} (${digits(value.low)}–${digits(value.high)})`;
+  return orDash(value, ({ median, low, high, rounds }) =>
+    rounds < 3 ? digits(median) : `${digits(median)} (${digits(low)}–${digits(high)})`,
+  );
 }
 
 export function ratioText(value: number): string {
@@ -32,11 +32,20 @@ export function secondsText(value: number): string {
 }
 
 export function bytesText(value: number | null): string {
-  return value === null ? "–" : `${(value / 1e9).toFixed(value < 1e10 ? 2 : 1)} GB`;
+  return orDash(value, (bytes) => `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 1)} GB`);
 }
 
 /** Of the perplexity of a language model: two decimals below 100, else whole. */
 export function perplexityText(value: number | null): string {
-  if (value === null) return "–";
-  return value < 100 ? value.toFixed(2) : significant(value);
+  return orDash(value, (perplexity) => (perplexity < 100 ? perplexity.toFixed(2) : significant(perplexity)));
+}
+
+/** Against what is compared with: 0.905 -> "−9.5 %" */
+export function differenceText(ratio: number): string {
+  return `${ratio >= 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
+}
+
+/** null -> "–" */
+export function orDash<Value>(value: Value | null, text: (value: Value) => string): string {
+  return value === null ? "–" : text(value);
 }

@@ -1,36 +1,33 @@
 /** The page around the report: one HTML file that needs nothing else, readable in light and dark and on paper. */
 import { architectures } from "longhand/models";
-import { variableOf } from "./plots.ts";
+import { type LinePlot, linePlot, variableOf } from "./plots.ts";
 
 /** Text as HTML. */
 export function escapeHtml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
-export interface Column<Row> {
-  readonly head: string;
-  /** Plain text. */
-  readonly cell: (row: Row) => string;
-  /** Numbers stand on the right. */
-  readonly number?: boolean;
-}
+/** The head of a column, and the plain text of its cells. Numbers stand on the right: their heads begin with #. */
+export type Column<Row> = readonly [head: string, cell: (row: Row) => string];
 
 /** A table; the first column heads its rows. */
-export function table<Row>(caption: string, columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  const side = (column: Column<Row>) => (column.number ? ' class="n"' : "");
-  const head = columns.map((column) => `<th scope="col"${side(column)}>${escapeHtml(column.head)}</th>`).join("");
+export function table<Row>(caption: string, rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  const all = columns.map(([head, cell]) => ({
+    ...{ head: escapeHtml(head.replace(/^#/, "")), cell, side: head.startsWith("#") ? ' class="n"' : "" },
+  }));
+  const head = all.map(({ head, side }) => `<th scope="col"${side}>${head}</th>`).join("");
   const body = rows.map((row) => {
-    const cells = columns.map((column, i) => {
-      const text = escapeHtml(column.cell(row));
-      return i === 0 ? `<th scope="row">${text}</th>` : `<td${side(column)}>${text}</td>`;
+    const cells = all.map(({ cell, side }, i) => {
+      const text = escapeHtml(cell(row));
+      return i === 0 ? `<th scope="row">${text}</th>` : `<td${side}>${text}</td>`;
     });
     return `<tr>${cells.join("")}</tr>`;
   });
   return `<div class="scroll"><table><caption>${escapeHtml(caption)}</caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
 }
 
-export function figure(svg: string, caption: string): string {
-  return `<figure>${svg}<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
+export function figure(plot: LinePlot, caption: string): string {
+  return `<figure>${linePlot(plot)}<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
 }
 
 export function paragraph(text: string): string {
@@ -44,15 +41,16 @@ export function list(items: readonly string[]): string {
 export interface Section {
   readonly id: string;
   readonly title: string;
-  /** HTML. */
-  readonly body: string;
+  /** HTML; nothing of a section without parts is shown. */
+  readonly parts: readonly string[];
 }
 
 export function page(title: string, lead: string, sections: readonly Section[]): string {
-  const shown = sections.filter(({ body }) => body !== "");
+  const shown = sections.filter(({ parts }) => parts.some((part) => part !== ""));
   const links = shown.map(({ id, title: name }) => `<a href="#${id}">${escapeHtml(name)}</a>`).join(" · ");
   const bodies = shown.map(
-    ({ id, title: name, body }) => `<section id="${id}">\n<h2>${escapeHtml(name)}</h2>\n${body}\n</section>`,
+    ({ id, title: name, parts }) =>
+      `<section id="${id}">\n<h2>${escapeHtml(name)}</h2>\n${parts.join("\n")}\n</section>`,
   );
   return `<!doctype html>
 <html lang="en">

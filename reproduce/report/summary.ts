@@ -6,114 +6,19 @@ import { REFERENCE } from "../architectures.ts";
 import { differences, type Identity } from "../machine.ts";
 import type { Manifest } from "../manifest.ts";
 import type { Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
-import { ratios, type Spread, spread } from "../statistics.ts";
+import { grouped, ratios, spread } from "../statistics.ts";
 import { timeToLoss } from "./time-to-loss.ts";
 
+export type Summary = ReturnType<typeof summarise>;
 /** One model at one context. */
-export interface SpeedRow {
-  readonly job: string;
-  readonly model: string;
-  readonly context: number;
-  readonly batch: number;
-  readonly tokens: number;
-  readonly parameters: number | null;
-  readonly recompute: string;
-  readonly recomputeReason: string | null;
-  readonly milliseconds: Spread | null;
-  readonly microsecondsPerToken: Spread | null;
-  /** Matrix products of forward and backward. */
-  readonly megaflopsPerToken: number;
-  /** Of those, a second of the whole step. */
-  readonly gigaflopsPerSecond: number | null;
-  readonly optimizerShare: number | null;
-  readonly peakBytes: number | null;
-  /** Transformer++'s time over this model's, by rounds: how many times as fast it is. */
-  readonly timesAsFast: Spread | null;
-  /** Transformer++'s operations over this model's: what the ratio would be if both computed at the same rate. */
-  readonly arithmeticRatio: number | null;
-  readonly failure: string | null;
-  readonly identity: number;
-}
-
+export type SpeedRow = ReturnType<typeof speedRows>[number];
 /** FLASH at one context beside its shortest, the same tokens a step. */
-export interface FlatRow {
-  readonly context: number;
-  readonly tokens: number;
-  readonly microsecondsPerToken: Spread | null;
-  readonly timeRatio: Spread | null;
-  readonly peakBytes: number | null;
-  readonly memoryRatio: number | null;
-  readonly recompute: string;
-  readonly failure: string | null;
-  readonly identity: number;
-}
+export type FlatRow = ReturnType<typeof flatRows>[number];
+/** One training. */
+export type QualityRow = ReturnType<typeof qualityRow>;
 
-export interface QualityRow {
-  readonly job: string;
-  readonly model: string;
-  readonly ablation: string | null;
-  readonly objective: string;
-  readonly context: number;
-  readonly tokensPerStep: number;
-  readonly steps: number;
-  readonly lr: number;
-  /** Rates that were tried for this model, objective and context. */
-  readonly rates: readonly { readonly lr: number; readonly loss: number | null }[];
-  readonly parameters: number;
-  readonly loss: number | null;
-  readonly perplexity: number | null;
-  readonly accuracy: number | null;
-  readonly evaluatedTokens: number | null;
-  /** Median of a step, in milliseconds. */
-  readonly stepMilliseconds: Spread;
-  readonly trainingSeconds: number;
-  readonly megaflopsPerToken: number;
-  readonly peakBytes: number | null;
-  readonly recompute: string;
-  readonly failure: string | null;
-  readonly curve: readonly { readonly step: number; readonly seconds: number; readonly perplexity: number }[];
-  readonly byPosition: readonly {
-    readonly from: number;
-    readonly to: number;
-    readonly perplexity: number;
-    readonly tokens: number;
-  }[];
-  readonly identity: number;
-}
-
-/** The paper's speed-up: Transformer++'s time to its final perplexity over the time a model needs to reach that. */
-export interface SpeedUp {
-  readonly model: string;
-  readonly objective: string;
-  readonly context: number;
-  readonly targetPerplexity: number;
-  readonly referenceSeconds: number;
-  /** Of the training that reached it first: its schedule's length. */
-  readonly ofSteps: number;
-  /** Null where the perplexity was not reached. */
-  readonly seconds: number | null;
-  readonly steps: number | null;
-  readonly speedUp: number | null;
-}
-
-export interface Summary {
-  readonly created: string;
-  readonly finishedJobs: number;
-  readonly jobs: number;
-  readonly settings: Manifest["settings"];
-  /** Machines and versions; rows name one by its place in this list. */
-  readonly identities: readonly Identity[];
-  readonly speed: readonly SpeedRow[];
-  readonly flat: readonly FlatRow[];
-  readonly idleShare: number | null;
-  readonly quality: readonly QualityRow[];
-  readonly speedUps: readonly SpeedUp[];
-  readonly ablations: readonly QualityRow[];
-  readonly leftOut: Manifest["plan"]["leftOut"];
-  readonly measuredSeconds: number;
-}
-
-export function summarise(manifest: Manifest, results: readonly Result[]): Summary {
+/** Rows name the machine and versions they were measured with by its place in `identities`. */
+export function summarise(manifest: Manifest, results: readonly Result[]) {
   const identities: Identity[] = [];
   const identityOf = ({ identity }: Result): number => {
     const known = identities.findIndex((each) => differences(each, identity).length === 0);
@@ -131,7 +36,11 @@ export function summarise(manifest: Manifest, results: readonly Result[]): Summa
     jobs: manifest.plan.jobs.length,
     settings: withoutFolders(manifest.settings),
     identities,
-    speed: withoutRepetition(contexts.flatMap((result) => speedRows(result, identityOf(result)))),
+    // FLASH and Transformer++ are measured with each group of a context: their first row stands for it.
+    speed: grouped(
+      contexts.flatMap((result) => speedRows(result, identityOf(result))),
+      ({ model, context }) => `${model} ${context}`,
+    ).map(([first]) => first),
     flat: speedResults
       .filter(({ job }) => job.series === "flat")
       .flatMap((result) => flatRows(result, identityOf(result))),
@@ -164,65 +73,56 @@ function withoutFolders(settings: Manifest["settings"]): Manifest["settings"] {
   };
 }
 
-function speedRows({ job, sides }: SpeedResult, identity: number): SpeedRow[] {
+function speedRows({ job, sides }: SpeedResult, identity: number) {
   const reference = sides.find(({ model, ms }) => model === REFERENCE && ms.length > 0);
   return sides.map((side) => {
-    const timed = side.ms.length > 0;
-    const perToken = side.ms.map((ms) => (1000 * ms) / side.tokens);
-    const ofReference = reference?.ms.map((ms) => (1000 * ms) / reference.tokens);
-    const comparable = timed && ofReference !== undefined && ofReference.length === perToken.length;
+    const { model, context, batch, tokens, parameters, recompute, recomputeReason, peakBytes, failure } = side;
+    const perToken = microsecondsPerToken(side);
+    const microseconds = spreadOf(perToken);
+    const comparable = reference !== undefined && reference.ms.length === perToken.length;
     return {
-      ...{ job: job.id, model: side.model, context: side.context, batch: side.batch, tokens: side.tokens },
-      ...{ parameters: side.parameters, recompute: side.recompute, recomputeReason: side.recomputeReason },
-      milliseconds: timed ? spread(side.ms) : null,
-      microsecondsPerToken: timed ? spread(perToken) : null,
+      ...{ job: job.id, model, context, batch, tokens, parameters, recompute, recomputeReason },
+      milliseconds: spreadOf(side.ms),
+      microsecondsPerToken: microseconds,
+      /** Matrix products of forward and backward. */
       megaflopsPerToken: side.flopsPerToken / 1e6,
-      gigaflopsPerSecond: timed ? side.flopsPerToken / spread(perToken).median / 1e3 : null,
-      optimizerShare: timed ? spread(ratios(side.optimizerMs, side.ms)).median : null,
-      peakBytes: side.peakBytes,
-      timesAsFast: comparable ? spread(ratios(ofReference, perToken)) : null,
+      /** Of those, a second of the whole step. */
+      gigaflopsPerSecond: microseconds && side.flopsPerToken / microseconds.median / 1e3,
+      optimizerShare: microseconds && spread(ratios(side.optimizerMs, side.ms)).median,
+      peakBytes,
+      /** Transformer++'s time over this model's, by rounds: how many times as fast it is. */
+      timesAsFast: comparable ? spreadOf(ratios(microsecondsPerToken(reference), perToken)) : null,
+      /** Transformer++'s operations over this model's: what the ratio would be if both computed at the same rate. */
       arithmeticRatio: reference === undefined ? null : reference.flopsPerToken / side.flopsPerToken,
-      failure: side.failure,
-      identity,
+      ...{ failure, identity },
     };
   });
 }
 
-/** FLASH and Transformer++ are measured with each group of a context: their first row stands for it. */
-function withoutRepetition(rows: readonly SpeedRow[]): SpeedRow[] {
-  const first = new Map<string, SpeedRow>();
-  for (const row of rows) {
-    const key = `${row.model} ${row.context}`;
-    if (!first.has(key)) first.set(key, row);
-  }
-  return [...first.values()];
-}
+const microsecondsPerToken = ({ ms, tokens }: SpeedSideResult) => ms.map((time) => (1000 * time) / tokens);
 
-function flatRows({ sides }: SpeedResult, identity: number): FlatRow[] {
-  const timed = sides.filter(({ ms }) => ms.length > 0);
-  const shortest: SpeedSideResult | undefined = timed[0];
+/** Null where nothing was timed. */
+const spreadOf = (values: readonly number[]) => (values.length > 0 ? spread(values) : null);
+
+function flatRows({ sides }: SpeedResult, identity: number) {
+  const shortest = sides.find(({ ms }) => ms.length > 0);
   return sides.map((side) => {
-    const perToken = side.ms.map((ms) => (1000 * ms) / side.tokens);
-    const comparable = shortest !== undefined && shortest.ms.length === side.ms.length;
+    const { context, tokens, recompute, failure, ms, peakBytes } = side;
     return {
-      ...{ context: side.context, tokens: side.tokens, recompute: side.recompute, failure: side.failure, identity },
-      microsecondsPerToken: side.ms.length > 0 ? spread(perToken) : null,
-      timeRatio: comparable ? spread(ratios(side.ms, shortest.ms)) : null,
-      peakBytes: side.peakBytes,
-      memoryRatio: side.peakBytes === null || !shortest?.peakBytes ? null : side.peakBytes / shortest.peakBytes,
+      ...{ context, tokens, recompute, failure, identity },
+      microsecondsPerToken: spreadOf(microsecondsPerToken(side)),
+      timeRatio: shortest?.ms.length === ms.length ? spread(ratios(ms, shortest.ms)) : null,
+      peakBytes,
+      memoryRatio: peakBytes === null || !shortest?.peakBytes ? null : peakBytes / shortest.peakBytes,
     };
   });
 }
 
 /** One row a model, objective and context: the run at the learning rate with the lowest final loss. */
 function bestRows(results: readonly TrainResult[], identityOf: (result: Result) => number): QualityRow[] {
-  const groups = new Map<string, TrainResult[]>();
-  for (const result of results) {
-    const { model, ablation, objective, context } = result.job;
-    const key = `${model} ${ablation} ${objective} ${context}`;
-    groups.set(key, [...(groups.get(key) ?? []), result]);
-  }
-  return [...groups.values()].map((group) => {
+  const keyOf = ({ job: { model, ablation, objective, context } }: TrainResult) =>
+    `${model} ${ablation} ${objective} ${context}`;
+  return grouped(results, keyOf).map((group) => {
     const lossOf = ({ final }: TrainResult) => final?.loss ?? Number.POSITIVE_INFINITY;
     const best = group.reduce((low, each) => (lossOf(each) < lossOf(low) ? each : low));
     const rates = group.map((each) => ({ lr: each.lr, loss: each.final?.loss ?? null }));
@@ -230,25 +130,24 @@ function bestRows(results: readonly TrainResult[], identityOf: (result: Result) 
   });
 }
 
-function qualityRow(result: TrainResult, rates: QualityRow["rates"], identity: number): QualityRow {
-  const { job, final, curve } = result;
+/** `rates` were tried for this model, objective and context. */
+function qualityRow(
+  result: TrainResult,
+  rates: readonly { readonly lr: number; readonly loss: number | null }[],
+  identity: number,
+) {
+  const { job, final, curve, lr, parameters, stepMs, peakBytes, recompute, failure } = result;
+  const { id, model, ablation, objective, context, batch, steps } = job;
   return {
-    ...{ job: job.id, model: job.model, ablation: job.ablation, objective: job.objective, context: job.context },
-    ...{
-      tokensPerStep: job.batch * job.context,
-      steps: job.steps,
-      lr: result.lr,
-      rates,
-      parameters: result.parameters,
-    },
+    ...{ job: id, model, ablation, objective, context, tokensPerStep: batch * context, steps, lr, rates, parameters },
     loss: final?.loss ?? null,
-    perplexity: final === null ? null : Math.exp(final.loss),
+    perplexity: final && Math.exp(final.loss),
     accuracy: final?.accuracy ?? null,
     evaluatedTokens: final?.tokens ?? null,
-    stepMilliseconds: spread(result.stepMs.length > 2 ? result.stepMs.slice(2) : result.stepMs),
-    trainingSeconds: result.stepMs.reduce((sum, ms) => sum + ms, 0) / 1000,
+    stepMilliseconds: spread(stepMs.length > 2 ? stepMs.slice(2) : stepMs),
+    trainingSeconds: stepMs.reduce((sum, ms) => sum + ms, 0) / 1000,
     megaflopsPerToken: result.flopsPerToken / 1e6,
-    ...{ peakBytes: result.peakBytes, recompute: result.recompute, failure: result.failure },
+    ...{ peakBytes, recompute, failure },
     curve: curve.map(({ step, seconds, loss }) => ({ step, seconds, perplexity: Math.exp(loss) })),
     byPosition: (final?.byPosition ?? [])
       .filter(({ tokens }) => tokens > 0)
@@ -267,7 +166,8 @@ function byLength(results: readonly TrainResult[]): [whole: TrainResult[], short
   return [results.filter((result) => !isShorter(result)), results.filter(isShorter)];
 }
 
-function speedUps(rows: readonly QualityRow[], shorter: readonly QualityRow[]): SpeedUp[] {
+/** The paper's speed-up: Transformer++'s time to its final perplexity over the time a model needs to reach that. */
+function speedUps(rows: readonly QualityRow[], shorter: readonly QualityRow[]) {
   const alike = (one: QualityRow, other: QualityRow) =>
     one.objective === other.objective && one.context === other.context;
   return rows.flatMap((row) => {
