@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { evaluationBatches, evaluationWindows, trainingBatch, windowsPerEpoch } from "./batches.ts";
+import { evaluationBatches, trainingBatch, windowsPerEpoch } from "./batches.ts";
 import { tokensInMemory } from "./token-sequence.ts";
 
 const count = (n: number) => tokensInMemory(Int32Array.from({ length: n }, (_, i) => i));
@@ -121,13 +121,13 @@ describe("evaluation", () => {
         (n, context, batch) => {
           const expected = Array.from({ length: n - 1 }, (_, i) => i + 1);
           const targets: number[] = [];
-          for (const window of evaluationWindows(count(n), context)) {
+          for (const window of evaluationBatches({ sequence: count(n), context, batch: 1 })) {
             expect(window.targets.length).toBe(context);
-            expect([...window.targets.subarray(0, window.length)]).toEqual(
-              [...window.tokens.subarray(0, window.length)].map((t) => t + 1),
+            expect([...window.targets.subarray(0, window.count)]).toEqual(
+              [...window.tokens.subarray(0, window.count)].map((t) => t + 1),
             );
-            targets.push(...window.targets.subarray(0, window.length));
-            expect(window.tokens.subarray(window.length).every((token) => token === 0)).toBe(true);
+            targets.push(...window.targets.subarray(0, window.count));
+            expect(window.tokens.subarray(window.count).every((token) => token === 0)).toBe(true);
           }
           expect(targets).toEqual(expected);
           const weighted: number[] = [];
@@ -150,7 +150,7 @@ describe("evaluation", () => {
   });
 
   it("needs two tokens", () => {
-    expect(() => [...evaluationWindows(count(1), 4)]).toThrow(
+    expect(() => [...evaluationBatches({ sequence: count(1), context: 4, batch: 1 })]).toThrow(
       "evaluation: at least 2 tokens are needed, and the text has 1",
     );
   });

@@ -1,12 +1,12 @@
 /**
- * Batches as pure functions: which tokens an example holds follows from the seed and its number among the examples of its
- * corpus alone, so that any of them can be had without those before it. Which corpus comes next is mixture.ts.
+ * Batches as pure functions. The tokens of an example follow from the seed and the example's number within its corpus, so
+ * that any example can be read without those before it. mixture.ts decides which corpus comes next.
  */
 import { LonghandError } from "../base/errors.ts";
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
 import type { TokenSequence } from "./token-sequence.ts";
 
-export interface TrainingBatchRequest {
+interface TrainingBatchRequest {
   readonly sequence: TokenSequence;
   /** Tokens of one example, at least 1. */
   readonly context: number;
@@ -41,7 +41,7 @@ export function emptyBatch(batch: number, context: number): TrainingBatch {
   return { tokens: new Int32Array(batch * context), targets: new Int32Array(batch * context) };
 }
 
-export interface ExampleRequest {
+interface ExampleRequest {
   readonly sequence: TokenSequence;
   readonly context: number;
   readonly seed: number;
@@ -52,16 +52,16 @@ export interface ExampleRequest {
 }
 
 /**
- * Writes one example to a row of a batch. Examples are windows of context + 1 tokens that tile the sequence. In each epoch
- * (one visit of every window) the tiles start at another random place and come in another random order. Every token is a
- * target once an epoch, apart from the first token of the sequence and from the remainder of the division by `context`,
- * another stretch each time. The tiling goes round: one window an epoch may continue from the end of the sequence to its
- * beginning, as at a border of documents; a sequence that holds a single window is never turned like this.
+ * Writes one example to a row of a batch. Examples are windows of context + 1 tokens that tile the sequence. Each epoch
+ * visits every window once, in a new random order and with the first window at a new random place. So in each epoch every
+ * token is a target once, except the first token of the sequence and the remainder of the division by `context`, which is
+ * another stretch of text each time. The tiling wraps around: one window of an epoch may run over the end of the sequence
+ * to its beginning, as over a border of documents; where the sequence holds a single window, none does.
  * Throws "data" when the sequence is shorter than context + 1, "usage" for other numbers out of range.
  */
 export function readExample(
   { sequence, context, seed, example, corpus = 0 }: ExampleRequest,
-  { tokens, targets }: TrainingBatch,
+  made: TrainingBatch,
   row: number,
 ): void {
   requireWhole("example", example, 0);
@@ -76,8 +76,8 @@ export function readExample(
   const start = (phase + window * context) % pairs;
   const first = Math.min(context, pairs - start);
   const scratch = new Int32Array(context + 1);
-  copyWindow(sequence, start, first, scratch, tokens, targets, row * context);
-  copyWindow(sequence, 0, context - first, scratch, tokens, targets, row * context + first);
+  copyWindow(sequence, start, first, scratch, made, row * context);
+  copyWindow(sequence, 0, context - first, scratch, made, row * context + first);
 }
 
 /** How many examples are one epoch. Throws "data" when the sequence is shorter than context + 1 tokens. */
@@ -92,72 +92,37 @@ export function windowsPerEpoch(tokens: number, context: number): number {
   return Math.floor((tokens - 1) / context);
 }
 
-export interface EvaluationWindow {
-  /** [context], 0 after the first `length`. */
-  readonly tokens: Int32Array;
-  /** [context], 0 after the first `length`. */
-  readonly targets: Int32Array;
-  /** Number of real targets. */
-  readonly length: number;
-}
-
-/**
- * Consecutive windows in which every token of the sequence but its first is a target exactly once; the last one may be
- * shorter and is padded with zeros. Throws "data" when the sequence has fewer than two tokens.
- */
-export function* evaluationWindows(sequence: TokenSequence, context: number): Generator<EvaluationWindow> {
-  requireWhole("context", context, 1);
-  if (sequence.tokens < 2) {
-    throw new LonghandError("data", `evaluation: at least 2 tokens are needed, and the text has ${sequence.tokens}`);
-  }
-  const scratch = new Int32Array(context + 1);
-  for (let start = 0; start < sequence.tokens - 1; start += context) {
-    const length = Math.min(context, sequence.tokens - 1 - start);
-    const tokens = new Int32Array(context);
-    const targets = new Int32Array(context);
-    copyWindow(sequence, start, length, scratch, tokens, targets, 0);
-    yield { tokens, targets, length };
-  }
-}
-
 export interface EvaluationRequest {
   readonly sequence: TokenSequence;
   readonly context: number;
   readonly batch: number;
 }
 
-export interface EvaluationBatch extends TrainingBatch {
-  /** [batch, context]: 1 where there is a target, 0 where the batch is padded. */
+interface EvaluationBatch extends TrainingBatch {
+  /** [batch, context]: 1 where there is a target, 0 where the batch is padded, which is only at its end. */
   readonly weights: Float32Array;
   /** Number of real targets: the sum of `weights`. */
   readonly count: number;
 }
 
-/** The windows of `evaluationWindows`, `batch` at a time; the last batch is padded with rows of weight 0. */
+/**
+ * Consecutive windows, `batch` at a time, in which every token of the sequence but its first is a target exactly once. The
+ * last batch is padded with zeros. Throws "data" when the sequence has fewer than two tokens.
+ */
 export function* evaluationBatches({ sequence, context, batch }: EvaluationRequest): Generator<EvaluationBatch> {
-  requireWhole("batch", batch, 1);
-  let rows: EvaluationWindow[] = [];
-  for (const window of evaluationWindows(sequence, context)) {
-    rows.push(window);
-    if (rows.length < batch) continue;
-    yield stackWindows(rows, context, batch);
-    rows = [];
+  if (sequence.tokens < 2) {
+    throw new LonghandError("data", `evaluation: at least 2 tokens are needed, and the text has ${sequence.tokens}`);
   }
-  if (rows.length > 0) yield stackWindows(rows, context, batch);
-}
-
-function stackWindows(rows: readonly EvaluationWindow[], context: number, batch: number): EvaluationBatch {
-  const tokens = new Int32Array(batch * context);
-  const targets = new Int32Array(batch * context);
-  const weights = new Float32Array(batch * context);
-  let count = 0;
-  for (const [row, window] of rows.entries()) {
-    tokens.set(window.tokens, row * context);
-    targets.set(window.targets, row * context);
-    weights.fill(1, row * context, row * context + window.length);
-    count += window.length;
+  const scratch = new Int32Array(context + 1);
+  const targets = sequence.tokens - 1;
+  for (let first = 0; first < targets; first += batch * context) {
+    const made = emptyBatch(batch, context);
+    const count = Math.min(batch * context, targets - first);
+    for (let at = 0; at < count; at += context) {
+      copyWindow(sequence, first + at, Math.min(context, count - at), scratch, made, at);
+    }
+    yield { ...made, weights: new Float32Array(batch * context).fill(1, 0, count), count };
   }
-  return { tokens, targets, weights, count };
 }
 
 /** Copies `length` tokens from `start`, and the tokens after each of them, to `at`. */
@@ -166,8 +131,7 @@ function copyWindow(
   start: number,
   length: number,
   scratch: Int32Array,
-  tokens: Int32Array,
-  targets: Int32Array,
+  { tokens, targets }: TrainingBatch,
   at: number,
 ): void {
   if (length === 0) return;

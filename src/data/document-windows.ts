@@ -3,7 +3,7 @@
  * first token of the next one, from which that is predicted: so every token of a window has its target.
  */
 
-export interface WindowsRequest {
+interface WindowsRequest {
   /** [B, T]: windows side by side, as they are in the text or masked, which leaves the end-of-text tokens as they are. */
   readonly tokens: Int32Array;
   /** T */

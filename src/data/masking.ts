@@ -7,7 +7,7 @@ import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
 import type { SpecialTokens } from "./tokenizer.ts";
 
 /** Shares of the tokens: selected, and of the selected those that become [MASK], and those that become any other token. */
-export const MASKING = { selected: 0.15, mask: 0.8, random: 0.1 } as const;
+const MASKING = { selected: 0.15, mask: 0.8, random: 0.1 } as const;
 
 /** What masking must know of a tokenizer. */
 export interface MaskingVocabulary {
@@ -27,7 +27,7 @@ export interface MaskingRequest {
   readonly index: number;
 }
 
-export interface MaskedBatch {
+interface MaskedBatch {
   /** What the model reads. */
   readonly tokens: Int32Array;
   /** What the text has. */

@@ -5,7 +5,7 @@
 import { LonghandError } from "../base/errors.ts";
 import { sliceTokens, type TokenSequence } from "./token-sequence.ts";
 
-export interface NgramRequest {
+interface NgramRequest {
   readonly train: TokenSequence;
   readonly heldOut: TokenSequence;
   readonly vocabSize: number;

@@ -3,7 +3,7 @@ import { LonghandError } from "../base/errors.ts";
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
 import type { TextPiece, TextSource } from "./text-source.ts";
 
-export interface SampleRequest {
+interface SampleRequest {
   readonly seed: number;
   /** The most text to return, in bytes. */
   readonly bytes: number;

@@ -33,9 +33,11 @@ describe("a tokenizer.json", () => {
     await expect(loadTokenizer(join(folder, "none.json"))).rejects.toThrow(
       `tokenizer: ${join(folder, "none.json")} does not exist`,
     );
-    expect(() => tokenizerFromJson("{", "t.json")).toThrow("tokenizer: t.json is not JSON");
+    expect(() => tokenizerFromJson("{", "t.json")).toThrow(
+      "tokenizer: t.json is not a tokenizer.json: it is not valid JSON",
+    );
     expect(() => tokenizerFromJson("[]", "t.json")).toThrow(
-      "t.json is not a tokenizer.json: expected an object at the top",
+      "t.json is not a tokenizer.json: it must hold a JSON object",
     );
     expect(() => tokenizerFromJson("{}", "t.json")).toThrow("expected an object at model");
     // biome-ignore lint/suspicious/noExplicitAny: files broken on purpose

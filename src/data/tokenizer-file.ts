@@ -2,7 +2,8 @@
  * Writes and checks tokenizer.json (Hugging Face's format) for byte-level BPE, the one kind of tokenizer that Longhand
  * uses: GPT-2's pre-tokenizer, no prefix space, no normalizer, all 256 bytes in the vocabulary.
  */
-import { LonghandError, messageOf } from "../base/errors.ts";
+import { isRecord, parseJsonObject } from "../base/checked-json.ts";
+import { LonghandError } from "../base/errors.ts";
 import { byteCharacters, byteLevelDecoder } from "./byte-level.ts";
 import { SPECIAL_TOKENS, type SpecialTokens } from "./tokenizer.ts";
 
@@ -69,29 +70,21 @@ function bpeJson(vocab: Record<string, number>, merges: readonly Merge[], added:
   });
 }
 
-type Json = Record<string, unknown>;
-
 /** Checks a tokenizer.json; `where` names it in messages. Throws "data" for any other kind of tokenizer. */
 export function readTokenizerFile(json: string, where: string): TokenizerFile {
   const refuse = (problem: string): never => {
     throw new LonghandError("data", `tokenizer: ${where} ${problem}`);
   };
-  const object = (value: unknown, name: string): Json =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Json)
-      : refuse(`is not a tokenizer.json: expected an object at ${name}`);
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(json);
-  } catch (error) {
-    refuse(`is not JSON: ${messageOf(error)}`);
-  }
-  const file = object(parsed, "the top");
+  const object = (value: unknown, name: string): Record<string, unknown> =>
+    isRecord(value) ? value : refuse(`is not a tokenizer.json: expected an object at ${name}`);
+  const file = parseJsonObject(json, (problem) => refuse(`is not a tokenizer.json: ${problem}`));
   const model = object(file.model, "model");
   const expect = (value: unknown, allowed: readonly unknown[], name: string): void => {
     if (allowed.includes(value)) return;
     const list = allowed.map((choice) => (choice === undefined ? "nothing" : JSON.stringify(choice)));
-    refuse(`is no byte-level BPE that Longhand can use: ${name} is ${JSON.stringify(value)}, not ${list.join(" or ")}`);
+    refuse(
+      `is not a byte-level BPE that Longhand can use: ${name} is ${JSON.stringify(value)}, not ${list.join(" or ")}`,
+    );
   };
   expect(model.type, ["BPE"], "model.type");
   expect(model.dropout ?? null, [null, 0], "model.dropout");

@@ -24,7 +24,7 @@ export interface TrainingRequest {
   readonly sampleBytes?: number;
 }
 
-export interface WeightedText {
+interface WeightedText {
   readonly source: TextSource;
   /** Above 0. */
   readonly weight: number;

@@ -3,10 +3,10 @@
  * (the package slows down on long strings) and looks up words that were there before; the package encodes through a copy
  * without added tokens, so that no text can produce a special id. Decoding needs no native code.
  */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Tokenizer } from "tokenizers";
 import { LonghandError, messageOf } from "../base/errors.ts";
+import { readError, sha256 } from "../base/files.node.ts";
 import { requireWellFormed, splitText } from "./pieces.ts";
 import type { SpecialTokens, TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
@@ -33,9 +33,7 @@ export async function loadTokenizer(path: string): Promise<TextTokenizer> {
   try {
     json = await readFile(path, "utf8");
   } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    const problem = missing ? `${path} does not exist` : `cannot read ${path}: ${messageOf(error)}`;
-    throw new LonghandError(missing ? "data" : "io", `tokenizer: ${problem}`, { cause: error });
+    throw readError(error, path, () => new LonghandError("data", `tokenizer: ${path} does not exist`));
   }
   return tokenizerFromJson(json, path);
 }
@@ -56,7 +54,7 @@ class NativeTokenizer implements TextTokenizer {
   constructor(json: string, where: string) {
     const file = readTokenizerFile(json, where);
     this.json = json;
-    this.digest = createHash("sha256").update(json).digest("hex");
+    this.digest = sha256(json);
     this.vocabSize = file.vocabSize;
     this.special = file.special;
     this.#bytes = file.bytes;

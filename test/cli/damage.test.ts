@@ -159,7 +159,11 @@ const refused: [string, (run: string) => void, RegExp, boolean?][] = [
     /tokenizer.json: it is not the tokenizer that the run was trained with$/,
   ],
   ["tokenizer.json missing", (run) => rmSync(join(run, "tokenizer.json")), /tokenizer.json does not exist$/],
-  ["tokenizer.json cut short", (run) => truncateSync(join(run, "tokenizer.json"), 99), /tokenizer.json is not JSON/],
+  [
+    "tokenizer.json cut short",
+    (run) => truncateSync(join(run, "tokenizer.json"), 99),
+    /tokenizer.json is not a tokenizer.json: it is not valid JSON/,
+  ],
   [
     "a flipped bit in the tokens",
     (run) =>

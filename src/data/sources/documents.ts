@@ -32,7 +32,7 @@ export function formatOf(name: string): Format | undefined {
 }
 
 /** A piece of one file, with the share of the file's bytes read so far. */
-export type FilePiece = Omit<TextPiece, "input" | "done"> & { readonly read: number };
+type FilePiece = Omit<TextPiece, "input" | "done"> & { readonly read: number };
 
 /** The pieces of one file. Throws "data" or "io" naming it. */
 export async function* piecesOfFile(

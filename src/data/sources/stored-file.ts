@@ -3,7 +3,8 @@
  * read by position; `byteStream` reads it from the beginning, one buffer at a time.
  */
 import { open, stat } from "node:fs/promises";
-import { LonghandError, messageOf } from "../../base/errors.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { readError, readFully } from "../../base/files.node.ts";
 
 export interface StoredFile {
   /** For messages. */
@@ -40,14 +41,9 @@ export async function openLocal(path: string, name = path): Promise<OpenFile> {
   return {
     async read(position, length) {
       const buffer = Buffer.from(new ArrayBuffer(length));
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled).catch((error) => {
-          throw fileError(name, error);
-        });
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
+      const filled = await readFully(file, buffer, position).catch((error) => {
+        throw fileError(name, error);
+      });
       return buffer.subarray(0, filled);
     },
     close: () => file.close(),
@@ -70,13 +66,7 @@ export async function* byteStream(
 }
 
 /** What the file system refused, as one sentence. */
-export function fileError(path: string, error: unknown): LonghandError {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === "ENOENT" || code === "ENOTDIR") {
-    return new LonghandError("data", `data: ${path} does not exist; give a UTF-8 text file or a folder of them`);
-  }
-  if (code === "EACCES" || code === "EPERM") {
-    return new LonghandError("io", `data: no permission to read ${path}`, { cause: error });
-  }
-  return new LonghandError("io", `data: cannot read ${path}: ${messageOf(error)}`, { cause: error });
+export function fileError(path: string, error: unknown): unknown {
+  const advice = "give a UTF-8 text file or a folder of them";
+  return readError(error, path, () => new LonghandError("data", `data: ${path} does not exist; ${advice}`));
 }

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { compareNaturally, openTextSource, type TextPiece } from "./text.ts";
+import type { TextPiece } from "../text-source.ts";
+import { compareNaturally, openTextSource } from "./text.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -134,7 +135,10 @@ describe("what is no text", () => {
   it.skipIf(process.getuid?.() === 0)("without permission is an io error", async () => {
     const path = fileOf("secret");
     chmodSync(path, 0);
-    await expect(piecesOf(path)).rejects.toMatchObject({ code: "io", message: `data: no permission to read ${path}` });
+    await expect(piecesOf(path)).rejects.toMatchObject({
+      code: "io",
+      message: `cannot read ${path}: no permission to read it; change its permissions`,
+    });
   });
 });
 

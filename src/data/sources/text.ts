@@ -15,8 +15,6 @@ import type { Reading } from "./records.ts";
 import { bySplit, type Split, splitNamed } from "./splits.ts";
 import { fileError, localFile, type StoredFile } from "./stored-file.ts";
 
-export type { SourceInput, TextPiece, TextSource } from "../text-source.ts";
-
 export interface FoundFile {
   readonly file: StoredFile;
   readonly format: Format;

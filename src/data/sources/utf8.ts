@@ -1,4 +1,4 @@
-/** Bytes to text, checked: what is no UTF-8 or holds a NUL byte is refused by file and offset, never replaced. */
+/** Bytes to text, checked: bytes that are not UTF-8, and NUL, are refused by file and offset, never replaced. */
 import { isUtf8 } from "node:buffer";
 import { LonghandError } from "../../base/errors.ts";
 import { nextCut } from "../pieces.ts";
@@ -80,20 +80,13 @@ function unfinishedBytes(buffer: Buffer): number {
   return 0;
 }
 
-/** The offset of the first byte that cannot continue valid UTF-8 (the table of Unicode 15, section 3.9). */
-export function firstInvalidByte(bytes: Uint8Array): number {
-  for (let i = 0; i < bytes.length; ) {
-    const lead = bytes[i];
-    const size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-    if (size === 0) return i;
-    for (let k = 1; k < size; k++) {
-      const byte = bytes[i + k];
-      if (byte === undefined) return i;
-      const low = k > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
-      const high = k > 1 ? 0xbf : lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
-      if (byte < low || byte > high) return i;
-    }
-    i += size;
+/** The offset of the first byte of bytes that are not UTF-8: up to there, decoding puts nothing in the place of what is read. */
+function firstInvalidByte(bytes: Buffer): number {
+  const text = bytes.toString("utf8");
+  for (let at = text.indexOf("\ufffd"); at >= 0; at = text.indexOf("\ufffd", at + 1)) {
+    const offset = Buffer.byteLength(text.slice(0, at));
+    const isReplacementItself = bytes.subarray(offset, offset + 3).equals(Buffer.from("\ufffd"));
+    if (!isReplacementItself) return offset;
   }
   return bytes.length;
 }

@@ -9,6 +9,7 @@ import { copyFile, mkdir, open, rename, rm, stat, symlink, writeFile } from "nod
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
 import { LonghandError, messageOf } from "../../../base/errors.ts";
+import { systemCode, writeFully } from "../../../base/files.node.ts";
 
 /** A file of a data set as its listing says. */
 export interface HubEntry {
@@ -18,7 +19,7 @@ export interface HubEntry {
   readonly digest: string;
 }
 
-export interface CachedFile {
+interface CachedFile {
   /** Where the file is, or will be once it is complete. */
   readonly path: string;
   /** Bytes that are here already: all of them when `complete`. */
@@ -54,10 +55,7 @@ export class HubCache {
       await mkdir(dirname(path), { recursive: true });
       const file = await open(path, position === 0 ? "w" : "r+");
       try {
-        // One write may take less than it is given, on a disk that is nearly full for one.
-        for (let done = 0; done < bytes.length; ) {
-          done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-        }
+        await writeFully(file, bytes, position);
       } finally {
         await file.close();
       }
@@ -111,8 +109,7 @@ export class HubCache {
       return await work();
     } catch (error) {
       if (error instanceof LonghandError) throw error;
-      const full = (error as NodeJS.ErrnoException).code === "ENOSPC";
-      const problem = full ? "the disk is full" : messageOf(error);
+      const problem = systemCode(error) === "ENOSPC" ? "the disk is full" : messageOf(error);
       throw new LonghandError(
         "io",
         `hub: cannot keep ${path} in ${this.#repo}: ${problem}; make room or set HF_HUB_CACHE to another folder, and run the same command again`,

@@ -19,7 +19,7 @@ export interface Patience {
   readonly firstWait: number;
 }
 
-export const PATIENCE: Patience = { attempts: 5, firstWait: 500 };
+const PATIENCE: Patience = { attempts: 5, firstWait: 500 };
 
 const ENDPOINT = "https://huggingface.co";
 /** A hub that wants to be left alone for longer than this is not waited for. */
