@@ -12,7 +12,7 @@ import type { ReproduceSettings } from "./settings.ts";
 /** Of what is free, what measured processes may use. */
 const MEMORY_SHARE = 0.88;
 
-export interface Doing {
+interface Doing {
   readonly note: (message: string) => void;
   readonly stopRequested: () => boolean;
 }

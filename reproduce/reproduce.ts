@@ -9,14 +9,12 @@ import { LonghandError } from "longhand";
 import { acquireRunLock, requireDevice } from "longhand/tools";
 import { Clock } from "./clock.ts";
 import { openText, windowOf } from "./comparison-text.ts";
-import type { ComparisonData } from "./data.ts";
-import type { Job, TrainJob } from "./jobs.ts";
+import type { TrainJob } from "./jobs.ts";
 import { differences, identify } from "./machine.ts";
 import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
 import { importModules } from "./modules.ts";
 import { newManifest } from "./new-manifest.ts";
 import type { Plan } from "./plan.ts";
-import type { writeReport as WriteReport } from "./report/write.ts";
 import { type Result, readResult, type TrainResult, writeResult } from "./results.ts";
 import { type ReproduceSettingsInput, resolveSettings, texts } from "./settings.ts";
 import { measureSpeed, type RunContext } from "./speed.ts";
@@ -78,41 +76,42 @@ export async function reproduce(
   input: ReproduceSettingsInput,
   options: ReproduceOptions = {},
 ): Promise<ReproduceOutcome> {
-  const { onEvent = () => {}, signal, planOnly = false, nameOf = (field) => field } = options;
+  const { signal, planOnly = false, overwrite = false, nameOf = (field) => field } = options;
   const given = absolute(input);
   await importModules(given.modules);
-  const { out: folder, device } = resolveSettings(given, nameOf);
-  const stored = options.overwrite ? undefined : await readManifest(folder);
-  if (options.overwrite) await readManifest(folder).catch(refuseOtherFolders);
+  const settings = resolveSettings(given, nameOf);
+  const folder = settings.out;
+  const found = await readManifest(folder).catch(overwrite ? refuseOtherFolders : undefined);
+  const stored = overwrite ? undefined : found;
   if (stored !== undefined) {
     requireSameSettings(folder, stored.settings, given, nameOf);
     requireSameMachine(folder, stored, options.mixed ?? false);
   }
-  await requireDevice(device);
-  const stopRequested = () => signal?.aborted === true;
-  const note = (message: string) => onEvent({ type: "note", message });
+  await requireDevice(settings.device);
+  const doing = { ...telling(options), stopRequested: () => signal?.aborted === true };
   if (planOnly) {
-    const manifest = stored ?? (await newManifest(resolveSettings(given, nameOf), { note, stopRequested }));
-    if (manifest !== undefined) tellPlan(folder, manifest, await doneJobs(folder, manifest), onEvent);
-    return { folder, finished: false, jobs: manifest?.plan.jobs.length ?? 0, done: 0, report: undefined };
+    const manifest = stored ?? (await newManifest(settings, doing));
+    if (manifest) tellPlan(folder, manifest, await collect(folder, manifest, () => {}), doing);
+    return unmeasured(folder, manifest);
   }
   await mkdir(folder, { recursive: true });
   const lock = await acquireRunLock(folder);
   try {
-    if (options.overwrite) await clear(folder);
-    const manifest = stored ?? (await newManifest(resolveSettings(given, nameOf), { note, stopRequested }));
-    if (manifest === undefined) return { folder, finished: false, jobs: 0, done: 0, report: undefined };
+    if (overwrite) await clear(folder);
+    const manifest = stored ?? (await newManifest(settings, doing));
+    if (manifest === undefined) return unmeasured(folder, undefined);
     if (stored === undefined) await writeManifest(folder, manifest);
-    return await run(folder, manifest, { onEvent, stopRequested });
+    const results = await collect(folder, manifest, doing.onWarning);
+    tellPlan(folder, manifest, results, doing);
+    await measureMissing(folder, manifest, results, doing);
+    return results.size === 0 ? unmeasured(folder, manifest) : await report(folder, manifest, results, doing);
   } finally {
     lock.release();
   }
 }
 
-/** As `writeReport`; its plotting library takes half a second to load, and only a report needs it. */
-async function reportOf(...about: Parameters<typeof WriteReport>): Promise<string> {
-  const { writeReport } = await import("./report/write.ts");
-  return writeReport(...about);
+function unmeasured(folder: string, manifest: Manifest | undefined): ReproduceOutcome {
+  return { folder, finished: false, jobs: manifest?.plan.jobs.length ?? 0, done: 0, report: undefined };
 }
 
 /** Writes the report of a folder again from its results, without measuring. Throws "usage" for another folder. */
@@ -120,16 +119,33 @@ export async function rebuildReport(
   folder: string,
   options: Pick<ReproduceOptions, "onEvent"> = {},
 ): Promise<ReproduceOutcome> {
-  const { onEvent = () => {} } = options;
   const manifest = await readManifest(folder);
   if (manifest === undefined)
     throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
-  const results = await collect(folder, manifest, (message) => onEvent({ type: "warning", message }));
-  const path = await reportOf(folder, manifest, [...results.values()]);
-  onEvent({ type: "report", path });
-  const jobs = manifest.plan.jobs.length;
-  return { folder, finished: results.size === jobs, jobs, done: results.size, report: path };
+  const tell = telling(options);
+  return await report(folder, manifest, await collect(folder, manifest, tell.onWarning), tell);
 }
+
+interface Telling {
+  readonly onEvent: (event: ReproduceEvent) => void;
+  readonly note: (message: string) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+interface Doing extends Telling {
+  readonly stopRequested: () => boolean;
+}
+
+function telling({ onEvent = () => {} }: Pick<ReproduceOptions, "onEvent">): Telling {
+  return {
+    onEvent,
+    note: (message) => onEvent({ type: "note", message }),
+    onWarning: (message) => onEvent({ type: "warning", message }),
+  };
+}
+
+/** Results by job. */
+type Results = Map<string, Result>;
 
 /** What was given, with paths that are the same from anywhere. */
 function absolute(input: ReproduceSettingsInput): Record<string, unknown> & { readonly modules?: readonly string[] } {
@@ -162,22 +178,14 @@ function requireSameMachine(folder: string, { identity, settings }: Manifest, mi
   );
 }
 
-function tellPlan(folder: string, manifest: Manifest, done: number, onEvent: (event: ReproduceEvent) => void): void {
-  const { budget, preset } = manifest.settings;
-  onEvent({ type: "plan", folder, budget, preset, plan: manifest.plan, done });
-}
-
-async function doneJobs(folder: string, manifest: Manifest): Promise<number> {
-  return (await collect(folder, manifest, () => {})).size;
+function tellPlan(folder: string, { settings, plan }: Manifest, { size: done }: Results, { onEvent }: Telling): void {
+  const { budget, preset } = settings;
+  onEvent({ type: "plan", folder, budget, preset, plan, done });
 }
 
 /** The results there are, by job; a damaged one counts as missing and is told. */
-async function collect(
-  folder: string,
-  { plan }: Manifest,
-  warn: (message: string) => void,
-): Promise<Map<string, Result>> {
-  const results = new Map<string, Result>();
+async function collect(folder: string, { plan }: Manifest, warn: (message: string) => void): Promise<Results> {
+  const results: Results = new Map();
   for (const { job } of plan.jobs) {
     try {
       const result = await readResult(folder, job);
@@ -190,85 +198,55 @@ async function collect(
   return results;
 }
 
-interface Telling {
-  readonly onEvent: (event: ReproduceEvent) => void;
-  readonly stopRequested: () => boolean;
+async function report(
+  folder: string,
+  manifest: Manifest,
+  results: Results,
+  { onEvent }: Telling,
+): Promise<ReproduceOutcome> {
+  const inOrder = manifest.plan.jobs.map(({ job }) => results.get(job.id)).filter((result) => result !== undefined);
+  const [done, jobs] = [inOrder.length, manifest.plan.jobs.length];
+  const { writeReport } = await import("./report/write.ts"); // its plots take half a second to load
+  const path = await writeReport(folder, manifest, inOrder);
+  onEvent({ type: "report", path });
+  return { folder, finished: done === jobs, jobs, done, report: path };
 }
 
-async function run(folder: string, manifest: Manifest, { onEvent, stopRequested }: Telling): Promise<ReproduceOutcome> {
+/** Runs each job that has no result, until all have one or a stop is asked for. */
+async function measureMissing(folder: string, manifest: Manifest, results: Results, doing: Doing): Promise<void> {
   const { plan, settings } = manifest;
-  const onWarning = (message: string) => onEvent({ type: "warning", message });
-  const note = (message: string) => onEvent({ type: "note", message });
-  const results = await collect(folder, manifest, onWarning);
-  tellPlan(folder, manifest, results.size, onEvent);
   const waiting = plan.jobs.filter(({ job }) => !results.has(job.id));
-  const identity = identify(settings);
+  const { onEvent, note, onWarning, stopRequested } = doing;
   const data = waiting.some(({ job }) => job.kind === "train") ? await openText(folder, manifest, note) : undefined;
+  const mark = { format: "longhand-reproduce-result", version: 1, identity: identify(settings) } as const;
   const clock = new Clock(plan, results);
   try {
-    for (const [i, { job, seconds }] of plan.jobs.entries()) {
-      if (results.has(job.id)) continue;
+    for (const { job, seconds: estimate } of waiting) {
       if (stopRequested()) break;
-      const started = performance.now();
+      const place = { job: job.id, index: plan.jobs.findIndex((each) => each.job === job) + 1, jobs: plan.jobs.length };
       const onProgress = (text: string, done: number) =>
-        onEvent({
-          type: "progress",
-          job: job.id,
-          index: i + 1,
-          jobs: plan.jobs.length,
-          text,
-          ...clock.at(job.id, done),
-        });
+        onEvent({ type: "progress", ...place, text, ...clock.at(job.id, done) });
       const context: RunContext = { settings, folder, onProgress, onWarning, stopRequested };
-      const measured = await measure(job, context, data, results);
+      const started = performance.now();
+      const measured =
+        job.kind === "speed"
+          ? await measureSpeed(job, context)
+          : await measureTraining(job, {
+              ...{ ...context, lr: rateOf(job, results), window: windowOf(settings) },
+              vocabSize: data?.tokenizer.vocabSize ?? settings.vocab,
+            });
       if (measured === undefined) break;
-      const spent = (performance.now() - started) / 1000;
-      clock.finished(job.id, seconds, spent);
-      const result = {
-        ...resultMark,
-        identity,
-        finished: new Date().toISOString(),
-        seconds: spent,
-        job,
-        ...measured,
-      } as Result;
+      const seconds = (performance.now() - started) / 1000;
+      clock.finished(job.id, estimate, seconds);
+      const result = { ...mark, finished: new Date().toISOString(), seconds, job, ...measured } as Result;
       await writeResult(folder, result);
       results.set(job.id, result);
       if (job.kind === "train") await rm(workFolder(job, context), { recursive: true, force: true });
-      onEvent({ type: "result", job: job.id, seconds: spent, path: join("results", `${job.id}.json`) });
+      onEvent({ type: "result", job: job.id, seconds, path: join("results", `${job.id}.json`) });
     }
   } finally {
     data?.close();
   }
-  const inOrder = plan.jobs.map(({ job }) => results.get(job.id)).filter((result) => result !== undefined);
-  const report = inOrder.length > 0 ? await reportOf(folder, manifest, inOrder) : undefined;
-  if (report !== undefined) onEvent({ type: "report", path: report });
-  return {
-    folder,
-    finished: inOrder.length === plan.jobs.length,
-    jobs: plan.jobs.length,
-    done: inOrder.length,
-    report,
-  };
-}
-
-const resultMark = { format: "longhand-reproduce-result", version: 1 } as const;
-
-async function measure(
-  job: Job,
-  context: RunContext,
-  data: ComparisonData | undefined,
-  results: ReadonlyMap<string, Result>,
-) {
-  if (job.kind === "speed") return await measureSpeed(job, context);
-  if (data === undefined) throw new Error("the text of a training was not opened");
-  const { vocabSize } = data.tokenizer;
-  return await measureTraining(job, {
-    ...context,
-    lr: rateOf(job, results),
-    vocabSize,
-    window: windowOf(context.settings),
-  });
 }
 
 /** The learning rate of a job: its own, or the one with which the lowest final loss was reached. */

@@ -16,7 +16,7 @@ import { identitySchema } from "./machine.ts";
 
 const bytes = z.number().nullable();
 
-export const speedSideResultSchema = z.strictObject({
+const speedSideResultSchema = z.strictObject({
   model: z.string(),
   config: modelConfigSchema,
   context: z.number(),
@@ -39,7 +39,7 @@ export const speedSideResultSchema = z.strictObject({
 });
 export type SpeedSideResult = z.infer<typeof speedSideResultSchema>;
 
-export const positionSchema = z.strictObject({
+const positionSchema = z.strictObject({
   from: z.number(),
   to: z.number(),
   nats: z.number(),
@@ -57,7 +57,7 @@ const measured = {
   seconds: z.number(),
 };
 
-export const speedResultSchema = z.strictObject({
+const speedResultSchema = z.strictObject({
   ...measured,
   job: speedJobSchema,
   sides: z.array(speedSideResultSchema),
@@ -73,9 +73,8 @@ export const evaluationPointSchema = z.strictObject({
   loss: z.number(),
   tokens: z.number(),
 });
-export type EvaluationPoint = z.infer<typeof evaluationPointSchema>;
 
-export const trainResultSchema = z.strictObject({
+const trainResultSchema = z.strictObject({
   ...measured,
   job: trainJobSchema,
   config: modelConfigSchema,
@@ -96,7 +95,9 @@ export const trainResultSchema = z.strictObject({
     .strictObject({
       loss: z.number(),
       tokens: z.number(),
+      /** With masking only; else null. */
       accuracy: z.number().nullable(),
+      /** Sums of nats and how many tokens, in ranges of positions. */
       byPosition: z.array(positionSchema),
     })
     .nullable(),
@@ -107,7 +108,7 @@ export type Result = SpeedResult | TrainResult;
 
 const FOLDER = "results";
 
-export function resultPath(folder: string, id: string): string {
+function resultPath(folder: string, id: string): string {
   return join(folder, FOLDER, `${id}.json`);
 }
 

@@ -4,15 +4,7 @@
  */
 
 import { availableParallelism } from "node:os";
-import {
-  type ArchitectureName,
-  architectureNames,
-  type Device,
-  deviceNames,
-  LonghandError,
-  type PresetName,
-  presetNames,
-} from "longhand";
+import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
 import { describeIssues, nearest } from "longhand/tools";
 import { z } from "zod";
 
@@ -90,29 +82,7 @@ export const reproduceSettingsSchema = z.strictObject({
 export type ReproduceSettingsInput = z.input<typeof reproduceSettingsSchema>;
 
 /** Settings with lists as lists and defaults that follow from others filled in. `undefined`: the plan chooses. */
-export interface ReproduceSettings {
-  readonly data: readonly string[] | undefined;
-  readonly out: string;
-  readonly budget: number;
-  readonly preset: PresetName;
-  readonly only: readonly SectionName[];
-  readonly models: readonly ArchitectureName[];
-  readonly modules?: readonly string[] | undefined;
-  readonly contexts: readonly number[];
-  readonly qualityContexts: readonly number[] | undefined;
-  readonly tokens: number;
-  readonly qualityTokens: number;
-  readonly rounds: number | undefined;
-  readonly steps: number | undefined;
-  readonly ablationSteps: number | undefined;
-  readonly lr: readonly number[];
-  readonly vocab: number;
-  readonly evalTokens: number;
-  readonly evalFraction: number;
-  readonly seed: number;
-  readonly threads: number;
-  readonly device: Device;
-}
+export type ReproduceSettings = Readonly<ReturnType<typeof resolveSettings>>;
 
 export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
 
@@ -122,43 +92,37 @@ const SMALL_BUDGET = 30;
 type NameOf = (field: string) => string;
 
 /** Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage". */
-export function resolveSettings(value: unknown, nameOf: NameOf = (field) => field): ReproduceSettings {
+export function resolveSettings(value: unknown, nameOf: NameOf = (field) => field) {
   const parsed = reproduceSettingsSchema.safeParse(value);
   if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
-  const { data } = parsed;
-  const small = data.budget <= SMALL_BUDGET;
-  const preset = (data.preset ?? (small ? "nano" : "tiny")) as PresetName;
+  const { data, rounds, steps, ablationSteps, modules, ...given } = parsed.data;
+  const small = given.budget <= SMALL_BUDGET;
+  const preset = (given.preset ?? (small ? "nano" : "tiny")) as PresetName;
   return {
-    ...data,
-    data: data.data === undefined ? undefined : texts(data.data),
-    preset,
-    tokens: data.tokens ?? (small ? 4096 : 8192),
-    only: choices(nameOf("only"), data.only, sectionNames),
-    modules: data.modules === undefined ? undefined : texts(data.modules),
-    models: choices(nameOf("models"), data.models, architectureNames()),
-    contexts: ascending(numbers(nameOf("contexts"), data.contexts, true) ?? SPEED_CONTEXTS),
-    qualityContexts: numbers(nameOf("qualityContexts"), data.qualityContexts, true),
-    lr: ascending(numbers(nameOf("lr"), data.lr, false) ?? []),
-    rounds: data.rounds,
-    steps: data.steps,
-    ablationSteps: data.ablationSteps,
-    threads: data.threads ?? availableParallelism(),
+    ...given,
+    ...{ data: listed(data), modules: listed(modules), rounds, steps, ablationSteps, preset },
+    tokens: given.tokens ?? (small ? 4096 : 8192),
+    only: choices(nameOf("only"), given.only, sectionNames),
+    models: choices(nameOf("models"), given.models, architectureNames()),
+    contexts: ascending(numbers(nameOf("contexts"), given.contexts, true) ?? SPEED_CONTEXTS),
+    qualityContexts: numbers(nameOf("qualityContexts"), given.qualityContexts, true),
+    lr: ascending(numbers(nameOf("lr"), given.lr, false) ?? []),
+    threads: given.threads ?? availableParallelism(),
   };
 }
 
-/** "a, b" or ["a", "b"], as a list. */
-export function texts(given: string | readonly (string | number)[]): string[] {
+/** What may be given as "a, b" or as a list. */
+type Listed = Exclude<ReproduceSettingsInput["data"], undefined>;
+
+export function texts(given: Listed): string[] {
   const all = typeof given === "string" ? given.split(",") : given.map(String);
   return all.map((text) => text.trim()).filter((text) => text !== "");
 }
 
-function choices<T extends string>(
-  flag: string,
-  given: Parameters<typeof texts>[0] | undefined,
-  all: readonly T[],
-): T[] {
-  if (given === undefined) return [...all];
-  const wanted = texts(given);
+const listed = (given: Listed | undefined) => (given === undefined ? undefined : texts(given));
+
+function choices<T extends string>(flag: string, given: Listed | undefined, all: readonly T[]): T[] {
+  const wanted = listed(given) ?? all;
   for (const name of wanted) {
     if (all.some((known) => known === name)) continue;
     const guess = nearest(name, all);
@@ -168,9 +132,8 @@ function choices<T extends string>(
   return all.filter((name) => wanted.includes(name));
 }
 
-function numbers(flag: string, given: Parameters<typeof texts>[0] | undefined, integer: boolean): number[] | undefined {
-  if (given === undefined) return undefined;
-  return texts(given).map((text) => {
+function numbers(flag: string, given: Listed | undefined, integer: boolean): number[] | undefined {
+  return listed(given)?.map((text) => {
     const number = Number(text);
     if (Number.isFinite(number) && number > 0 && (!integer || Number.isInteger(number))) return number;
     throw new LonghandError("usage", `${flag} ${text}: expected positive ${integer ? "whole " : ""}numbers`);

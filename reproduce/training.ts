@@ -53,12 +53,8 @@ export async function measureTraining(job: TrainJob, context: TrainContext): Pro
     } catch (error) {
       if (!(error instanceof NotEnoughMemory)) throw error;
       if (record.recompute === "layers") {
-        return described(
-          job,
-          context,
-          record,
-          `does not fit into memory, with recomputation neither: ${error.message}`,
-        );
+        const failure = `does not fit into memory, with recomputation neither: ${error.message}`;
+        return described(job, context, record, failure);
       }
       context.onWarning(`${job.id}: ${error.message}; starting again with recomputation of activations`);
       await rm(folder, { recursive: true, force: true });
@@ -80,9 +76,8 @@ async function train(
   const folder = workFolder(job, context);
   await mkdir(folder, { recursive: true });
   const worker = await startWorker(job.id, setupOf(job, context, record.recompute));
-  const { parameters, step } = worker.hello;
   try {
-    if (!cutTo(record, step)) {
+    if (!cutTo(record, worker.hello.step)) {
       await worker.stop();
       await rm(folder, { recursive: true, force: true });
       return await train(job, context, freshRecord(context.lr, record));
@@ -105,16 +100,13 @@ async function train(
       }
     }
     const final = await worker.ask<WorkerEvaluation>("evaluate");
-    return {
-      ...described(job, context, record, null, parameters),
-      final: { ...final, byPosition: [...final.byPosition] },
-    };
+    return { ...described(job, context, record, null), final };
   } catch (error) {
     if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
     const at = record.stepMs.length;
     const what =
       record.losses.at(-1) === null ? `several steps in a row up to ${at} were` : `the held-out loss at step ${at} is`;
-    return described(job, context, record, `diverged: ${what} not finite`, parameters);
+    return described(job, context, record, `diverged: ${what} not finite`);
   } finally {
     await worker.stop();
   }
@@ -172,13 +164,11 @@ function described(
   context: TrainContext,
   record: TrainRecordSoFar,
   failure: string | null,
-  parameters?: number,
 ): TrainMeasurement {
   const config = configOf(job, context);
   const { recompute, recomputeReason, peakBytes, stepMs, losses, curve, lr } = record;
   return {
-    config,
-    parameters: parameters ?? parameterCount(config),
+    ...{ config, parameters: parameterCount(config) },
     flopsPerToken: (3 * forwardFlops(config, job.context)) / job.context,
     ...{ lr, warmup: warmupOf(job), seed: context.settings.seed },
     ...{ recompute, recomputeReason, stepMs, losses, peakBytes, curve, final: null, failure },

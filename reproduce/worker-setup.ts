@@ -3,7 +3,7 @@ import type { ModelConfig, RunConfig } from "longhand";
 import type { EvalRecord, SkipRecord, TrainRecord } from "longhand/train";
 import type { DataSplit } from "./data.ts";
 import { MeasuredProcess, nodeProcess, type StepReply } from "./process.ts";
-import type { PositionSum } from "./results.ts";
+import type { TrainResult } from "./results.ts";
 
 export interface WorkerSetup {
   readonly model: ModelConfig;
@@ -34,14 +34,7 @@ export interface WorkerStep extends StepReply {
   readonly peakBytes: number;
 }
 
-export interface WorkerEvaluation {
-  readonly loss: number;
-  readonly tokens: number;
-  /** With masking only; else null. */
-  readonly accuracy: number | null;
-  /** Sums of nats and how many tokens, in ranges of positions. */
-  readonly byPosition: readonly PositionSum[];
-}
+export type WorkerEvaluation = NonNullable<TrainResult["final"]>;
 
 export type Worker = MeasuredProcess & { readonly hello: WorkerHello };
 
