@@ -48,7 +48,9 @@ export function headProjections(scope: Scope, x: Tensor, { heads, rotations, sca
   const [q, k, v] = projections(scope, x, scale).map((t) => splitHeads(t, heads));
   if (rotations === undefined) return { q, k, v };
   const table = anglesOfHeads(rotations);
-  return { q: rope(q, table), k: rope(k, table), v };
+  if (!hasFewRows(x)) return { q: rope(q, table), k: rope(k, table), v };
+  const [turnedQ, turnedK] = rope(q.concat([k], 1), table).split(1, [heads, heads]);
+  return { q: turnedQ, k: turnedK, v };
 }
 
 /** Angles [T, w / 2] or [B, T, w / 2], of a shape that broadcasts with [B, H, T, w / 2]. */
