@@ -3,7 +3,6 @@
  * of tokens a step: full training steps, in turn with PyTorch as a user runs it and with huge pages. Whatever is compared
  * between architectures is then compared between implementations that are no strawmen.
  */
-
 import { interleave, withProcesses } from "../reproduce/process.ts";
 import { type Spread, spread } from "../reproduce/statistics.ts";
 import type { ArchitectureName } from "../src/models/config.ts";

@@ -1,5 +1,4 @@
 /** One opponent's speed and memory beside Longhand's, measured in the same rounds. */
-
 import type { StepReply } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 

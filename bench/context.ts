@@ -2,7 +2,6 @@
  * Linear cost: the tiny preset trained at several contexts with the same number of tokens a step, each in a process of
  * its own, in turn with context 1,024. The time per token and the peak memory should not depend on the context.
  */
-
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 import { measurePair, type PairOptions, type PairSide } from "./pair.ts";
 import { contextSetup, type Setup } from "./setup.ts";

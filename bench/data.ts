@@ -36,7 +36,7 @@ export interface DataReport {
   readonly batches: readonly BatchMeasurement[];
 }
 
-export interface DataOptions {
+interface DataOptions {
   readonly rounds: number;
   readonly data: string | undefined;
   readonly note: (text: string) => void;

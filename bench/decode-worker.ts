@@ -3,7 +3,6 @@
  * each of the positions; "decode" { position } lets a copy of that decoder read one chunk, token by token. A chunk, so
  * that each measurement has every place in the chunk and one border in it.
  */
-
 import { type Command, serveCommands } from "../reproduce/serve.ts";
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";

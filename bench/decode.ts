@@ -2,7 +2,6 @@
  * Decoding without a length limit: tokens a second at an early and at a late position of one text, in turn. Sampling is
  * not in it: the time is that of reading a token and having the logits of the next one.
  */
-
 import { settle, withProcesses } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 import { nodeWorker, threads } from "./longhand.ts";
@@ -27,7 +26,7 @@ export interface DecodeReport {
 /** Chunk borders near 1,000 and 100,000: multiples of 256. */
 const POSITIONS = [1024, 100_096];
 
-export interface DecodeOptions {
+interface DecodeOptions {
   readonly rounds: number;
   readonly note: (text: string) => void;
 }

@@ -3,7 +3,6 @@
  * backward. Element-wise work counts nothing; chunks count whole, also where causality hides half of one. Counted from
  * the graph that is run, and checked against the formula.
  */
-
 import type { Shape } from "../src/base/shape.ts";
 import type { Program } from "../src/graph/program.ts";
 import type { input } from "../src/graph/tensor.ts";
@@ -22,7 +21,7 @@ export interface Product {
 }
 
 /** Every matrix product of a program, by the shapes of its operands. */
-export function productsOf({ nodes }: Program): Product[] {
+function productsOf({ nodes }: Program): Product[] {
   const products = new Map<string, Product>();
   for (const node of nodes) {
     if (node.kind !== "operator" || node.name !== "MatMul") continue;

@@ -3,7 +3,6 @@
  * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
  * "memory" (peak so far), "exit".
  */
-
 import type { StepReply } from "../reproduce/process.ts";
 import { serveCommands } from "../reproduce/serve.ts";
 import { languageModel } from "../src/models/language-model.ts";

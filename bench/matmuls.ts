@@ -2,7 +2,6 @@
  * The best plain matrix products of the runtime: one program a shape, which repeats the product on the same operands
  * and returns one number of each result, so that neither starting a run nor copying results out is timed.
  */
-
 import { randomKey, randomNormals } from "../src/base/random.ts";
 import { type Shape, sizeOf } from "../src/base/shape.ts";
 import { program } from "../src/graph/program.ts";

@@ -16,7 +16,7 @@ export interface PairSide {
   readonly peakBytes: number;
 }
 
-export interface PairMeasurement {
+interface PairMeasurement {
   readonly sides: readonly [PairSide, PairSide];
   /** Largest share of one core that the waiting process used during a step. */
   readonly idleShare: number | null;

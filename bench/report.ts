@@ -1,5 +1,4 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
-
 import type { Spread } from "../reproduce/statistics.ts";
 import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
 import type { PytorchSide } from "./comparison.ts";

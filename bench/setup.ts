@@ -5,8 +5,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { madeUpTokens } from "../reproduce/made-up-tokens.ts";
 import type { HostTensor } from "../src/base/dtype.ts";
-import { randomKey, randomUniform } from "../src/base/random.ts";
+import { randomKey } from "../src/base/random.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
 import {
   type ArchitectureName,
@@ -53,7 +54,7 @@ export function contextSetup(context: number, tokensPerStep: number): Setup<Gate
   return { ...training, batches: 2, model: flashConfig(model), batch: tokensPerStep / context, context };
 }
 
-export interface ArchitectureSetupOptions {
+interface ArchitectureSetupOptions {
   readonly preset: PresetName;
   readonly context: number;
   readonly tokensPerStep: number;
@@ -81,7 +82,8 @@ export function writeSetup(setup: Setup): { path: string; remove: () => void } {
   };
   const shape = [setup.batch, setup.context];
   for (let i = 0; i < setup.batches; i++) {
-    const text = tokenSequence(setup, i); // one more than the tokens: targets are the next ones
+    const key = randomKey(2, "benchmark tokens", i);
+    const text = madeUpTokens(key, setup.model.vocabSize, setup.batch * setup.context + 1); // one more than the tokens: targets are the next ones
     tensors[`tokens.${i}`] = { dtype: "int32", shape, data: text.slice(0, -1) };
     tensors[`targets.${i}`] = { dtype: "int32", shape, data: text.slice(1) };
   }
@@ -107,7 +109,7 @@ function fixedTensors(model: ModelConfig): Record<string, HostTensor> {
   return fixed;
 }
 
-export interface LoadedSetup {
+interface LoadedSetup {
   readonly setup: Setup;
   readonly parameters: Readonly<Record<string, HostTensor>>;
   readonly batches: readonly Batch[];
@@ -122,15 +124,4 @@ export function readSetup(path: string): LoadedSetup {
     targets: tensors[`targets.${i}`].data as Int32Array,
   }));
   return { setup, parameters, batches };
-}
-
-/** Seeded tokens with the frequencies of text: rank r about as often as 1 / r. */
-export function tokenSequence(
-  { batch, context, model }: Pick<Setup, "batch" | "context"> & { readonly model: { readonly vocabSize: number } },
-  index: number,
-): Int32Array {
-  const key = randomKey(2, "benchmark tokens", index);
-  return Int32Array.from({ length: batch * context + 1 }, (_, i) =>
-    Math.min(model.vocabSize - 1, Math.floor(model.vocabSize ** randomUniform(key, i)) - 1),
-  );
 }

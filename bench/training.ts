@@ -2,7 +2,6 @@
  * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
-
 import { type Interleaved, interleave, type MeasuredProcess, settle, withProcesses } from "../reproduce/process.ts";
 import { median, type Spread, spread } from "../reproduce/statistics.ts";
 import type { GatedModelConfig } from "../src/models/config.ts";
@@ -62,7 +61,7 @@ export interface PytorchReport extends PytorchReady {
   readonly lossDifference: number;
 }
 
-export interface TrainingOptions {
+interface TrainingOptions {
   readonly rounds: number;
   readonly warmup: number;
   readonly pytorch: boolean;

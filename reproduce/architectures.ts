@@ -11,7 +11,7 @@ export const FIRST_MODELS: readonly ArchitectureName[] = ["flash", REFERENCE];
 /** The others of the package, the most telling first. */
 const FURTHER = ["flash-quad", "transformer", "mc-tfm++", "transformer+", "performer", "combiner"];
 
-export interface Ranked {
+interface Ranked {
   /** FLASH and Transformer++; where neither is compared, all. */
   readonly first: readonly ArchitectureName[];
   /** Those that a user has added before those of the package. */

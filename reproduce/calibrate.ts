@@ -1,5 +1,4 @@
 /** The measurements that estimates are made from: each architecture takes a few real steps at two contexts. */
-
 import { FIRST_MODELS } from "./architectures.ts";
 import type { CalibrationPoint } from "./costs.ts";
 import { batchOf, type SpeedSide } from "./jobs.ts";
@@ -13,11 +12,7 @@ const LONG_CONTEXT = 4096;
 const LONG_BUDGET = 40;
 
 /** The two contexts; the tokens of a step are those of the second. */
-export function calibrationContexts({
-  contexts,
-  qualityContexts,
-  budget,
-}: ReproduceSettings): [near: number, far: number] {
+function calibrationContexts({ contexts, qualityContexts, budget }: ReproduceSettings): [near: number, far: number] {
   const all = [...contexts, ...(qualityContexts ?? [])];
   const near = Math.min(...all);
   const far = Math.min(budget >= LONG_BUDGET ? 4096 : 2048, Math.max(...all));

@@ -1,5 +1,4 @@
 /** The text of a comparison: tokenized into its folder once, opened and checked against what the plan needs. */
-
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";

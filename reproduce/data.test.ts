@@ -1,5 +1,4 @@
 /** Several texts as one sequence, each with its own held-out end. */
-
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

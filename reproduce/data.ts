@@ -2,7 +2,6 @@
  * The texts of a comparison as tokens: one tokenizer learnt from all of them, one folder of shards each. Every text keeps
  * its own end for evaluation, so that several texts are all in both parts; they follow one another as documents do.
  */
-
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -69,7 +68,7 @@ export async function textBytes(paths: readonly string[]): Promise<number> {
   return total;
 }
 
-export interface PrepareRequest {
+interface PrepareRequest {
   readonly texts: readonly string[];
   readonly vocab: number;
   readonly seed: number;

@@ -1,5 +1,4 @@
 /** What figures were measured on. Figures of two machines or versions are never mixed silently. */
-
 import { availableParallelism, cpus, release } from "node:os";
 import { deviceNames, version } from "longhand";
 import { hugePages, ortVersion } from "longhand/tools";

@@ -2,7 +2,6 @@
  * `reproduce.json`: the settings, the plan and what it was estimated from, the machine and versions. A folder with one is
  * gone on with by the same settings on the same machine; anything else is refused in one sentence.
  */
-
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "longhand";

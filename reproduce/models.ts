@@ -11,7 +11,7 @@ import { parseModelConfig, presetModel, trainingMemory } from "longhand/models";
 import { parseSettings, resolveConfig } from "longhand/train";
 import type { Costs } from "./costs.ts";
 
-export interface ModelChoice {
+interface ModelChoice {
   readonly model: ArchitectureName;
   readonly ablation?: string | null;
   readonly preset: PresetName;

@@ -6,7 +6,7 @@ import type { ArchitectureName } from "longhand";
 import type { Recompute } from "longhand/graph";
 import type { Costs } from "./costs.ts";
 
-export interface RecomputeChoice {
+interface RecomputeChoice {
   readonly recompute: Recompute;
   /** Null for "none". */
   readonly recomputeReason: string | null;

@@ -212,7 +212,7 @@ function sideBySideRounds(stepSeconds: number, rounds: number): Pick<SpeedJob, "
   return { warmup: WARMUP, rounds };
 }
 
-export function speedSeconds({ costs }: Pick<PlanInputs, "costs">, job: SpeedJob): number {
+function speedSeconds({ costs }: Pick<PlanInputs, "costs">, job: SpeedJob): number {
   let seconds = 0;
   for (const { model, context, batch, recompute } of job.sides) {
     const step = costs.step(model, context, batch * context, recompute) + SETTLE_SECONDS;

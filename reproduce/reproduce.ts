@@ -2,7 +2,6 @@
  * The paper's comparison as a user means it: from settings to a folder with results and a report, or on from one. Plans,
  * runs each job that has no result yet, and writes the report; everything it tells goes through `onEvent`.
  */
-
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LonghandError } from "longhand";

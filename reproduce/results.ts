@@ -2,7 +2,6 @@
  * What was measured, raw: one JSON file a job, written whole or not at all, with the machine and versions it was measured
  * on and a checksum. Everything in the report is computed from these files.
  */
-
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

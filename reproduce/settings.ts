@@ -2,7 +2,6 @@
  * What a user can set for `reproduce`: one schema gives the command line its flags, the library its types, and both their
  * defaults and messages. `resolveSettings` fills in what follows from something else; the result is saved in the manifest.
  */
-
 import { availableParallelism } from "node:os";
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
 import { describeIssues, nearest } from "longhand/tools";

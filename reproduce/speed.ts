@@ -21,7 +21,7 @@ export interface RunContext {
   readonly stopRequested: () => boolean;
 }
 
-export type SpeedMeasurement = Pick<SpeedResult, "sides" | "idleShare">;
+type SpeedMeasurement = Pick<SpeedResult, "sides" | "idleShare">;
 
 /** Undefined when a stop was asked for: what was timed until then is dropped. */
 export async function measureSpeed(job: SpeedJob, context: RunContext): Promise<SpeedMeasurement | undefined> {

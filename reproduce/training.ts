@@ -3,7 +3,6 @@
  * time that counts. The process saves itself now and then, and what was recorded is kept beside the checkpoint, so that a
  * training that was cut off goes on from there.
  */
-
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError, parameterCount } from "longhand";
@@ -18,7 +17,7 @@ import { evaluationPointSchema, type TrainResult } from "./results.ts";
 import type { RunContext } from "./speed.ts";
 import { startWorker, type Worker, type WorkerEvaluation, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
-export interface TrainContext extends RunContext {
+interface TrainContext extends RunContext {
   /** The learning rate of the job, where it says which is the best of others. */
   readonly lr: number;
   /** The vocabulary that the text really has. */
@@ -27,7 +26,7 @@ export interface TrainContext extends RunContext {
   readonly window: number;
 }
 
-export type TrainMeasurement = Omit<TrainResult, "format" | "version" | "identity" | "finished" | "seconds" | "job">;
+type TrainMeasurement = Omit<TrainResult, "format" | "version" | "identity" | "finished" | "seconds" | "job">;
 
 const recordSchema = z.strictObject({
   lr: z.number(),

@@ -7,7 +7,7 @@ import { mkdirSync } from "node:fs";
 import { ortNodeEngine } from "longhand";
 import { type HostTensor, sizeOf } from "longhand/graph";
 import { languageModel, parametersOf } from "longhand/models";
-import { initialise, randomKey, randomUniform } from "longhand/nn";
+import { initialise, randomKey } from "longhand/nn";
 import {
   createEvaluator,
   createTrainStep,
@@ -31,6 +31,7 @@ import {
   trainLoop,
 } from "longhand/train";
 import { openComparisonData } from "./data.ts";
+import { madeUpTokens } from "./made-up-tokens.ts";
 import { importModules } from "./modules.ts";
 import type { PositionSum } from "./results.ts";
 import { peakBytes, serveCommands } from "./serve.ts";
@@ -47,7 +48,7 @@ const masking = training.objective === "masked" ? data?.tokenizer : undefined;
 const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask);
 const trained: Model = (scope, tokens, mask) =>
   languageModel(scope, tokens, setup.model, mask, { recompute: training.recompute });
-const corpora = [{ name: "text", sequence: data?.train ?? madeUpTokens(setup), weight: 1 }];
+const corpora = [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
 const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined });
 let last: StepResult | undefined;
@@ -75,6 +76,12 @@ const loop = trainLoop({
   options: training,
   stopRequested: () => false, // the parent asks for no further step
 });
+
+function madeUpText(): TokenSequence {
+  const { batch, context, seed } = training;
+  const key = randomKey(seed, "made-up tokens");
+  return tokensInMemory(madeUpTokens(key, setup.model.vocabSize, 2 * batch * context + 1));
+}
 
 async function initialState(): Promise<LoopState> {
   const parameters = initialise(parametersOf(setup.model), training.seed);
@@ -126,16 +133,6 @@ async function save(): Promise<object> {
   mkdirSync(text.checkpoints, { recursive: true });
   await saveCheckpoint(text.checkpoints, { ...storedState(state), keep: 1, onWarning: () => {} });
   return { step: state.step };
-}
-
-/** Seeded tokens with the frequencies of text: rank r about as often as 1 / r. */
-function madeUpTokens({ model: { vocabSize }, training: { batch, context, seed } }: WorkerSetup): TokenSequence {
-  const key = randomKey(seed, "made-up tokens");
-  return tokensInMemory(
-    Int32Array.from({ length: 2 * batch * context + 1 }, (_, i) =>
-      Math.min(vocabSize - 1, Math.floor(vocabSize ** randomUniform(key, i)) - 1),
-    ),
-  );
 }
 
 const hello: WorkerHello = {

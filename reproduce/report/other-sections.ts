@@ -1,5 +1,4 @@
 /** The rest of the report: findings, ablations, the paper's figures, what was left out, machine and method. */
-
 import { type AblationName, ablations, presets } from "longhand";
 import { labelOf, REFERENCE } from "../architectures.ts";
 import { describeIdentity } from "../machine.ts";

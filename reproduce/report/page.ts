@@ -3,7 +3,7 @@ import { architectures } from "longhand/models";
 import { type LinePlot, linePlot, variableOf } from "./plots.ts";
 
 /** Text as HTML. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 

@@ -1,6 +1,6 @@
 /** When a training reached a loss: the paper compares the time that models need to the same quality. */
 
-export interface CurvePoint {
+interface CurvePoint {
   readonly step: number;
   readonly seconds: number;
   readonly loss: number;

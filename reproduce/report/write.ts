@@ -1,5 +1,4 @@
 /** Writes the report of a comparison: report.json (everything), one CSV a section, report.html. */
-
 import { join } from "node:path";
 import { writeFileAtomic } from "longhand/tools";
 import type { Manifest } from "../manifest.ts";
