@@ -78,13 +78,9 @@ export class NewTokens {
     return this.#once(`distances ${n} ${hidden}`, () => {
       const { texts: B, tokens: P } = this;
       const open = this.#inputs.open.reshape([B, 1, 1]);
-      const row = range(n).reshape([1, 1, n]);
-      const place = row
-        .add(n - 1)
-        .sub(open)
-        .sub(range(P).reshape([1, P, 1]))
-        .max(0); // [B, P, n]; of padding it may be below
-      const past = row.less(open).where(place, place.constant(hidden)).cast("int32");
+      const fromBegin = Float32Array.from({ length: P * n }, (_, at) => (at % n) + n - 1 - Math.floor(at / n));
+      const place = constant(fromBegin, [1, P, n]).sub(open).max(0); // [B, P, n]; only padding would be below 0
+      const past = range(n).less(open).where(place, place.constant(hidden)).cast("int32");
       const own = Int32Array.from({ length: P * P }, (_, at) => {
         const distance = Math.floor(at / P) - (at % P);
         return distance < 0 ? hidden : n - 1 - distance;
@@ -97,10 +93,13 @@ export class NewTokens {
   headRotations(scales: readonly number[]): AngleTable {
     const made = (name: "cos" | "sin") =>
       this.#once(`${name} ${scales}`, () => {
-        const half = this.rotations[name];
-        const wide = (name === "cos" ? half : half.neg()).concat([half], 2);
-        const [B, P, width] = wide.shape;
-        return wide.reshape([B, P, 1, width]).mul(constant(Float32Array.from(scales), [scales.length, 1]));
+        const table = this.rotations[name];
+        const [B, P, half] = table.shape;
+        const signed = scales.flatMap((scale) =>
+          Array.from({ length: 2 * half }, (_, i) => (name === "sin" && i < half ? -scale : scale)),
+        );
+        const wide = table.concat([table], 2).reshape([B, P, 1, 2 * half]);
+        return wide.mul(constant(Float32Array.from(signed), [scales.length, 2 * half]));
       });
     return { cos: made("cos"), sin: made("sin") };
   }
