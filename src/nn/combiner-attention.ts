@@ -131,12 +131,12 @@ function summariesOfDocuments(
   documents: ChunkDocuments,
 ): OtherBlocks {
   const [B, H, G, C, w] = blocks.q.shape;
-  const ofDocument = (tokens: Tensor, labels: Tensor) => {
+  const ofDocument = (tokens: Tensor, ids: Tensor) => {
     const counted = real ? tokens.mul(real) : tokens; // [B, G, C]
     const hidden = hiddenWhereMasked(counted).reshape([B, G, 1, C]);
-    // No token has the number 0: what is made of padding alone is not seen.
-    const label = real ? labels.mul(counted.maximum([2]).reshape([B, G])) : labels;
-    return { ...summaries(blocks, { real: counted, hidden }), label: label.reshape([B, 1, G]) };
+    // No token has segment ID 0: what is made of padding alone is not seen.
+    const id = real ? ids.mul(counted.maximum([2]).reshape([B, G])) : ids;
+    return { ...summaries(blocks, { real: counted, hidden }), id: id.reshape([B, 1, G]) };
   };
   const last = ofDocument(documents.inLast, documents.last);
   const first = causal ? last : ofDocument(documents.inFirst, documents.first);
@@ -146,8 +146,8 @@ function summariesOfDocuments(
     const [a, b] = [ofLast, ofFirst].map((t) => t.reshape([B, H, 1, G, w]));
     return causal ? a : isEarlier.reshape([G, G, 1]).where(a, b);
   };
-  const labels = isEarlier.where(last.label, first.label); // [B, G, G]
-  const hidden = hiddenAcross(documents.segmentIds, labels, otherBlocks(G, causal)); // [B, G, C, G]
+  const ids = isEarlier.where(last.id, first.id); // [B, G, G]
+  const hidden = hiddenAcross(documents.segmentIds, ids, otherBlocks(G, causal)); // [B, G, C, G]
   return {
     keys: chosen(last.key, first.key),
     values: chosen(last.value, first.value),
