@@ -49,7 +49,7 @@ export function headProjections(scope: Scope, x: Tensor, { heads, rotations, sca
   if (rotations === undefined) return { q, k, v };
   const table = anglesOfHeads(rotations);
   if (!hasFewRows(x)) return { q: rope(q, table), k: rope(k, table), v };
-  const [turnedQ, turnedK] = rope(q.concat([k], 1), table).split(1, [heads, heads]);
+  const [turnedQ, turnedK] = rope(q.concat([k], -3), table).split(-3, [heads, heads]);
   return { q: turnedQ, k: turnedK, v };
 }
 
