@@ -1,6 +1,6 @@
 /**
- * Files and folders that are either there whole or not at all, whatever moment the process is killed or the power goes:
- * written beside the target under a hidden temporary name, flushed to the disk, then renamed.
+ * Files and folders that appear complete or not at all, whenever the process is killed or the power fails: written beside
+ * the target under a hidden temporary name, flushed to the disk, then renamed.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
@@ -40,8 +40,8 @@ export async function writeFileAtomic(
 /**
  * Creates or replaces a folder: `fill` writes what belongs in it to the temporary folder that it is given; afterwards
  * `path` holds that and is on the disk, or it is as it was before. What `fill` throws is rethrown, system errors as
- * `io`. A folder that is replaced is only away for the moment between two renames; if the process dies just then,
- * `setAside` finds it and `removeStaleTemporaries` puts it back.
+ * `io`. A folder that is replaced is missing only between two renames; if the process dies just then, `setAside` finds it
+ * and `removeStaleTemporaries` puts it back.
  */
 export async function writeDirectoryAtomic(
   path: string,
@@ -60,7 +60,7 @@ export async function writeDirectoryAtomic(
   }
 }
 
-/** Removes a folder in one step: it is gone under its name before the first of its files is. Throws `io`. */
+/** Removes a folder under its name in one step, and only then its files, so that it never looks half there. Throws `io`. */
 export async function removeDirectoryAtomic(path: string): Promise<void> {
   const temporary = temporaryName(path);
   try {
@@ -101,7 +101,7 @@ export function isTemporaryName(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
-/** The folder whose replacement was cut off between two renames, by the name it had; nothing when all is well. */
+/** Folders whose replacement was interrupted between the two renames: the name each had -> the name it has now. */
 export async function setAside(directory: string): Promise<Map<string, string>> {
   const names = await namesIn(directory);
   const aside = new Map<string, string>();
@@ -141,7 +141,7 @@ async function moveInPlace(temporary: string, path: string): Promise<void> {
   if (replacing) await discard(aside);
 }
 
-/** Removal that must not hide the error being reported, or undo a success: what is left is removed as stale later. */
+/** Removes without failing, so that the error being reported is not hidden; what is left is removed as stale later. */
 async function discard(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true }).catch(() => undefined);
 }

@@ -1,8 +1,9 @@
 /**
  * The checkpoints of a run folder: `checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json}`.
- * One appears whole or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one is
- * passed over for the one before it.
+ * One appears complete or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one is
+ * skipped for the one before it.
  */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { HostTensor } from "../base/dtype.ts";
@@ -24,14 +25,14 @@ export interface CheckpointContent {
   readonly state: unknown;
 }
 
-export interface SaveOptions extends CheckpointContent {
+interface SaveOptions extends CheckpointContent {
   /** How many checkpoints to keep, 1 or more: the newest up to this one. */
   readonly keep: number;
-  /** Told, in one sentence, when an old checkpoint could not be removed; without it that is an error. */
+  /** Called with one sentence when an old checkpoint could not be removed; without it that is an error. */
   readonly onWarning?: (message: string) => void;
 }
 
-export interface ModelCheckpoint {
+interface ModelCheckpoint {
   readonly path: string;
   readonly step: number;
   readonly model: Record<string, HostTensor>;
@@ -42,15 +43,15 @@ export interface FullCheckpoint extends ModelCheckpoint {
   readonly optimizer: Record<string, HostTensor>;
 }
 
-export interface CheckpointPlace {
+interface CheckpointPlace {
   readonly step: number;
   readonly path: string;
 }
 
 /** What to read: generation needs only the model, training all. */
-export interface LoadOptions {
+interface LoadOptions {
   readonly parts?: "model" | "all";
-  /** Told, in one sentence, about each damaged checkpoint that is passed over. */
+  /** Called with one sentence about each damaged checkpoint that is skipped. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -107,7 +108,7 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
   return path;
 }
 
-/** Checkpoints after `step` are not touched: training came back to before them and will write over them. */
+/** Checkpoints after `step` stay: training was resumed before them and will replace them. */
 async function prune(runDir: string, step: number, keep: number, onWarning: LoadOptions["onWarning"]): Promise<void> {
   let kept = 0;
   for (const place of (await listCheckpoints(runDir)).toReversed()) {
@@ -192,9 +193,9 @@ async function readTensors(path: string, name: TensorFile, { files }: Manifest):
 }
 
 /**
- * The newest checkpoint of a run folder that is whole; each damaged one above it is told to `onWarning`. Training may
- * be saving to the folder meanwhile. Throws `checkpoint` when there is none to use, saying what is the matter with the
- * newest, and `io` when the system refuses to read.
+ * The newest intact checkpoint of a run folder; each newer, damaged one is reported to `onWarning`. Training may be saving
+ * to the folder meanwhile. Throws `checkpoint` when there is none to use, saying what is wrong with the newest, and `io`
+ * when the system refuses to read.
  */
 export async function loadLatestCheckpoint(
   runDir: string,
@@ -220,7 +221,7 @@ export async function loadLatestCheckpoint(
       } catch (error) {
         if (!(error instanceof LonghandError) || error.code !== "checkpoint") throw error;
         reason ??= error;
-        if (await exists(path)) onWarning?.(`skipping a damaged checkpoint: ${error.message}`);
+        if (existsSync(path)) onWarning?.(`skipping a damaged checkpoint: ${error.message}`);
       }
     }
     places = await listCheckpoints(runDir);
@@ -230,11 +231,4 @@ export async function loadLatestCheckpoint(
     }
   }
   throw new LonghandError("checkpoint", `${runDir}: it holds no checkpoint yet: training has saved none there`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }

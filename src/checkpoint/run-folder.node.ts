@@ -2,7 +2,8 @@
  * A run folder: made for one training, refused when it would mix with something else, recognised by its `config.json`,
  * which holds the whole configuration and a version.
  */
-import { mkdir, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { parseJsonObject, type Refuse, requireVersion } from "../base/checked-json.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
@@ -19,7 +20,7 @@ const FORMAT = "longhand-run";
 
 const CONFIG_FILE = "config.json";
 
-export interface NewRunFolder {
+interface NewRunFolder {
   /**
    * Deletes what an overwritten run holds, apart from `config.json`, which marks the folder as ours until `writeConfig`
    * replaces it. Call it with the lock held and everything about the new run checked. Throws `io`.
@@ -67,15 +68,24 @@ export async function createRunFolder(
 }
 
 /**
- * Makes a folder and the parents that it lacks; those that were made, outermost first. One by one: told to make them all,
- * Node gives another reason for a refusal than the system's (ENOENT where the file system is read-only).
+ * Makes a folder and its missing parents; returns those that were made, outermost first. One by one, because Node's
+ * recursive form hides the system's reason for refusing (it says ENOENT where the file system is read-only).
  */
 async function makeFolders(dir: string): Promise<string[]> {
   const wanted = [resolve(dir)];
-  while (!(await exists(wanted[0])) && dirname(wanted[0]) !== wanted[0]) wanted.unshift(dirname(wanted[0]));
+  while (!existsSync(wanted[0]) && dirname(wanted[0]) !== wanted[0]) wanted.unshift(dirname(wanted[0]));
   const made: string[] = [];
   try {
-    for (const path of wanted.slice(1)) if (await makeFolder(path)) made.push(path);
+    for (const path of wanted.slice(1)) {
+      const isNew = await mkdir(path).then(
+        () => true,
+        (error) => {
+          if (systemCode(error) === "EEXIST") return false; // somebody else has just made it
+          throw error;
+        },
+      );
+      if (isNew) made.push(path);
+    }
     return made;
   } catch (error) {
     await removeFolders(made);
@@ -83,31 +93,13 @@ async function makeFolders(dir: string): Promise<string[]> {
   }
 }
 
-/** Makes one folder, or returns false when somebody else just has. */
-async function makeFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
-/** Removes folders, innermost last in the list, up to the first in which somebody has put something. */
+/** Removes folders, of which the innermost comes last, up to the first that is no longer empty. */
 async function removeFolders(paths: readonly string[]): Promise<void> {
   try {
     for (const path of paths.toReversed()) await rmdir(path);
   } catch {
     // Not empty: it stays, and so do its parents.
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** What a folder holds besides locks and temporaries of runs that were killed before they wrote anything. */
@@ -145,7 +137,7 @@ export async function writeConfig(dir: string, config: object): Promise<void> {
 
 /**
  * The configuration of a run folder: the fields of `config.json` without `format` and `version`, through `parse`, whose
- * errors come out as `config` with the file's name in front. Throws `checkpoint` when `dir` is no run folder, `config`
+ * errors come out as `config` with the file's name in front. Throws `checkpoint` when `dir` is not a run folder, `config`
  * when the file is damaged or of another version, and `io` when the system refuses.
  */
 export async function readConfig<T>(dir: string, parse: (fields: unknown) => T): Promise<T> {

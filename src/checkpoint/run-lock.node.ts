@@ -1,6 +1,6 @@
 /**
  * One training at a time in a run folder: a `.lock` file that names the process that writes there. It appears whole (a
- * hard link to a finished file), so that a kill leaves no half lock; the lock of a process that is gone is taken over.
+ * hard link to a finished file), so that no kill leaves half a lock; the lock of a process that has ended is taken over.
  */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -15,16 +15,16 @@ import { checkpointReadError } from "./read.node.ts";
 export const LOCK_FILE = ".lock";
 
 export interface RunLock {
-  /** Lets the next training in; does nothing the second time. Never throws: a lock that stays behind is stale. */
+  /** Frees the folder for the next training; does nothing the second time. Never throws: a lock left behind is stale. */
   release(): void;
 }
 
 interface LockHolder {
   readonly pid: number;
   readonly host: string;
-  /** What tells the process from a later one of the same number, where the system says. */
+  /** Distinguishes the process from a later one with the same number, where the system offers it. */
   readonly identity?: string;
-  /** Tells this lock from every other one. */
+  /** Distinguishes this lock from every other. */
   readonly token: string;
 }
 
@@ -40,7 +40,8 @@ export async function acquireRunLock(dir: string, work = "training"): Promise<Ru
   const mine: LockHolder = { ...self, token: randomUUID() };
   for (let attempt = 0; !createLock(path, mine); attempt++) {
     refuseHeldLock(dir, work);
-    if (attempt === 3) throw new LonghandError("io", `cannot lock ${dir}: others take ${path} all the time; try again`);
+    if (attempt === 3)
+      throw new LonghandError("io", `cannot lock ${dir}: other processes keep taking ${path}; try again`);
     takeAway(path);
   }
   await removeStaleTemporaries(dir, { all: true });
@@ -50,7 +51,7 @@ export async function acquireRunLock(dir: string, work = "training"): Promise<Ru
       try {
         if (readLock(path)?.token === mine.token) rmSync(path, { force: true });
       } catch {
-        // As documented: the process is about to end, and the lock with it.
+        // The process is about to end, and its lock is then stale.
       }
     },
   };
@@ -65,11 +66,11 @@ function refuseHeldLock(dir: string, work: string): void {
   const advice =
     holder.host === hostname()
       ? "wait for it or stop it, or choose another folder with --out"
-      : `if that machine is no longer at it, delete ${path}`;
+      : `if that machine is no longer working on it, delete ${path}`;
   throw new LonghandError("usage", `${dir}: process ${holder.pid}${where} is ${work} in this folder; ${advice}`);
 }
 
-/** Whether the holder certainly runs no more: that can be told only of this machine. */
+/** Whether the holder has certainly ended, which can be known only of processes of this machine. */
 function isGone({ host, pid, identity }: LockHolder): boolean {
   if (host !== hostname()) return false;
   if (!isRunning(pid)) return true;
@@ -100,7 +101,7 @@ function createLock(path: string, holder: LockHolder): boolean {
   }
 }
 
-/** Removes the lock of a process that is gone; if another training has taken it over just now, puts it back. */
+/** Removes the lock of a process that has ended; if another training has just taken it over, puts it back. */
 function takeAway(path: string): void {
   const aside = temporaryName(path);
   try {
@@ -115,7 +116,7 @@ function takeAway(path: string): void {
   }
 }
 
-/** Who holds a lock; undefined when nobody does. A lock that says nothing readable is somebody's all the same. */
+/** Who holds a lock; undefined when nobody does. An unreadable lock counts as held. */
 function readLock(path: string): LockHolder | undefined {
   let text: string;
   try {

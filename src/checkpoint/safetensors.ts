@@ -121,7 +121,7 @@ function readHeader(bytes: Uint8Array, file: string): { header: Record<string, u
   if (length > BigInt(MAX_HEADER_BYTES)) {
     fail(
       file,
-      `header length ${length} is over the limit of ${MAX_HEADER_BYTES} bytes, so this is no safetensors file`,
+      `header length ${length} is over the limit of ${MAX_HEADER_BYTES} bytes, so this is not a safetensors file`,
     );
   }
   const dataStart = 8 + Number(length);

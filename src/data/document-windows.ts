@@ -1,6 +1,6 @@
 /**
- * Where documents begin in windows of tokens, from the tokens alone. The end-of-text token after a document counts as the
- * first token of the next one, from which that is predicted: so every token of a window has its target.
+ * Segment IDs: which document of its window each token belongs to, from the tokens alone. An end-of-text token counts as the
+ * first token of the document after it, because the model predicts that document's beginning from it.
  */
 
 interface WindowsRequest {
@@ -9,13 +9,13 @@ interface WindowsRequest {
   /** T */
   readonly context: number;
   readonly endOfText: number;
-  /** [B, T], 0 at places that hold no token of the text, which then belong to no document of it; default: all do. */
+  /** [B, T], 0 at padding, which is then a document of its own; default: there is none. */
   readonly real?: Float32Array | undefined;
 }
 
 /**
- * For each token, [3, B, T]: the number of its document in the window, from 1 on; its place in it, from 0 on; and how many
- * of its tokens lie in the window.
+ * [3, B, T], for each token: its segment ID (the number of its document in the window, from 1), its position in that
+ * document, from 0, and how many tokens of the document lie in the window.
  */
 export function documentsInWindows({ tokens, context, endOfText, real }: WindowsRequest): Int32Array {
   const count = tokens.length;

@@ -1,6 +1,6 @@
 /**
- * Worker threads that make text into tokens, each with a tokenizer of its own. Batches go out to the thread with the
- * least to do; who asks for them keeps their order.
+ * Worker threads that make text into tokens, each with a tokenizer of its own. A batch goes to the thread with the fewest
+ * batches waiting; the caller keeps them in order.
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -30,11 +30,11 @@ export interface EncoderPoolOptions extends EncoderSetup {
 const BATCHES_PER_THREAD = 2;
 /** Short-lived objects of a thread: the words of a batch. Left to itself, V8 lets them take three times as much. */
 const LIMITS = { maxYoungGenerationSizeMb: 16 };
-/** A thread that has been told to end and does not is ended after this time. */
+/** A thread that does not end when it is asked to is terminated after this time. */
 const END_MS = 10_000;
 
 export class EncoderPool {
-  /** So many batches may be on their way: more would only wait. */
+  /** The most batches worth sending at a time: more would only wait. */
   readonly capacity: number;
   readonly #threads: EncoderThread[];
   readonly #ownsNativeThreads: boolean;
@@ -52,7 +52,7 @@ export class EncoderPool {
     return this.#threads.reduce((least, thread) => (thread.waiting < least.waiting ? thread : least)).encode(pieces);
   }
 
-  /** Ends the threads, each after the batch that it is at. Never throws. */
+  /** Ends the threads, each after its present batch. Never throws. */
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.close()));
     if (this.#ownsNativeThreads) delete process.env.RAYON_NUM_THREADS;
@@ -111,7 +111,7 @@ class EncoderThread {
     else waiting?.reject(new LonghandError(answer.error.code ?? "data", answer.error.message));
   }
 
-  /** The first reason stands for all batches, those to come included. */
+  /** The first failure is reported for every batch, later ones too. */
   #failed(reason: string): void {
     this.#failure ??= new LonghandError(
       "io",

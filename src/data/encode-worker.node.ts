@@ -1,7 +1,7 @@
 /**
- * A thread that encodes (started by encode-pool.node.ts): its data are the text of a tokenizer.json and the width of a
- * token; each message is a batch of pieces, begun at once, so that the native encoder works on one while this thread counts
- * another, and answered in order. `null` ends it.
+ * A thread that encodes, started by encode-pool.node.ts with the text of a tokenizer.json and the width of a token. Each
+ * message is a batch of pieces. It is begun at once, so that the native encoder works on one batch while this thread counts
+ * another; answers are in order. `null` ends the thread.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LonghandError, messageOf } from "../base/errors.ts";
@@ -17,7 +17,7 @@ let queue = Promise.resolve();
 
 port.on("message", (pieces: readonly PieceText[] | null) => {
   const begun = pieces === null ? undefined : encodePieces(tokenizer, width, pieces);
-  begun?.catch(() => undefined); // told in its turn
+  begun?.catch(() => undefined); // reported in its turn
   queue = queue.then(async () => {
     if (begun === undefined) port.close();
     else await answer(begun);

@@ -1,6 +1,6 @@
 /**
- * The pieces of a text as tokens, in order: batches of them go to worker threads, a fixed number at a time, and the text is
- * read on only when one has come back.
+ * The pieces of a text as tokens, in order. Batches of pieces go to worker threads, a fixed number at a time; the text is
+ * read further only when one has come back, so that memory is bounded.
  */
 import { type EncodedPieces, encodePieces } from "./encode-pieces.ts";
 import { EncoderPool, type EncoderPoolOptions } from "./encode-pool.node.ts";
@@ -29,8 +29,8 @@ const BATCH_BYTES = 256 * 1024;
 const BATCH_PIECES = 1024;
 
 /**
- * Throws what the source and the tokenizer throw, and "io" when a thread dies; however it ends, no thread is left. A text
- * of a single batch is encoded here and starts none.
+ * Throws what the source and the tokenizer throw, and "io" when a thread dies; no thread is left running, however it ends. A
+ * text of a single batch is encoded in this thread.
  */
 export async function* encodedBatches({
   pieces,
@@ -39,14 +39,14 @@ export async function* encodedBatches({
   script,
 }: EncodingRequest): AsyncGenerator<EncodedBatch> {
   const width = tokenWidth(tokenizer.vocabSize);
-  const flying: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[] = [];
+  const pending: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[] = [];
   let pool: EncoderPool | undefined;
   let first: TextPiece[] | undefined;
-  const launch = (batch: TextPiece[]) => {
+  const send = (batch: TextPiece[]) => {
     pool ??= new EncoderPool({ json: tokenizer.json, width, threads, ...(script && { script }) });
     const encoded = pool.encode(batch);
     encoded.catch(() => undefined); // reported where it is awaited
-    flying.push({ batch, encoded });
+    pending.push({ batch, encoded });
     return pool;
   };
   try {
@@ -55,21 +55,21 @@ export async function* encodedBatches({
         first = batch;
         continue;
       }
-      if (first !== undefined) launch(first);
+      if (first !== undefined) send(first);
       first = undefined;
-      const { capacity } = launch(batch);
-      while (flying.length >= capacity) yield await landed(flying);
+      const { capacity } = send(batch);
+      while (pending.length >= capacity) yield await oldest(pending);
     }
     if (first !== undefined) yield withText(first, await encodePieces(tokenizer, width, first));
-    while (flying.length > 0) yield await landed(flying);
+    while (pending.length > 0) yield await oldest(pending);
   } finally {
     await pool?.close();
   }
 }
 
 /**
- * Ends a batch with a document where that is near enough, and always where a document ends that began in another batch: so
- * there is a place to go on from after every document or two.
+ * A batch ends with a document where one ends near enough to its full size, and always where a document ends that began in
+ * an earlier batch: so an interrupted preparation can continue after every document or two.
  */
 async function* batchesOf(pieces: AsyncIterable<TextPiece>): AsyncGenerator<TextPiece[]> {
   let batch: TextPiece[] = [];
@@ -88,9 +88,9 @@ async function* batchesOf(pieces: AsyncIterable<TextPiece>): AsyncGenerator<Text
   if (batch.length > 0) yield batch;
 }
 
-async function landed(flying: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[]): Promise<EncodedBatch> {
-  const { batch, encoded } = flying[0];
-  flying.shift();
+async function oldest(pending: { batch: TextPiece[]; encoded: Promise<EncodedPieces> }[]): Promise<EncodedBatch> {
+  const { batch, encoded } = pending[0];
+  pending.shift();
   return withText(batch, await encoded);
 }
 

@@ -12,7 +12,7 @@ const MASKING = { selected: 0.15, mask: 0.8, random: 0.1 } as const;
 /** What masking must know of a tokenizer. */
 export interface MaskingVocabulary {
   readonly vocabSize: number;
-  /** Never selected, and never what a random token is. */
+  /** Never selected for prediction and never used as a random replacement. */
   readonly special: SpecialTokens;
 }
 
@@ -20,7 +20,7 @@ export interface MaskingRequest {
   readonly vocabulary: MaskingVocabulary;
   /** The tokens of a batch as they are in the text; not changed. */
   readonly tokens: Int32Array;
-  /** Of the same length, 0 at places that hold no token of the text; default: all do. */
+  /** Of the same length, 0 at padding; default: there is none. */
   readonly real?: Float32Array;
   readonly seed: number;
   /** Number of the batch, from 0. */

@@ -1,7 +1,7 @@
 /**
- * Training examples of several corpora, drawn by weight. Which corpus example number n is of follows from the seed and n
- * alone; within a corpus its examples come in the order of batches.ts, whatever the others do, so that each has epochs of
- * its own. The count of examples drawn of each corpus is the place in the data: with it, going on costs nothing.
+ * Training examples of several corpora, drawn by weight. The corpus of example number n follows from the seed and n alone.
+ * Within a corpus, examples come in the order of batches.ts whatever the other corpora do, so each corpus has epochs of its
+ * own. The number of examples drawn from each corpus is the place in the data; training resumes from it at once.
  */
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomUniform } from "../base/random.ts";
@@ -12,17 +12,17 @@ export interface WeightedCorpus {
   readonly sequence: TokenSequence;
   /** Above 0; an example is of this corpus with the probability weight / sum of the weights. */
   readonly weight: number;
-  /** Of its content, where that is known. */
+  /** Digest of its content, where that is known. */
   readonly digest?: string;
 }
 
-/** A place in the data, as a checkpoint holds it. */
+/** A place in the data, as it is saved in a checkpoint. */
 export interface DataCursor {
   /** Examples drawn so far. */
   readonly examples: number;
-  /** Of them, of each corpus. */
+  /** How many of them came from each corpus. */
   readonly drawn: readonly number[];
-  /** Tokens of each corpus, and digests of them where they are known: one that differs is another corpus. */
+  /** Tokens of each corpus, and their digests where known; where either differs, it is another corpus. */
   readonly tokens: readonly number[];
   readonly digests?: readonly string[] | undefined;
 }
@@ -32,7 +32,7 @@ export function firstPlace(corpora: readonly WeightedCorpus[]): DataCursor {
   return { examples: 0, drawn: corpora.map(() => 0), ...contentOf(corpora) };
 }
 
-/** What tells the corpora of a place from others. */
+/** What identifies the corpora that a place belongs to. */
 export function contentOf(
   corpora: readonly { readonly sequence: { readonly tokens: number }; readonly digest?: string }[],
 ): Pick<DataCursor, "tokens" | "digests"> {
@@ -42,7 +42,7 @@ export function contentOf(
 }
 
 export interface MixtureBatchRequest {
-  /** At least one; the same, in the same order, from the first example on. */
+  /** At least one; the same corpora in the same order from the first example on. */
   readonly corpora: readonly WeightedCorpus[];
   /** Tokens of one example, at least 1. */
   readonly context: number;
@@ -77,7 +77,7 @@ export function mixtureBatch({ corpora, context, batch, seed, cursor }: MixtureB
   return { batch: made, cursor: { ...cursor, examples: cursor.examples + batch, drawn } };
 }
 
-/** Of which corpus an example is, by its number: the first whose running share of the weights exceeds a random number. */
+/** Chooses the corpus of an example by its number: the first whose running sum of weights exceeds a random number. */
 function chooser(corpora: readonly WeightedCorpus[], seed: number): (example: number) => number {
   const ends: number[] = [];
   let total = 0;

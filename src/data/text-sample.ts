@@ -9,11 +9,11 @@ interface SampleRequest {
   readonly bytes: number;
 }
 
-/** So many times the sample is read to draw it from; of a larger source, parts of many inputs. */
+/** The sample is drawn from this many times its size; of a larger source, parts of many inputs are read. */
 const READ_FACTOR = 64;
 
 /**
- * Pieces of a source in its order, all of them when they fit. Each piece read is as likely as any other to be among them;
+ * Pieces of a source in its order, all of them when they fit. Every piece that is read is equally likely to be among them;
  * the same source and seed give the same pieces. Throws "data" when there is no text.
  */
 export async function sampleText(source: TextSource, { seed, bytes: limit }: SampleRequest): Promise<string[]> {
@@ -29,8 +29,8 @@ export async function sampleText(source: TextSource, { seed, bytes: limit }: Sam
 }
 
 /**
- * The whole source, or from up to READ_FACTOR inputs, drawn by seed, an equal part of `most` bytes each. Of a source whose
- * end depends on what came before (a limit) its beginning: what lies behind is not wanted, and may not have been fetched.
+ * The whole source where it fits into `most` bytes; else equal parts from up to READ_FACTOR inputs, drawn by seed. A source
+ * with a limit is read from its beginning, because what lies beyond the limit is not wanted and may not be here.
  */
 async function* piecesToDrawFrom(source: TextSource, seed: number, most: number): AsyncGenerator<TextPiece> {
   if (source.totalBytes <= most) return yield* source.pieces();

@@ -1,12 +1,12 @@
 /**
  * What every source of text looks like to the tokenizer and the shard writer: documents, handed over as a stream of
- * pieces small enough to hold in memory. Sources of files stand in sources/; this one is for text that is already here.
+ * pieces small enough to hold in memory. Sources of files are in sources/; the one here is for text already in memory.
  */
 import { LonghandError } from "../base/errors.ts";
 import { requireWellFormed, splitText } from "./pieces.ts";
 
 export interface SourceInput {
-  /** What is read, for messages: a file path, a name, a file on the hub. */
+  /** What is read, as messages name it: a file path, a name, a file on the hub. */
   readonly path: string;
   /** Its size in bytes as it is stored: compressed, where it is. */
   readonly bytes: number;
@@ -48,11 +48,11 @@ export interface TextSource {
    * for another pass. Documents without text are left out.
    */
   pieces(inputs?: readonly number[]): AsyncIterable<TextPiece>;
-  /** What piecesFrom gives, for a source whose end depends on what came before. */
+  /** For a source whose end depends on the text before a position (a limit): its pieces from there on. */
   piecesFrom?(position: TextPosition): AsyncIterable<TextPiece>;
 }
 
-/** What `source.pieces()` gives from a position on. Inputs before it are not opened, documents before it passed over. */
+/** The pieces of `source.pieces()` from a position on. Inputs before it are not opened, documents before it are skipped. */
 export async function* piecesFrom(source: TextSource, position: TextPosition): AsyncGenerator<TextPiece> {
   if (source.piecesFrom !== undefined) return yield* source.piecesFrom(position);
   const chosen = [...source.inputs.keys()].slice(position.input);

@@ -24,7 +24,7 @@ describe("sequences", () => {
     expect(() => slice.read(3, 2, new Int32Array(8))).toThrow(message);
     expect(() => slice.read(-1, 1, new Int32Array(8))).toThrow("do not fit");
     expect(() => slice.read(0, 3, new Int32Array(2))).toThrow("do not fit");
-    expect(() => sliceTokens(count(10), 4, 11)).toThrow("slice: 4 to 11 is no range of a sequence of 10 tokens");
+    expect(() => sliceTokens(count(10), 4, 11)).toThrow("slice: 4 to 11 is not a range of a sequence of 10 tokens");
   });
 });
 

@@ -35,7 +35,10 @@ export function sliceTokens(sequence: TokenSequence, start: number, end: number)
   if (
     !(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= sequence.tokens)
   ) {
-    throw new LonghandError("data", `slice: ${start} to ${end} is no range of a sequence of ${sequence.tokens} tokens`);
+    throw new LonghandError(
+      "data",
+      `slice: ${start} to ${end} is not a range of a sequence of ${sequence.tokens} tokens`,
+    );
   }
   return {
     tokens: end - start,

@@ -14,7 +14,7 @@ import type { TextSource } from "./text-source.ts";
 import { type Merge, tokenizerJson, untrainedTokenizerJson } from "./tokenizer-file.ts";
 
 export interface TrainingRequest {
-  /** One text, or several by weight: of each, as much of the sample as its share of the weights, where it has that much. */
+  /** One text, or several by weight: each fills its share of the sample, where it has that much text. */
   readonly source: TextSource | readonly WeightedText[];
   /** Tokens wanted, special tokens and the 256 bytes included: 260 … 30000. */
   readonly vocabSize: number;
@@ -84,8 +84,8 @@ function firstMerges(merges: readonly Merge[], count: number): Merge[] {
 }
 
 /**
- * Writes the sample. The trainer reads line by line, so a line feed after each piece, being a word of its own, changes no
- * count, and bounds the length of lines.
+ * Writes the sample. The trainer reads line by line: a line feed after each piece bounds the length of lines, and being a
+ * word of its own it changes no count.
  */
 async function writeSample(texts: readonly WeightedText[], path: string, seed: number, limit: number): Promise<void> {
   const total = texts.reduce((sum, { weight }) => sum + weight, 0);

@@ -1,11 +1,11 @@
 /**
- * A table of words and their tokens in front of the native encoder. Byte-level BPE encodes each word for itself, and most
- * words of a text were there before: looking one up is several times faster than merging it again. The native encoder
- * alone decides what the tokens of a word are; the table remembers.
+ * A table of words and their tokens in front of the native encoder. Byte-level BPE encodes each word by itself, and most
+ * words of a text have occurred before: looking one up is several times faster than merging it again. The native encoder
+ * alone decides the tokens of a word; the table remembers them.
  *
- * Words are divided here, by the pre-tokenizer's expression in JavaScript. Two engines of that expression can differ only
- * in what they take for a letter, a digit or white space (versions of Unicode do), so the native one is asked once about
- * each character beyond ASCII, and a piece with a character that they see differently is left to it whole.
+ * Text is divided into words here, by the pre-tokenizer's regular expression in JavaScript. Two regular-expression engines
+ * can differ only in what counts as a letter, a digit or white space, which depends on the version of Unicode. So the native
+ * encoder is asked once about each character beyond ASCII; a piece with a character on which they differ goes to it whole.
  */
 import { splitWords } from "./pieces.ts";
 
@@ -35,7 +35,7 @@ const OTHER = 2;
 export class WordTable {
   readonly #library: WordLibrary;
   readonly #generation: number;
-  /** A word that is looked up moves to the recent ones; when these are full, those that nobody asked for are forgotten. */
+  /** A word that is looked up moves to the recent ones; when these are full, words not looked up since are forgotten. */
   #recent = new Map<string, Word>();
   #older = new Map<string, Word>();
   readonly #characters = new Uint8Array(0x110000);
@@ -94,7 +94,7 @@ export class WordTable {
       this.#older = this.#recent;
       this.#recent = new Map();
     }
-    // A part of a string keeps the whole of it in memory: what stays is a copy.
+    // A substring would keep the whole string in memory: the key is a copy.
     this.#recent.set(Buffer.from(text).toString(), word);
   }
 

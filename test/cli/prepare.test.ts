@@ -241,7 +241,7 @@ describe("files of one's own", { timeout: 120_000 }, () => {
     [
       "cut.parquet",
       () => parquet({ text: ["a"] }).subarray(0, -4),
-      /cut.parquet is no parquet file, is cut off or damaged/,
+      /cut.parquet is not a parquet file, or it is cut off or damaged/,
     ],
     [
       "other.parquet",

@@ -1,4 +1,4 @@
-/** What `--data` can be, opened: paths, a pattern, `-`, or an address on the hub, as one source of text for each split. */
+/** Opens what `--data` can name (paths, a pattern, `-`, an address on the hub) as one source of text for each split. */
 import { resolve } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { type Limit, limited, parseLimit } from "../limit.ts";
@@ -25,7 +25,7 @@ export interface CorpusOptions {
   readonly limit?: string | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly onDownload?: HubOptions["onDownload"];
-  /** Do not fetch files of the hub but read by ranges what is looked at. */
+  /** Read files of the hub by ranges where they are, instead of fetching them whole. */
   readonly remote?: boolean | undefined;
   /** What `-` stands for; default: standard input. */
   readonly input?: NodeJS.ReadableStream | undefined;
@@ -38,7 +38,7 @@ export interface Corpus {
   readonly splits: ReadonlyMap<Split, TextSource>;
   /** What goes into index.json of the shards of a split. */
   origin(split: Split): ShardOrigin;
-  /** Removes what was kept for reading twice. */
+  /** Removes temporary copies. */
   close(): Promise<void>;
 }
 
@@ -50,14 +50,14 @@ interface Found {
   readonly close?: () => Promise<void>;
 }
 
-/** Throws "usage" for what cannot be meant, "data" for what is not there, "io" for disk and network. */
+/** Throws "usage" for what makes no sense, "data" for what is not there, "io" for disk and network. */
 export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): Promise<Corpus> {
   const { field, limit } = options;
   const wanted = options.split === undefined ? undefined : parseSplit(options.split);
   const most: Limit | undefined = limit === undefined ? undefined : parseLimit(limit);
   const found = await find(data, options);
   const { close = async () => {} } = found;
-  const warned = new Set<string>(); // a text is read more than once
+  const warned = new Set<string>(); // a text is read more than once, and warned about once
   const onWarning = (message: string) => {
     if (!warned.has(message)) options.onWarning?.(message);
     warned.add(message);
@@ -67,7 +67,7 @@ export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): P
   for (const split of SPLITS) {
     const files = found.files[split];
     if (files === undefined || (wanted !== undefined && split !== wanted)) continue;
-    // A limit may be reached within the first file, and then no other is wanted.
+    // With a limit, the first file may be enough: none is fetched ahead.
     const source = sourceOf(nameOf(data), files, reading, { ahead: most === undefined });
     splits.set(split, most === undefined ? source : limited(source, most));
   }
@@ -102,7 +102,7 @@ async function find(data: DataSpec, options: CorpusOptions): Promise<Found> {
     return { data: data.map((path) => resolve(path)), files: { train: await filesOf(data) } };
   }
   if (data === "-") {
-    const kind = options.field === undefined ? "text" : "json-lines"; // a field is of something
+    const kind = options.field === undefined ? "text" : "json-lines"; // text has no fields
     const { found, close } = await storeInput(options.input ?? process.stdin, kind);
     return { data, files: { train: [found] }, close };
   }
@@ -124,7 +124,7 @@ async function find(data: DataSpec, options: CorpusOptions): Promise<Found> {
   };
 }
 
-/** All files of several paths, in this order, as one text. Throws "usage" when one is no path. */
+/** All files of several paths, in this order, as one text. Throws "usage" when one is not a path. */
 async function filesOf(paths: readonly string[]): Promise<FoundFile[]> {
   const files: FoundFile[] = [];
   for (const path of paths) {

@@ -59,5 +59,7 @@ function cutOff(path: string, kind: string, cause: unknown): LonghandError {
 }
 
 function damaged(path: string, kind: string, cause: unknown): LonghandError {
-  return new LonghandError("data", `data: ${path} is no ${kind} file or is damaged (${messageOf(cause)})`, { cause });
+  return new LonghandError("data", `data: ${path} is not a ${kind} file or is damaged (${messageOf(cause)})`, {
+    cause,
+  });
 }

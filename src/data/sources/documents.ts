@@ -1,6 +1,6 @@
 /**
- * Documents out of one stored file, whatever its format: a text file is one document, of JSON lines and parquet each record
- * is one. What all formats have in common stands here: which format a name says, and the pieces that are handed on.
+ * The documents of one stored file as pieces, whatever its format: a text file is one document, in JSON lines and parquet
+ * each record is one. The format follows from the file's name.
  */
 import { LonghandError } from "../../base/errors.ts";
 import { splitText } from "../pieces.ts";

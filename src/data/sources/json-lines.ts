@@ -1,7 +1,7 @@
 /** JSON lines: one object a line, one of its fields the text of a document. Read line by line, whatever the file's size. */
 import { isUtf8 } from "node:buffer";
 import { LonghandError } from "../../base/errors.ts";
-import { Leftovers, noSuchField, type Reading } from "./records.ts";
+import { noSuchField, type Reading, UnusableRecords } from "./records.ts";
 import { markBytes } from "./utf8.ts";
 
 const LINE_FEED = 0x0a;
@@ -9,15 +9,15 @@ const LINE_FEED = 0x0a;
 const LONGEST_LINE = 256 * 1024 * 1024;
 
 /**
- * The text of each line. Lines that are no JSON object with such text are left out up to a share of 1 %; a field that the
- * first object lacks is an error that lists those it has.
+ * The text of each line. Up to 1 % of lines may be something else than a JSON object with such text, and are left out; a field
+ * that the first object lacks is an error that lists those it has.
  */
 export async function* jsonDocuments(
   chunks: AsyncIterable<Buffer>,
   path: string,
   { field, onWarning }: Reading,
 ): AsyncGenerator<{ text: string; read: number }> {
-  const leftovers = new Leftovers(path, "line");
+  const unusable = new UnusableRecords(path, "line");
   let number = 0;
   let seen = false; // an object with the field
   for await (const line of linesOf(chunks, path)) {
@@ -26,20 +26,20 @@ export async function* jsonDocuments(
     if (isBlank(bytes)) continue;
     const value = parse(bytes);
     if ("problem" in value) {
-      leftovers.bad(number, value.problem);
+      unusable.bad(number, value.problem);
       continue;
     }
     const text = value.object[field];
     if (typeof text !== "string" && !seen) refuseField(value.object, field, `${path}, line ${number},`);
-    if (typeof text !== "string") leftovers.bad(number, `has no text in ${field}`);
-    else if (!text.isWellFormed()) leftovers.bad(number, "holds half of a surrogate pair");
+    if (typeof text !== "string") unusable.bad(number, `has no text in ${field}`);
+    else if (!text.isWellFormed()) unusable.bad(number, "holds half of a surrogate pair");
     else {
       seen = true;
-      leftovers.good();
+      unusable.good();
       yield { text, read: 0 };
     }
   }
-  leftovers.end(onWarning);
+  unusable.end(onWarning);
 }
 
 function parse(bytes: Buffer): { object: Record<string, unknown> } | { problem: string } {
@@ -54,7 +54,7 @@ function parse(bytes: Buffer): { object: Record<string, unknown> } | { problem: 
   return { object: value as Record<string, unknown> };
 }
 
-/** The first object has no text in the field: is it another one, or of another type? */
+/** The error for a first object without text in the field: the field is missing, or holds something else. */
 function refuseField(object: Record<string, unknown>, field: string, where: string): never {
   if (!Object.hasOwn(object, field)) throw noSuchField(field, Object.keys(object), where);
   const type = object[field] === null ? "null" : Array.isArray(object[field]) ? "a list" : `a ${typeof object[field]}`;
@@ -84,7 +84,10 @@ async function* linesOf(chunks: AsyncIterable<Buffer>, path: string): AsyncGener
     parts.push(chunk.subarray(start));
     held += chunk.length - start;
     if (held > LONGEST_LINE) {
-      throw new LonghandError("data", `data: ${path}, line ${number}, is longer than 256 MiB: these are no JSON lines`);
+      throw new LonghandError(
+        "data",
+        `data: ${path}, line ${number}, is longer than 256 MiB, so this is not a file of JSON lines`,
+      );
     }
   }
   if (held > 0) yield Buffer.concat(parts);

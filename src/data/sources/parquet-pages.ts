@@ -1,7 +1,9 @@
 /**
- * One column of a parquet row group whose pages are too large to hold: values one by one from streamed pages. Some writers
- * put a thousand long texts into one page, and into its dictionary, before they look at its size. Only what such columns
- * need: byte arrays, plain or by dictionary, not nested; everything else is left to hyparquet.
+ * One column of a parquet row group whose pages are too large to hold in memory: values one by one from streamed pages. Some
+ * writers put a thousand long texts into one page, and into its dictionary, before they check its size: hundreds of
+ * megabytes. hyparquet 1.31 decompresses and decodes a page as a whole and offers nothing below that: 2.0 GB for such a file,
+ * here 0.35 GB (decision 0016). Only what such columns use is read: byte arrays, plain or by dictionary, not nested. The
+ * parsers of page headers and of run-length encodings are hyparquet's own, from modules that its `exports` publish.
  */
 import type { ColumnMetaData, PageHeader } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
@@ -22,7 +24,7 @@ interface Page {
   readonly position: number;
 }
 
-/** The header of the page at a position; undefined when it cannot be read alone. */
+/** The page at a position; undefined where no page header can be read there. */
 export async function pageAt(file: OpenFile, position: number): Promise<Page | undefined> {
   const head = await file.read(position, HEADER_BYTES);
   const reader = { view: new DataView(head.buffer, head.byteOffset, head.length), offset: 0 };
@@ -56,8 +58,8 @@ function isStreamable({ type, data_page_header: v1, data_page_header_v2: v2 }: P
 }
 
 /**
- * The value of each row; undefined where it is null. Dictionary entries are read in their order as rows ask for them, and
- * kept only while a later row wants them again. Throws an Error for what is damaged.
+ * The value of each row; undefined where it is null. Dictionary entries are read in order as rows need them, and kept only
+ * while a later row needs them again. Throws an Error for what is damaged.
  */
 export async function* columnValues(
   file: OpenFile,
@@ -81,7 +83,7 @@ export async function* columnValues(
   for (const page of pages.filter(isData)) {
     const known = indices.get(page);
     if (known !== undefined) {
-      if (dictionary === undefined) throw new Error("a column refers to a dictionary that it has not");
+      if (dictionary === undefined) throw new Error("a column refers to a dictionary, but has none");
       for (const index of known) yield index < 0 ? undefined : await dictionary.value(index);
       continue;
     }
@@ -133,7 +135,7 @@ function spread(indices: Int32Array, present: Uint8Array | undefined, rows: numb
   return Int32Array.from({ length: rows }, (_, row) => (present[row] === 1 ? indices[next++] : -1));
 }
 
-/** Values of a dictionary page, read on as they are asked for. */
+/** The values of a dictionary page, read as far as they are asked for. */
 class Dictionary {
   readonly #bytes: Bytes;
   readonly #wanted = new Map<number, number>();
@@ -161,7 +163,7 @@ class Dictionary {
   }
 }
 
-/** Bytes of a stream, so many at a time. */
+/** A stream of bytes, read in the amounts that are asked for. */
 class Bytes {
   readonly #chunks: AsyncIterator<Buffer>;
   #parts: Buffer[] = [];

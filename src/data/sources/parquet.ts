@@ -1,6 +1,6 @@
 /**
- * Parquet: a column of text, one document a row. Read by row group and within it by ranges of rows, or where its pages are
- * large value by value (parquet-pages.ts), so that what is in memory at a time is bounded, however large the file.
+ * Parquet: a column of text, one document a row. hyparquet reads ranges of rows of about 16 MB; row groups whose pages are
+ * larger than that are read value by value (parquet-pages.ts). So memory is bounded, however large the file.
  */
 import { isUtf8 } from "node:buffer";
 import {
@@ -14,15 +14,15 @@ import {
 } from "hyparquet";
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import { columnValues, pageAt, streamablePages } from "./parquet-pages.ts";
-import { Leftovers, noSuchField, type Reading, type RecordText } from "./records.ts";
+import { noSuchField, type Reading, type RecordText, UnusableRecords } from "./records.ts";
 import type { OpenFile, StoredFile } from "./stored-file.ts";
 
-/** Uncompressed bytes of the column that are asked for at a time. */
+/** Uncompressed bytes of the column that are read at a time. */
 const RANGE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The text of each row. Throws "data" for a file that is no parquet or damaged, for a column that is not there (listing
- * those there are) or holds no text; rows that are null are passed over, rows that are no UTF-8 left out up to 1 %.
+ * The text of each row. Throws "data" for a file that is not parquet or is damaged, for a column that is not there (listing
+ * those there are) or holds no text; rows that are null are skipped, and so are up to 1 % of rows that are not UTF-8.
  */
 export async function* parquetDocuments(
   file: OpenFile,
@@ -42,22 +42,22 @@ export async function* parquetDocuments(
     throw damaged(path, error);
   });
   const element = requireText(metadata, field, path);
-  const leftovers = new Leftovers(path, "row");
+  const unusable = new UnusableRecords(path, "row");
   let row = 0;
   try {
     for await (const value of columnOf(file, buffer, metadata, element, path)) {
       row++;
       if (value === undefined) continue;
       if (isUtf8(value)) {
-        leftovers.good();
+        unusable.good();
         const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString("utf8");
         yield { text, read: row / Number(metadata.num_rows) };
-      } else leftovers.bad(row, "is not UTF-8");
+      } else unusable.bad(row, "is not UTF-8");
     }
   } catch (error) {
     throw damaged(path, error);
   }
-  leftovers.end(onWarning);
+  unusable.end(onWarning);
 }
 
 /** The bytes of each row; undefined where it is null. */
@@ -68,7 +68,7 @@ async function* columnOf(
   { name, repetition_type }: SchemaElement,
   path: string,
 ): AsyncGenerator<Uint8Array | undefined> {
-  // Loads WebAssembly, which is spared to everyone who reads no parquet.
+  // Loaded only here, because it loads WebAssembly.
   const { compressors } = await import("hyparquet-compressors");
   let start = 0;
   for (const group of metadata.row_groups) {
@@ -89,7 +89,7 @@ async function* columnOf(
           ...range,
           useOffsetIndex: true,
           compressors,
-          // Bytes as they are: the library would put U+FFFD in the place of what is no UTF-8.
+          // Bytes as they are: by default the library replaces what is not UTF-8 by U+FFFD.
           parsers: { stringFromBytes: (value: Uint8Array | undefined) => value },
         });
         for (const record of records) yield record[name] instanceof Uint8Array ? record[name] : undefined;
@@ -99,7 +99,7 @@ async function* columnOf(
   }
 }
 
-/** Whether the first page, a dictionary or data, is larger than what is asked for at a time. */
+/** Whether the first page, a dictionary or data, is too large to be read at a time. */
 async function hasLargePages(file: OpenFile, column: ColumnMetaData): Promise<boolean> {
   if (Number(column.total_uncompressed_size) <= 2 * RANGE_BYTES) return false;
   const first = await pageAt(file, Number(column.dictionary_page_offset || column.data_page_offset));
@@ -132,7 +132,7 @@ function damaged(path: string, error: unknown): LonghandError {
   if (error instanceof LonghandError) return error;
   return new LonghandError(
     "data",
-    `data: ${path} is no parquet file, is cut off or damaged (${messageOf(error)}); fetch it again`,
+    `data: ${path} is not a parquet file, or it is cut off or damaged (${messageOf(error)}); fetch it again`,
     { cause: error },
   );
 }

@@ -1,4 +1,4 @@
-/** What JSON lines and parquet have in common: a field of each record is a document, and some records cannot be used. */
+/** What JSON lines and parquet have in common: a field of each record is a document, and some records are unusable. */
 import { LonghandError, nearest } from "../../base/errors.ts";
 
 /** How documents are read from files. */
@@ -7,18 +7,18 @@ export interface Reading {
   readonly field: string;
   /** What is done to the text of each document of JSON lines or parquet. */
   readonly transform?: ((text: string) => string) | undefined;
-  /** Told of what was left out. */
+  /** Called with one sentence about what was left out. */
   readonly onWarning: (message: string) => void;
 }
 
-/** One record that holds text, or nothing where it could not be used. */
+/** The text of one record. */
 export interface RecordText {
   readonly text: string;
   /** Share of the stored bytes read so far. */
   readonly read: number;
 }
 
-/** Says that a field is not there, and which there are. */
+/** The error for a missing field, which lists the fields there are. */
 export function noSuchField(field: string, there: readonly string[], where: string): LonghandError {
   const guess = nearest(field, there);
   const list = there.length === 0 ? "none" : there.join(", ");
@@ -29,10 +29,10 @@ export function noSuchField(field: string, there: readonly string[], where: stri
 }
 
 /**
- * Counts records that cannot be used: up to 1 % of a file is left out and told, more is an error that names the file and
- * the first of them.
+ * Counts unusable records: up to 1 % of a file is left out with a warning, more is an error that names the file and the
+ * first of them.
  */
-export class Leftovers {
+export class UnusableRecords {
   static readonly MOST = 0.01;
   #records = 0;
   #bad = 0;
@@ -69,10 +69,10 @@ export class Leftovers {
   }
 
   #check(): void {
-    if (this.#bad <= Leftovers.MOST * this.#records) return;
+    if (this.#bad <= UnusableRecords.MOST * this.#records) return;
     throw new LonghandError(
       "data",
-      `data: ${this.#path}: ${this.#first}; ${this.#count()} cannot be used, and at most ${100 * Leftovers.MOST} % are left out`,
+      `data: ${this.#path}: ${this.#first}; ${this.#count()} cannot be used, and at most ${100 * UnusableRecords.MOST} % are left out`,
     );
   }
 }

@@ -1,9 +1,10 @@
 /**
- * A block of Snappy (https://github.com/google/snappy/blob/main/format_description.txt), streamed: what is in memory is a
- * window, not the block. Encoders look back 64 kB at most; a block that looks back farther than the window is refused.
+ * A block of Snappy (https://github.com/google/snappy/blob/main/format_description.txt), decoded as a stream. Packages
+ * for JavaScript need the whole block and its whole output in memory, too much for pages of hundreds of megabytes
+ * (parquet-pages.ts); here a window is enough. Encoders refer back 64 kB at most; a block that refers back beyond the window is refused.
  */
 
-/** What can be looked back to, and what is collected before it is handed on. */
+/** How far back a block may refer, and how much output is collected before it is passed on. */
 const WINDOW = 1024 * 1024;
 const CAPACITY = 4 * WINDOW;
 
@@ -17,7 +18,7 @@ export async function* unsnappy(chunks: AsyncIterable<Buffer>): AsyncGenerator<B
   let literal = 0; // bytes of a literal still to come
   let input: Buffer = Buffer.alloc(0);
 
-  /** Hands on what is full and keeps the window. */
+  /** Returns the output that was not passed on yet, and keeps the window. */
   const flush = (): Buffer => {
     const ready = Buffer.from(output.subarray(sent, filled));
     const keep = Math.min(filled, WINDOW);

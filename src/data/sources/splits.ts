@@ -1,4 +1,4 @@
-/** The parts that data sets are published in, and how the names of files say which part they belong to. */
+/** The splits that data sets are published in, and how file names say which split they belong to. */
 import { LonghandError, nearest } from "../../base/errors.ts";
 
 /** In the order in which they are prepared. */
@@ -22,7 +22,7 @@ export function splitNamed(name: string): Split | undefined {
   return WORDS[name.toLowerCase()];
 }
 
-/** The split that a path tells by a word of the file's name, or else of a folder's, the nearest first. */
+/** The split that a path names by a word of the file's name or else of a folder's, the innermost first. */
 export function splitOfPath(path: string): Split | undefined {
   for (const part of path.split("/").reverse()) {
     for (const word of part.split(/[^A-Za-z]+/)) {
@@ -44,7 +44,7 @@ export function parseSplit(name: string): Split {
   );
 }
 
-/** Files by split. All are "train" when none of them says a split or only one split is told. */
+/** Files by split. All are "train" when none of them names that split. */
 export function bySplit<File>(
   files: readonly File[],
   splitOf: (file: File) => Split | undefined,

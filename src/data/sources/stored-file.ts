@@ -1,6 +1,6 @@
 /**
- * A file that text is read from, wherever it is: on this disk (here), or on the hub (hub/client.ts). What is opened is
- * read by position; `byteStream` reads it from the beginning, one buffer at a time.
+ * A file that text is read from: on this disk (here) or on the hub (hub/client.ts). Once open, it is read by position;
+ * `byteStream` reads it from beginning to end, one buffer at a time.
  */
 import { open, stat } from "node:fs/promises";
 import { LonghandError } from "../../base/errors.ts";
@@ -12,7 +12,7 @@ export interface StoredFile {
   /** Size in bytes, as found when the source was opened. */
   readonly bytes: number;
   open(): Promise<OpenFile>;
-  /** Begins to bring a file here that is elsewhere, before it is opened; what goes wrong is told when it is opened. */
+  /** Begins to download the file before it is opened; a failure is reported when it is opened. */
   fetchAhead?(signal: AbortSignal): void;
 }
 

@@ -34,7 +34,7 @@ export async function openTextSource(path: string, reading: Partial<Reading> = {
   return sourceOf(path, Object.values(found).flat(), { ...DEFAULT_READING, ...reading });
 }
 
-/** A source over files in this order. With `ahead`, the next file is brought here while one that is elsewhere is read. */
+/** A source over files in this order. With `ahead`, the next file is downloaded while one is read. */
 export function sourceOf(
   path: string,
   files: readonly FoundFile[],
@@ -70,7 +70,7 @@ export function sourceOf(
 }
 
 /**
- * The files that a path or a pattern (`dump/*.parquet`) stands for. In a folder, hidden entries, empty files and files of
+ * The files that a path or a pattern (`dump/*.parquet`) stands for. In a folder, hidden entries, empty files and files with
  * unknown endings are left out, links to folders are not followed, and the order is natural: chapter_2 before chapter_10.
  * Folders in it named train, validation and test, and data files whose names begin so, are splits. A file named directly
  * may have any ending and is then text.
@@ -136,7 +136,7 @@ async function filesBelow(folder: string): Promise<FilesBySplit> {
       const relative = join(below, entry.name);
       if (entry.isDirectory()) waiting.push(relative);
       const format = entry.isDirectory() ? undefined : formatOf(entry.name);
-      // A lone .json beside texts says something about them; JSON lines that are meant are named .jsonl.
+      // In a folder, a .json file usually describes the texts beside it; JSON lines are named .jsonl.
       if (format === undefined || /\.json$/i.test(entry.name)) continue;
       const info = await stat(join(folder, relative)).catch((error) => {
         throw fileError(join(folder, relative), error);
@@ -161,7 +161,7 @@ async function filesBelow(folder: string): Promise<FilesBySplit> {
 
 const ABOUT = /^(readme|license|licence|changelog|contributing)\b/i;
 
-/** Texts, or data files (JSON lines, parquet) and then not what is written about them; both at once are a question. */
+/** Either texts, or data files (JSON lines, parquet) without what is written about them; a folder of both is refused. */
 function oneKind<File extends FoundFile & { relative: string }>(found: readonly File[], folder: string): File[] {
   const data = found.filter(({ format }) => format.kind !== "text");
   if (data.length === 0) return [...found];
@@ -173,7 +173,7 @@ function oneKind<File extends FoundFile & { relative: string }>(found: readonly 
   );
 }
 
-/** By the folder just below, or for a data file by the first word of its name: a chapter may be called anything. */
+/** By the name of the folder directly in it, or of a data file by the first word of its name; a text may be called anything. */
 function splitOfLocal({ relative, format }: FoundFile & { relative: string }): Split | undefined {
   const parts = relative.split(sep);
   if (parts.length > 1) return splitNamed(parts[0]);

@@ -80,7 +80,7 @@ function unfinishedBytes(buffer: Buffer): number {
   return 0;
 }
 
-/** The offset of the first byte of bytes that are not UTF-8: up to there, decoding puts nothing in the place of what is read. */
+/** The offset of the first byte that is not UTF-8: where a lenient decoder writes the first U+FFFD that is not in the text. */
 function firstInvalidByte(bytes: Buffer): number {
   const text = bytes.toString("utf8");
   for (let at = text.indexOf("\ufffd"); at >= 0; at = text.indexOf("\ufffd", at + 1)) {

@@ -43,7 +43,7 @@ export function hubPlace(): HubPlace {
   const options = (more: Partial<HubOptions> = {}): HubOptions => ({
     access: { endpoint: hub.endpoint, token: undefined },
     cache,
-    patience: { attempts: 3, firstWait: 1 },
+    retries: { attempts: 3, firstWait: 1 },
     ...more,
   });
   return {

@@ -33,7 +33,7 @@ export function parseHubAddress(data: string): HubAddress {
   const recipe = recipes.find(({ name }) => name === first);
   const wanted = revision === undefined ? undefined : decodeURIComponent(revision);
   if (wanted !== undefined && (!/^[\w./-]+$/.test(wanted) || wanted.split("/").includes(".."))) {
-    refuse(`${JSON.stringify(wanted)} is no revision: expected a branch, a tag or a commit`);
+    refuse(`${JSON.stringify(wanted)} is not a revision: expected a branch, a tag or a commit`);
   }
   if (recipe !== undefined) {
     const config = [second, rest].filter((part) => part !== undefined).join("/") || recipe.config?.default;

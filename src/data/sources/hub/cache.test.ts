@@ -31,7 +31,7 @@ describe("the cache", () => {
     const bytes = big();
     place.hub.put("some/big", { files: { [train]: bytes } });
     const rangeBytes = 50_000;
-    const dataset = await open("some/big", { rangeBytes, patience: { attempts: 1, firstWait: 1 } });
+    const dataset = await open("some/big", { rangeBytes, retries: { attempts: 1, firstWait: 1 } });
     const [entry] = await dataset.list("data", false);
     place.hub.fault({ of: "/contents/", cutAfter: 10_000 });
     await expect(dataset.download(entry)).rejects.toMatchObject({ code: "io" }); // asks once only
@@ -99,7 +99,9 @@ describe("the cache", () => {
       vi.spyOn(place.hub, "commitOf").mockReturnValue(dataset.commit) &&
       place.hub.put("some/changed", { files: { [train]: contents } });
     serve(other);
-    await expect(dataset.download(entry)).rejects.toThrow(/data\/train.parquet is not what its listing says/);
+    await expect(dataset.download(entry)).rejects.toThrow(
+      /data\/train.parquet does not match the checksum in its listing/,
+    );
     expect(readdirSync(join(place.cache, "datasets--some--changed", "blobs"))).toEqual([]);
     serve(bytes.subarray(0, -500));
     await expect(dataset.download(entry)).rejects.toThrow(

@@ -41,7 +41,7 @@ export class HubCache {
     if ((await sizeOf(path)) === entry.bytes) return { path, bytes: entry.bytes, complete: true };
     const blob = this.#blob(entry);
     if ((await sizeOf(blob)) === entry.bytes) {
-      await this.#guard(entry, () => this.#link(blob, path));
+      await this.#writing(entry, () => this.#link(blob, path));
       return { path, bytes: entry.bytes, complete: true };
     }
     const begun = (await sizeOf(`${blob}.incomplete`)) ?? 0;
@@ -51,7 +51,7 @@ export class HubCache {
   /** Writes bytes of an incomplete file at their place. */
   async write(entry: HubEntry, position: number, bytes: Uint8Array): Promise<void> {
     const path = `${this.#blob(entry)}.incomplete`;
-    await this.#guard(entry, async () => {
+    await this.#writing(entry, async () => {
       await mkdir(dirname(path), { recursive: true });
       const file = await open(path, position === 0 ? "w" : "r+");
       try {
@@ -66,12 +66,12 @@ export class HubCache {
   async finish(commit: string, entry: HubEntry): Promise<string> {
     const blob = this.#blob(entry);
     const path = this.#pointer(commit, entry);
-    await this.#guard(entry, async () => {
+    await this.#writing(entry, async () => {
       if ((await digestOf(`${blob}.incomplete`, entry)) !== entry.digest) {
         await rm(`${blob}.incomplete`);
         throw new LonghandError(
           "data",
-          `hub: what came for ${entry.path} is not what its listing says (another checksum) and was removed; run the same command again`,
+          `hub: the download of ${entry.path} does not match the checksum in its listing and was removed; run the same command again`,
         );
       }
       await rename(`${blob}.incomplete`, blob);
@@ -83,7 +83,7 @@ export class HubCache {
   /** Notes which commit a branch was at. */
   async noteRevision(revision: string, commit: string): Promise<void> {
     const path = join(this.#repo, "refs", revision);
-    await this.#guard({ path: revision }, async () => {
+    await this.#writing({ path: revision }, async () => {
       await mkdir(dirname(path), { recursive: true });
       await writeFile(path, commit);
     });
@@ -104,7 +104,7 @@ export class HubCache {
     await symlink(relative(dirname(path), blob), path).catch(() => copyFile(blob, path));
   }
 
-  async #guard<T>({ path }: { readonly path: string }, work: () => Promise<T>): Promise<T> {
+  async #writing<T>({ path }: { readonly path: string }, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

@@ -1,13 +1,13 @@
 /**
- * One data set of the hub at one commit: its files, fetched into the cache or read by ranges where they are. The library
- * @huggingface/hub knows the addresses and the answers; what it has not is here: patience, going on with a download that
- * was cut off, and comparing digests.
+ * One data set of the hub at one commit: its files, downloaded into the cache or read by ranges where they are. The package
+ * @huggingface/hub knows addresses and answers; what it lacks is here: retries, resuming an interrupted download, and
+ * comparing digests.
  */
 import { datasetInfo, downloadFile, listFiles } from "@huggingface/hub";
 import { LonghandError } from "../../../base/errors.ts";
 import { type OpenFile, openLocal, type StoredFile } from "../stored-file.ts";
 import { HubCache, type HubEntry } from "./cache.ts";
-import { type HubAccess, hubFetch, type Patience, persist } from "./http.ts";
+import { type HubAccess, hubFetch, type RetryPolicy, withRetries } from "./http.ts";
 
 export interface DownloadProgress {
   /** File of the data set. */
@@ -20,16 +20,16 @@ export interface HubOptions {
   readonly access: HubAccess;
   /** Folder of the cache; default: that of HF_HUB_CACHE and HF_HOME. */
   readonly cache?: string | undefined;
-  readonly patience?: Patience | undefined;
+  readonly retries?: RetryPolicy | undefined;
   readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
-  /** Read files where they are, by ranges, instead of fetching them: for a look at a part of them. */
+  /** Read files by ranges where they are instead of downloading them: for a look at a part of them. */
   readonly remote?: boolean | undefined;
   /** Bytes asked for at a time; default 8 MiB. */
   readonly rangeBytes?: number | undefined;
 }
 
 const RANGE_BYTES = 8 * 1024 * 1024;
-/** Of files that are only looked at. */
+/** The same with `remote`, where little of a file is read. */
 const LOOK_BYTES = 1024 * 1024;
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -40,15 +40,15 @@ export class HubDataset {
   readonly #options: HubOptions;
   readonly #cache: HubCache;
   readonly #fetch: typeof fetch;
-  /** Downloads that were begun ahead, by path; told of once they are waited for. */
-  readonly #ahead = new Map<string, { readonly file: Promise<string>; readonly hearers: { told: boolean } }>();
+  /** Downloads that were begun ahead, by path; their progress is reported once they are waited for. */
+  readonly #ahead = new Map<string, { readonly file: Promise<string>; readonly progress: { reported: boolean } }>();
 
   private constructor(name: string, commit: string, cache: HubCache, options: HubOptions) {
     this.name = name;
     this.commit = commit;
     this.#cache = cache;
     this.#options = options;
-    this.#fetch = hubFetch(options.access, name, options.patience);
+    this.#fetch = hubFetch(options.access, name, options.retries);
   }
 
   /** Finds the commit that a revision (branch, tag or commit) is now. */
@@ -56,16 +56,16 @@ export class HubDataset {
     const cache = new HubCache(name, options.cache);
     const wanted = revision ?? "main";
     if (COMMIT.test(wanted)) return new HubDataset(name, wanted, cache, options);
-    const { access, patience } = options;
+    const { access, retries } = options;
     const request = {
       name,
       revision: wanted,
       additionalFields: ["sha" as const],
       hubUrl: access.endpoint,
       ...(access.token === undefined ? {} : { accessToken: access.token }),
-      fetch: hubFetch(access, name, patience),
+      fetch: hubFetch(access, name, retries),
     };
-    const info = await persist(access, () => datasetInfo(request), patience);
+    const info = await withRetries(access, () => datasetInfo(request), retries);
     if (!COMMIT.test(String(info.sha))) {
       throw new LonghandError("data", `hub: ${access.endpoint} does not say which commit ${name} ${wanted} is`);
     }
@@ -75,8 +75,8 @@ export class HubDataset {
 
   /** The files in a folder of the data set, or below it; none when there is no such folder. */
   list(folder: string, recursive: boolean): Promise<HubEntry[]> {
-    const { access, patience } = this.#options;
-    return persist(access, () => this.#listOnce(folder, recursive), patience);
+    const { access, retries } = this.#options;
+    return withRetries(access, () => this.#listOnce(folder, recursive), retries);
   }
 
   async #listOnce(folder: string, recursive: boolean): Promise<HubEntry[]> {
@@ -110,43 +110,43 @@ export class HubDataset {
 
   #fetchAhead(entry: HubEntry, signal: AbortSignal): void {
     if (this.#options.remote || this.#ahead.has(entry.path)) return;
-    const hearers = { told: false };
-    const file = this.download(entry, { signal, told: () => hearers.told });
-    this.#ahead.set(entry.path, { file, hearers });
+    const progress = { reported: false };
+    const file = this.download(entry, { signal, report: () => progress.reported });
+    this.#ahead.set(entry.path, { file, progress });
     file.catch(() => {}).finally(() => this.#ahead.delete(entry.path));
   }
 
-  /** The file's path in the cache: of a download that was begun ahead, else of one begun now. */
+  /** The file's path in the cache, after the download that was begun ahead, or else one begun now. */
   async #arrived(entry: HubEntry): Promise<string> {
     const ahead = this.#ahead.get(entry.path);
     if (ahead === undefined) return this.download(entry);
-    ahead.hearers.told = true;
+    ahead.progress.reported = true;
     return ahead.file.catch(() => this.download(entry));
   }
 
   /**
-   * Fetches a file into the cache, or what is missing of it; its path there. A signal ends it between two ranges; `told`
-   * says whether `onDownload` is to hear of it.
+   * Downloads a file, or what is missing of it, into the cache and returns its path there. A signal ends it between two
+   * ranges; `report` says whether `onDownload` is called.
    */
   async download(
     entry: HubEntry,
-    { signal, told = () => true }: { readonly signal?: AbortSignal; readonly told?: () => boolean } = {},
+    { signal, report = () => true }: { readonly signal?: AbortSignal; readonly report?: () => boolean } = {},
   ): Promise<string> {
     const here = await this.#cache.look(this.commit, entry);
     if (here.complete) return here.path;
     if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(entry.digest)) {
       throw new LonghandError("data", `hub: ${this.name} lists ${entry.path} without a checksum`);
     }
-    const { access, patience, rangeBytes = RANGE_BYTES } = this.#options;
+    const { access, retries, rangeBytes = RANGE_BYTES } = this.#options;
     const onDownload = (bytes: number) => {
-      if (told()) this.#options.onDownload?.({ path: entry.path, bytes, totalBytes: entry.bytes });
+      if (report()) this.#options.onDownload?.({ path: entry.path, bytes, totalBytes: entry.bytes });
     };
     const blob = await this.#blob(entry);
     for (let position = here.bytes; position < entry.bytes; ) {
       signal?.throwIfAborted();
       onDownload(position);
       const end = Math.min(position + rangeBytes, entry.bytes);
-      const bytes = await persist(access, () => range(blob, position, end), patience);
+      const bytes = await withRetries(access, () => range(blob, position, end), retries);
       await this.#cache.write(entry, position, bytes);
       position = end;
     }
@@ -155,7 +155,7 @@ export class HubDataset {
   }
 
   async #openRemote(entry: HubEntry): Promise<OpenFile> {
-    const { access, patience } = this.#options;
+    const { access, retries } = this.#options;
     const blob = await this.#blob(entry);
     let ahead: Buffer<ArrayBuffer> = Buffer.from(new ArrayBuffer(0));
     let start = 0; // of `ahead` in the file
@@ -164,7 +164,7 @@ export class HubDataset {
         const end = Math.min(position + length, entry.bytes);
         if (position < start || end > start + ahead.length) {
           const until = Math.min(Math.max(end, position + LOOK_BYTES), entry.bytes);
-          ahead = await persist(access, () => range(blob, position, until), patience);
+          ahead = await withRetries(access, () => range(blob, position, until), retries);
           start = position;
         }
         return ahead.subarray(position - start, Math.max(position, end) - start);
@@ -176,8 +176,8 @@ export class HubDataset {
   async #blob(entry: HubEntry): Promise<Blob> {
     // xet: the plain address serves every file by ranges, and what comes is compared with its digest.
     const request = { ...this.#request(), path: encodePath(entry.path), xet: false };
-    const { access, patience } = this.#options;
-    const blob = await persist(access, () => downloadFile(request), patience);
+    const { access, retries } = this.#options;
+    const blob = await withRetries(access, () => downloadFile(request), retries);
     if (blob === null || blob.size !== entry.bytes) {
       const now = blob === null ? "is gone" : `has ${blob.size} bytes now`;
       throw new LonghandError(

@@ -1,6 +1,6 @@
 /**
- * How the hub is asked: with the user's token, patiently where asking again helps (too many requests, a server or a network
- * that fails for a moment), and with one sentence where it does not.
+ * Requests to the hub: with the user's token, repeated where that helps (too many requests, a server or network that fails
+ * for a moment), and failing with one sentence where it does not.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidApiResponseFormatError } from "@huggingface/hub";
@@ -12,17 +12,17 @@ export interface HubAccess {
   readonly token: string | undefined;
 }
 
-export interface Patience {
+export interface RetryPolicy {
   /** Requests made before giving up. */
   readonly attempts: number;
   /** Waits before the second request, in milliseconds; doubled each time. */
   readonly firstWait: number;
 }
 
-const PATIENCE: Patience = { attempts: 5, firstWait: 500 };
+const RETRIES: RetryPolicy = { attempts: 5, firstWait: 500 };
 
 const ENDPOINT = "https://huggingface.co";
-/** A hub that wants to be left alone for longer than this is not waited for. */
+/** Where the hub asks to wait longer than this, the request fails instead. */
 const LONGEST_WAIT = 300_000;
 
 /** HF_ENDPOINT and HF_TOKEN, checked; throws "usage". */
@@ -39,19 +39,19 @@ export function hubAccess(env: NodeJS.ProcessEnv): HubAccess {
 }
 
 /**
- * A `fetch` for one data set. Answers that are no use are LonghandErrors ("data" for what is wrong with the request, "io"
- * for what is wrong with the network), except that of a file which does not exist.
+ * A `fetch` for one data set. Refusals throw a LonghandError ("data" where the request is at fault, "io" where the network
+ * is), except that for a file which does not exist.
  */
-export function hubFetch(access: HubAccess, name: string, patience: Patience = PATIENCE): typeof fetch {
+export function hubFetch(access: HubAccess, name: string, retries: RetryPolicy = RETRIES): typeof fetch {
   return async (input, init) => {
     for (let attempt = 1; ; attempt++) {
-      const left = attempt < patience.attempts;
+      const left = attempt < retries.attempts;
       let response: Response;
       try {
         response = await fetch(input, init);
       } catch (error) {
         if (!left) throw unreachable(access, error);
-        await pause(patience, attempt);
+        await pause(retries, attempt);
         continue;
       }
       if (response.ok) return response;
@@ -60,14 +60,18 @@ export function hubFetch(access: HubAccess, name: string, patience: Patience = P
       const wait = response.status === 429 ? retryAfter(response) : undefined;
       const again = response.status === 429 || response.status >= 500;
       if (!again || !left || (wait ?? 0) > LONGEST_WAIT) throw refused(access, name, response, wait);
-      if (wait === undefined) await pause(patience, attempt);
+      if (wait === undefined) await pause(retries, attempt);
       else await sleep(wait);
     }
   };
 }
 
-/** Calls again what failed on the way (not what the hub refused), as patiently; throws "io" for an answer of no hub. */
-export async function persist<T>(access: HubAccess, work: () => Promise<T>, patience: Patience = PATIENCE): Promise<T> {
+/** Repeats work that failed in the network (not what the hub refused); throws "io" for answers that are not from a hub. */
+export async function withRetries<T>(
+  access: HubAccess,
+  work: () => Promise<T>,
+  retries: RetryPolicy = RETRIES,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
@@ -78,13 +82,13 @@ export async function persist<T>(access: HubAccess, work: () => Promise<T>, pati
           cause: error,
         });
       }
-      if (attempt >= patience.attempts) throw unreachable(access, error);
-      await pause(patience, attempt);
+      if (attempt >= retries.attempts) throw unreachable(access, error);
+      await pause(retries, attempt);
     }
   }
 }
 
-function pause({ firstWait }: Patience, attempt: number): Promise<void> {
+function pause({ firstWait }: RetryPolicy, attempt: number): Promise<void> {
   return sleep(firstWait * 2 ** (attempt - 1));
 }
 

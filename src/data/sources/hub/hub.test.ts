@@ -55,7 +55,7 @@ describe("the recipes", () => {
     ],
     ["hub:pg19/en", "--data hub:pg19/en: pg19 has no parts: expected hub:pg19"],
     ["hub:a/../b", "--data hub:a/../b: expected hub:owner/name or one of hub:wiki40b, hub:pg19, hub:c4"],
-    ["hub:a/b@x%2F../c", '--data hub:a/b@x%2F../c: "x/.." is no revision: expected a branch, a tag or a commit'],
+    ["hub:a/b@x%2F../c", '--data hub:a/b@x%2F../c: "x/.." is not a revision: expected a branch, a tag or a commit'],
   ])("refuse %s", (data, message) => {
     expect(() => parseHubAddress(data)).toThrow(message);
   });
