@@ -1,7 +1,7 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
 import type { Spread } from "../reproduce/statistics.ts";
 import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
-import type { PytorchSide } from "./comparison.ts";
+import type { PytorchSide } from "./beside-pytorch.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";

@@ -2,16 +2,15 @@
  * Training speed: one fixed model, a full step (forward, backward, clipping, AdamW), in turn with the same step in
  * PyTorch as a user runs it and in PyTorch with huge pages. Ratios are taken round by round, then the median.
  */
-import { type Interleaved, interleave, type MeasuredProcess, settle, withProcesses } from "../reproduce/process.ts";
+import { type MeasuredProcess, settle } from "../reproduce/process.ts";
 import { median, type Spread, spread } from "../reproduce/statistics.ts";
 import type { GatedModelConfig } from "../src/models/config.ts";
-import { optimizerShare, type PytorchSide, pytorchSide, speed } from "./comparison.ts";
-import { checkLosses } from "./first-losses.ts";
-import { type ModelFlops, modelFlops } from "./flops.ts";
-import { longhandWorker, threads } from "./longhand.ts";
+import { measureBesidePytorch, optimizerShare, type PytorchReport, speed, times } from "./beside-pytorch.ts";
+import { modelFlops } from "./flops.ts";
+import { threads } from "./longhand.ts";
 import type { ProductTiming } from "./matmuls.ts";
-import { type PytorchReady, pytorchHandicap, pytorchMissing, pytorchWorker } from "./pytorch.ts";
-import { type Setup, trainingSetup, writeSetup } from "./setup.ts";
+import { pytorchMissing } from "./pytorch.ts";
+import { trainingSetup } from "./setup.ts";
 
 export interface ProductRate {
   /** Shapes of the operands. */
@@ -54,13 +53,6 @@ export interface TrainingReport {
   readonly idleShare: number | null;
 }
 
-export interface PytorchReport extends PytorchReady {
-  readonly asUserRunsIt: PytorchSide;
-  readonly hugePages: PytorchSide;
-  /** Largest relative difference of the first losses from Longhand's. */
-  readonly lossDifference: number;
-}
-
 interface TrainingOptions {
   readonly rounds: number;
   readonly warmup: number;
@@ -68,92 +60,32 @@ interface TrainingOptions {
   readonly note: (text: string) => void;
 }
 
-export async function benchTraining(options: TrainingOptions): Promise<TrainingReport> {
+export async function benchTraining({ rounds, warmup, pytorch, note }: TrainingOptions): Promise<TrainingReport> {
   const setup = trainingSetup();
-  const flops = modelFlops(setup);
-  const file = writeSetup(setup);
-  try {
-    const missing = options.pytorch ? await pytorchMissing() : "--no-pytorch was given";
-    const others = missing ? [] : [false, true].map((hugePages) => pytorchWorker(file.path, { hugePages }));
-    return await withProcesses([longhandWorker("Longhand", file.path), ...others], async ([longhand, ...opponents]) => {
-      await longhand.ready();
-      const ready = await Promise.all(opponents.map((worker) => worker.ready<PytorchReady>()));
-      const handicap = ready.length > 0 ? pytorchHandicap(ready[0]) : undefined;
-      const measured = handicap ? [longhand] : [longhand, ...opponents];
-      const reason = missing ?? handicap ?? null;
-      return await measure(measured, { setup, flops, ready: reason ? undefined : ready[0], reason, options });
-    });
-  } finally {
-    file.remove();
-  }
-}
-
-interface Context {
-  readonly setup: Setup<GatedModelConfig>;
-  readonly flops: ModelFlops;
-  readonly ready: PytorchReady | undefined;
-  readonly reason: string | null;
-  readonly options: TrainingOptions;
-}
-
-async function measure(workers: readonly MeasuredProcess[], context: Context): Promise<TrainingReport> {
-  const { options } = context;
-  const [longhand] = workers;
-  options.note(`training: ${workers.map((w) => w.name).join(", ")}; ${options.warmup} steps of warm-up`);
-  const first = await interleave(workers, options.warmup);
-  const lossDifference = checkLosses("training", first.replies);
-  const peaks: number[] = [];
-  for (const worker of workers) peaks.push(await worker.peakBytes());
-
+  const { forward, step, executed } = modelFlops(setup);
+  const pytorchReason = pytorch ? ((await pytorchMissing()) ?? null) : "--no-pytorch was given";
   const timings: ProductTiming[][] = [];
-  const timeProducts = async () => {
+  const alongside = async (longhand: MeasuredProcess) => {
     await settle();
     timings.push((await longhand.ask<{ timings: ProductTiming[] }>("products")).timings);
   };
-  await timeProducts();
-  timings.length = 0; // that was its warm-up
-  const run = await interleave(workers, options.rounds, async (round) => {
-    await timeProducts();
-    options.note(`training: round ${round + 1} of ${options.rounds}`);
-  });
-  return report({ context, run, timings, peaks, lossDifference });
-}
-
-interface Measured {
-  readonly context: Context;
-  readonly run: Interleaved;
-  readonly timings: readonly (readonly ProductTiming[])[];
-  readonly peaks: readonly number[];
-  readonly lossDifference: number;
-}
-
-function report({ context, run, timings, peaks, lossDifference }: Measured): TrainingReport {
-  const { setup, flops, ready, reason } = context;
-  const [own, ...others] = run.replies;
-  const tokens = setup.batch * setup.context;
-  const times = own.map((reply) => reply.milliseconds);
-  const modelGflops = spread(times.map((ms) => flops.step / ms / 1e6));
-  const products = productRates(timings, median(times));
-  const side = (i: number) => pytorchSide({ own, others: others[i], tokens, peakBytes: [peaks[0], peaks[i + 1]] });
-  const { forward, step, executed } = flops;
+  const about = { name: "training", setup, rounds, warmup, pytorchReason, note, alongside };
+  const { own, ...beside } = await measureBesidePytorch(about);
+  const modelGflops = spread(times(own).map((ms) => step / ms / 1e6));
+  const products = productRates(timings.slice(1), median(times(own)));
+  const { model, batch, context } = setup;
   return {
-    model: setup.model,
-    batch: setup.batch,
-    context: setup.context,
-    threads: threads(),
-    stepMilliseconds: spread(times),
-    tokensPerSecond: speed(own, tokens),
+    ...{ model, batch, context, threads: threads() },
+    stepMilliseconds: spread(times(own)),
+    tokensPerSecond: speed(own, setup),
     modelGflops,
-    passGflops: spread(own.map(({ phases }) => flops.step / phases.graph / 1e6)),
+    passGflops: spread(own.map(({ phases }) => step / phases.graph / 1e6)),
     optimizerShare: optimizerShare(own),
     flops: { forward, step, executed },
     products,
     matmulShare: modelGflops.median / products.best.gflops,
     matmulShareWeighted: modelGflops.median / products.weightedGflops,
-    peakBytes: peaks[0],
-    pytorch: ready ? { ...ready, asUserRunsIt: side(0), hugePages: side(1), lossDifference } : null,
-    pytorchReason: reason,
-    idleShare: run.idleShare,
+    ...beside,
   };
 }
 
