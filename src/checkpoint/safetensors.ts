@@ -12,13 +12,21 @@ import { type Shape, showShape, sizeOf } from "../base/shape.ts";
 /** The format's own cap on the header, in bytes. */
 const MAX_HEADER_BYTES = 100_000_000;
 
+interface Readable {
+  /** Bytes of an element in the file. */
+  readonly width: number;
+  readonly dtype: DType;
+  /** `what` names the tensor in errors. */
+  readonly read: (raw: Uint8Array, what: string) => HostArray;
+}
+
 /** The dtypes that are read, and what a tensor of each becomes on the host. I64 and U8 become int32, value for value. */
-const READABLE: ReadonlyMap<unknown, { readonly width: number; readonly dtype: DType }> = new Map([
-  ["F32", { width: 4, dtype: "float32" }],
-  ["I32", { width: 4, dtype: "int32" }],
-  ["I64", { width: 8, dtype: "int32" }],
-  ["U8", { width: 1, dtype: "int32" }],
-  ["BOOL", { width: 1, dtype: "bool" }],
+const READABLE: ReadonlyMap<unknown, Readable> = new Map<unknown, Readable>([
+  ["F32", { width: 4, dtype: "float32", read: (raw) => new Float32Array(...aligned(raw)) }],
+  ["I32", { width: 4, dtype: "int32", read: (raw) => new Int32Array(...aligned(raw)) }],
+  ["I64", { width: 8, dtype: "int32", read: narrow }],
+  ["U8", { width: 1, dtype: "int32", read: (raw) => Int32Array.from(raw) }],
+  ["BOOL", { width: 1, dtype: "bool", read: checkBools }],
 ]);
 
 const WRITTEN: Readonly<Record<DType, string>> = { float32: "F32", int32: "I32", bool: "BOOL" };
@@ -31,7 +39,7 @@ export interface SafetensorsFile {
 
 interface Entry {
   readonly name: string;
-  readonly dtype: string;
+  readonly kind: Readable;
   readonly shape: Shape;
   readonly begin: number;
   readonly end: number;
@@ -102,7 +110,11 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): SafetensorsF
   }
   checkCoverage(entries, available, name);
   const tensors: Record<string, HostTensor> = Object.create(null);
-  for (const entry of entries) tensors[entry.name] = readTensor(entry, bytes, dataStart, name);
+  for (const { name: tensor, kind, shape, begin, end } of entries) {
+    const raw = bytes.subarray(dataStart + begin, dataStart + end);
+    const data = kind.read(raw, `${name}: tensor ${show(tensor)}`);
+    tensors[tensor] = { dtype: kind.dtype, data, shape };
+  }
   return { tensors, metadata };
 }
 
@@ -206,7 +218,7 @@ function readEntry(name: string, value: unknown, available: number, file: string
     const expected = `shape ${showShape(shape)} of ${dtype} takes ${byteLength} bytes`;
     fail(file, `${what}: ${expected}, but data_offsets ${show(offsets)} hold ${end - begin}`);
   }
-  return { name, dtype: dtype as string, shape, begin, end };
+  return { name, kind, shape, begin, end };
 }
 
 /** The tensors lie end to end: no byte belongs to two of them or to none. */
@@ -221,19 +233,6 @@ function checkCoverage(entries: readonly Entry[], available: number, file: strin
   if (covered !== available) {
     fail(file, `${available} bytes follow the header, but its tensors take ${covered}`);
   }
-}
-
-function readTensor({ name, dtype, shape, begin, end }: Entry, bytes: Uint8Array, start: number, file: string) {
-  const what = `${file}: tensor ${show(name)}`;
-  const raw = bytes.subarray(start + begin, start + end);
-  const make: Record<string, () => { dtype: DType; data: HostArray }> = {
-    F32: () => ({ dtype: "float32", data: new Float32Array(...aligned(raw)) }),
-    I32: () => ({ dtype: "int32", data: new Int32Array(...aligned(raw)) }),
-    I64: () => ({ dtype: "int32", data: narrow(raw, what) }),
-    U8: () => ({ dtype: "int32", data: Int32Array.from(raw) }),
-    BOOL: () => ({ dtype: "bool", data: checkBools(raw, what) }),
-  };
-  return { ...make[dtype](), shape };
 }
 
 /** The arguments of a view of four-byte elements: of the file's own buffer when its place there allows, else of a copy. */

@@ -13,7 +13,7 @@ import { readTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 import { type TrainingRequest, trainTokenizerJson } from "./tokenizer-training.node.ts";
 import { type WordLibrary, WordTable } from "./word-table.node.ts";
 
-export { StreamingDecoder, type TextTokenizer } from "./tokenizer.ts";
+export type { TextTokenizer } from "./tokenizer.ts";
 
 /** Text encoded at once, in UTF-16 units: enough to keep the threads of the native encoder busy, some megabytes of memory. */
 const UNITS_AT_ONCE = 640_000;

@@ -1,6 +1,6 @@
 /**
- * What a tokenizer is to the rest of the project, and decoding one token at a time. Runs in a browser; the tokenizer
- * that trains and encodes natively is tokenizer.node.ts.
+ * What a tokenizer is to the rest of the project. Runs in a browser; the tokenizer that trains and encodes natively is
+ * tokenizer.node.ts.
  */
 
 /** The special tokens. No text ever encodes to them, not even text that spells their names. */
@@ -27,24 +27,4 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): Promise<string>;
   /** The exact bytes of a token, none for a special token; do not modify. */
   bytesOf(id: number): Uint8Array;
-}
-
-/** Turns a stream of token ids into text as soon as characters are complete: a token may end inside a character. */
-export class StreamingDecoder {
-  readonly #tokenizer: Pick<TextTokenizer, "bytesOf">;
-  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-  constructor(tokenizer: Pick<TextTokenizer, "bytesOf">) {
-    this.#tokenizer = tokenizer;
-  }
-
-  /** The text that this token completes; often, but not always, the token's own. */
-  push(id: number): string {
-    return this.#decoder.decode(this.#tokenizer.bytesOf(id), { stream: true });
-  }
-
-  /** What is left at the end, U+FFFD for an unfinished character; the decoder is then as new. */
-  flush(): string {
-    return this.#decoder.decode();
-  }
 }

@@ -48,7 +48,7 @@ export class HubDataset {
     this.commit = commit;
     this.#cache = cache;
     this.#options = options;
-    this.#fetch = hubFetch(options.access, name, options.retries);
+    this.#fetch = hubFetch(options.access, name);
   }
 
   /** Finds the commit that a revision (branch, tag or commit) is now. */
@@ -63,7 +63,7 @@ export class HubDataset {
       additionalFields: ["sha" as const],
       hubUrl: access.endpoint,
       ...(access.token === undefined ? {} : { accessToken: access.token }),
-      fetch: hubFetch(access, name, retries),
+      fetch: hubFetch(access, name),
     };
     const info = await withRetries(access, () => datasetInfo(request), retries);
     if (!COMMIT.test(String(info.sha))) {

@@ -38,31 +38,33 @@ export function hubAccess(env: NodeJS.ProcessEnv): HubAccess {
   return { endpoint, token };
 }
 
+/** A failure that may pass: the error to report if it does not, and how long the hub asks to wait, in milliseconds. */
+class PassingFailure extends Error {
+  readonly report: LonghandError;
+  readonly wait: number | undefined;
+  constructor(report: LonghandError, wait?: number) {
+    super(report.message);
+    this.report = report;
+    this.wait = wait;
+  }
+}
+
 /**
- * A `fetch` for one data set. Refusals throw a LonghandError ("data" where the request is at fault, "io" where the network
- * is), except that for a file which does not exist.
+ * A `fetch` for one data set, to be called within `withRetries`. Refusals throw a LonghandError ("data" where the request is
+ * at fault, "io" where the network is), except that for a file which does not exist.
  */
-export function hubFetch(access: HubAccess, name: string, retries: RetryPolicy = RETRIES): typeof fetch {
+export function hubFetch(access: HubAccess, name: string): typeof fetch {
   return async (input, init) => {
-    for (let attempt = 1; ; attempt++) {
-      const left = attempt < retries.attempts;
-      let response: Response;
-      try {
-        response = await fetch(input, init);
-      } catch (error) {
-        if (!left) throw unreachable(access, error);
-        await pause(retries, attempt);
-        continue;
-      }
-      if (response.ok) return response;
-      if (response.status === 404 && response.headers.get("X-Error-Code") === "EntryNotFound") return response;
-      await response.body?.cancel();
-      const wait = response.status === 429 ? retryAfter(response) : undefined;
-      const again = response.status === 429 || response.status >= 500;
-      if (!again || !left || (wait ?? 0) > LONGEST_WAIT) throw refused(access, name, response, wait);
-      if (wait === undefined) await pause(retries, attempt);
-      else await sleep(wait);
-    }
+    const response = await fetch(input, init).catch((error) => {
+      throw new PassingFailure(unreachable(access, error));
+    });
+    const { ok, status, headers } = response;
+    if (ok || (status === 404 && headers.get("X-Error-Code") === "EntryNotFound")) return response;
+    await response.body?.cancel();
+    const wait = status === 429 ? retryAfter(response) : undefined;
+    const report = refused(access, name, response, wait);
+    const mayPass = (status === 429 || status >= 500) && (wait ?? 0) <= LONGEST_WAIT;
+    throw mayPass ? new PassingFailure(report, wait) : report;
   };
 }
 
@@ -70,7 +72,7 @@ export function hubFetch(access: HubAccess, name: string, retries: RetryPolicy =
 export async function withRetries<T>(
   access: HubAccess,
   work: () => Promise<T>,
-  retries: RetryPolicy = RETRIES,
+  { attempts, firstWait }: RetryPolicy = RETRIES,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -78,18 +80,14 @@ export async function withRetries<T>(
     } catch (error) {
       if (error instanceof LonghandError) throw error;
       if (error instanceof SyntaxError || error instanceof InvalidApiResponseFormatError) {
-        throw new LonghandError("io", `hub: ${access.endpoint} does not answer like a hub; check HF_ENDPOINT`, {
-          cause: error,
-        });
+        const problem = `${access.endpoint} does not answer like a hub; check HF_ENDPOINT`;
+        throw new LonghandError("io", `hub: ${problem}`, { cause: error });
       }
-      if (attempt >= retries.attempts) throw unreachable(access, error);
-      await pause(retries, attempt);
+      const passing = error instanceof PassingFailure ? error : new PassingFailure(unreachable(access, error));
+      if (attempt >= attempts) throw passing.report;
+      await sleep(passing.wait ?? firstWait * 2 ** (attempt - 1));
     }
   }
-}
-
-function pause({ firstWait }: RetryPolicy, attempt: number): Promise<void> {
-  return sleep(firstWait * 2 ** (attempt - 1));
 }
 
 /** Milliseconds, from seconds or a date. */
