@@ -5,7 +5,7 @@
 import { scoreScale } from "./attention-functions.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
 import type { Layer, StateEntry } from "./layer.ts";
-import { openSpanAttention } from "./open-span-attention.ts";
+import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
 import { quadraticAttention } from "./quadratic-attention.ts";
 
 export interface FlashQuadConfig extends GatedUnitConfig {
@@ -25,17 +25,18 @@ export function flashQuad(config: FlashQuadConfig): Layer {
     recurrence: {
       span: Number.POSITIVE_INFINITY,
       state: {
-        keys: rows(s),
+        keys: rows(openKeyWidth(n, s)),
         values: rows(e),
         ...(tokenShift && { before: { shape: [1, d / 2], change: "replaced", initial: 0 } }),
       },
       step(scope, x, tokens, { keys, values, before }) {
-        const { pairs, v, own, output } = gatedUnit(scope, x, config, { tokens, scales, before });
-        const inputs = { ...pairs[0], v };
-        const attended = openSpanAttention(scope.at("bias"), inputs, { keys, values }, tokens, attentionFunction);
+        const bias = scope.at("bias");
+        const unit = gatedUnit(scope, x, config, { tokens, scales, beside: openBiasVectors(bias, n, s), before });
+        const { pairs, v, own, output } = unit;
+        const local = openSpanAttention(bias, { ...unit, ...pairs[0] }, { keys, values }, tokens, attentionFunction);
         return {
-          y: output(attended),
-          state: { keys: inputs.k, values: v, ...(own && { before: tokens.last(own, before) }) },
+          y: output(local.found),
+          state: { keys: local.keys, values: v, ...(own && { before: tokens.last(own, before) }) },
         };
       },
     },

@@ -11,7 +11,7 @@ import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.t
 import { added } from "./linear-attention.ts";
 import { linearScale, mixedChunkAttention, type QueriesKeys } from "./mixed-chunk-attention.ts";
 import type { NewTokens } from "./new-tokens.ts";
-import { openSpanAttention } from "./open-span-attention.ts";
+import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
 import { relativeBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
@@ -63,20 +63,19 @@ export function flash(config: FlashConfig): Layer {
 
   /** The recurrent form (section 3.3): attention to the open chunk, and one linear query of all chunks before it. */
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, done, before }: Tensors): Stepped {
-    const unit = gatedUnit(scope, x, config, { tokens, scales: scalesFor(1 / C), before });
+    const bias = scope.at("bias");
+    const beside = isQuadratic ? openBiasVectors(bias, C, s) : [];
+    const unit = gatedUnit(scope, x, config, { tokens, scales: scalesFor(1 / C), beside, before });
     const { v, own } = unit;
     const { quadratic, linear } = named(unit.pairs);
-    const found = [
-      ...(quadratic
-        ? [openSpanAttention(scope.at("bias"), { ...quadratic, v }, { keys, values }, tokens, attentionFunction)]
-        : []),
-      ...(linear ? [linear.q.matmul(done)] : []),
-    ];
+    const local =
+      quadratic && openSpanAttention(bias, { ...unit, ...quadratic }, { keys, values }, tokens, attentionFunction);
+    const found = [...(local ? [local.found] : []), ...(linear ? [linear.q.matmul(done)] : [])];
     return {
       y: unit.output(found.reduce((sum, t) => sum.add(t))),
       state: {
         values: v,
-        ...(quadratic && { keys: quadratic.k }),
+        ...(local && { keys: local.keys }),
         ...(linear && { linearKeys: linear.k }),
         ...(own && { before: tokens.last(own, before) }),
       },
@@ -91,7 +90,7 @@ export function flash(config: FlashConfig): Layer {
       span: C,
       state: {
         values: rows(e),
-        ...(isQuadratic && { keys: rows(s) }),
+        ...(isQuadratic && { keys: rows(openKeyWidth(C, s)) }),
         // The sum of lkᵀ v over closed chunks, and what rounding took from it.
         ...(isLinear && { linearKeys: rows(s), done: replaced([s, e]), rest: replaced([s, e]) }),
         ...(tokenShift && { before: replaced([1, d / 2]) }),

@@ -35,11 +35,15 @@ export interface UnitInputs extends ShiftInputs {
   readonly tokens: AngleTable | NewTokens;
   /** What the queries of each pair of queries and keys are multiplied by, at no cost to activations. */
   readonly scales: readonly number[];
+  /** Vectors [s] that are turned to the positions of new tokens as queries and keys are. */
+  readonly beside?: readonly Tensor[];
 }
 
 export interface GatedUnit {
   /** Queries (scaled) and keys, rotated, [B, T, s] each: a pair for each scale. */
   readonly pairs: readonly QueriesKeys[];
+  /** [B, T, s] of each vector that was given beside them. */
+  readonly beside: readonly Tensor[];
   /** [B, T, e] */
   readonly v: Tensor;
   /** [B, T, d / 2]: with token shift, the features that each token has for the next. */
@@ -58,7 +62,7 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
   const parts = splitLinear(shifted, map, widths, silu);
   const [v, z] = parts.slice(-2);
   return {
-    pairs: queriesAndKeys(scope.at("heads"), z, inputs),
+    ...queriesAndKeys(scope.at("heads"), z, inputs),
     v,
     own,
     output: (attended) => x.add(linear(scope.at("out"), gate ? parts[0].mul(attended) : attended, d)),
@@ -69,7 +73,11 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
  * The cheap maps that turn the one z [B, T, s] into every query and key: per-dimension scale gamma and offset beta
  * [H, s], then RoPE. Of a few new tokens all at once, since then each operator counts and passes over memory do not.
  */
-function queriesAndKeys(scope: Scope, z: Tensor, { tokens, scales }: UnitInputs): QueriesKeys[] {
+function queriesAndKeys(
+  scope: Scope,
+  z: Tensor,
+  { tokens, scales, beside = [] }: UnitInputs,
+): Pick<GatedUnit, "pairs" | "beside"> {
   const [B, T, s] = z.shape;
   const factors = scales.flatMap((scale) => [scale, 1]);
   const H = factors.length;
@@ -84,12 +92,13 @@ function queriesAndKeys(scope: Scope, z: Tensor, { tokens, scales }: UnitInputs)
     return gamma.map((own, h) => rope(scaleAndShift(z, own, beta[h]), rotations));
   };
   const together = (newTokens: NewTokens) => {
-    const { cos, sin } = newTokens.headRotations(factors);
     const all = z.reshape([B, T, 1, s]).mul(gammas).add(betas); // [B, T, H, s]
-    const [first, second] = all.split(3, [s / 2, s / 2]);
-    const turned = all.mul(cos).add(second.concat([first], 3).mul(sin));
-    return turned.reshape([B, T, H * s]).split(2, new Array<number>(H).fill(s));
+    const more = beside.map((vector) => vector.reshape([1, 1, 1, s]).expand([B, T, 1, s]));
+    const turned = newTokens.turned(all.concat(more, 2), [...factors, ...more.map(() => 1)]);
+    const count = H + more.length;
+    return turned.reshape([B, T, count * s]).split(2, new Array<number>(count).fill(s));
   };
   const heads = tokens instanceof NewTokens ? together(tokens) : apart(tokens);
-  return scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
+  const pairs = scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
+  return { pairs, beside: heads.slice(H) };
 }

@@ -89,19 +89,32 @@ export class NewTokens {
     });
   }
 
-  /** Cosines, and sines that are negative in the first half, for H vectors of each token times `scales`: [B, P, H, 2 half]. */
-  headRotations(scales: readonly number[]): AngleTable {
-    const made = (name: "cos" | "sin") =>
+  /** Added to scores [B, P, n + P] on the rows of the open span and then on the new tokens, it hides what `distances` does. */
+  hiddenInSpan(n: number): Tensor {
+    return this.#once(`span ${n}`, () => {
+      const { texts: B, tokens: P } = this;
+      const past = this.hiddenOpenRows(n).expand([B, P, n]);
+      const future = this.hiddenFuture() ?? past.constant(0);
+      return past.concat([future.expand([B, P, P])], 2);
+    });
+  }
+
+  /** H vectors of each token, [B, P, H, w], times `scales` and turned by RoPE. */
+  turned(vectors: Tensor, scales: readonly number[]): Tensor {
+    const [H, w] = vectors.shape.slice(-2);
+    const half = w / 2;
+    // x cos + (second half of x, first half) sin, where sin is negative in the first half
+    const wide = (name: "cos" | "sin") =>
       this.#once(`${name} ${scales}`, () => {
-        const table = this.rotations[name];
-        const [B, P, half] = table.shape;
-        const signed = scales.flatMap((scale) =>
-          Array.from({ length: 2 * half }, (_, i) => (name === "sin" && i < half ? -scale : scale)),
+        const factors = scales.flatMap((scale) =>
+          Array.from({ length: w }, (_, i) => (name === "sin" && i < half ? -scale : scale)),
         );
-        const wide = table.concat([table], 2).reshape([B, P, 1, 2 * half]);
-        return wide.mul(constant(Float32Array.from(signed), [scales.length, 2 * half]));
+        const table = this.rotations[name];
+        const both = table.concat([table], 2).reshape([this.texts, this.tokens, 1, w]);
+        return both.mul(constant(Float32Array.from(factors), [H, w]));
       });
-    return { cos: made("cos"), sin: made("sin") };
+    const [first, second] = vectors.split(-1, [half, half]);
+    return vectors.mul(wide("cos")).add(second.concat([first], -1).mul(wide("sin")));
   }
 
   /** The last real token's row of x [B, P, w]: [B, 1, w]; that of `before` [B, 1, w] where a text has no new token. */

@@ -65,45 +65,22 @@ export const ROTARY_BIAS_FROM = 512;
  */
 export function relativeBias(scope: Scope, length: number, tokens: number, s: number): Tensor {
   if (length < ROTARY_BIAS_FROM) {
-    const weight = scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
+    const weight = biasWeights(scope, length);
     return toeplitz(weight.slice(0, length - tokens, length + tokens - 1), tokens);
   }
-  const { a, b } = rotaryBias(scope, tokens, s);
+  const table = angleTable(tokens, s);
+  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table));
   return a.matmul(b.swapLast());
 }
 
-/** The two factors of the rotary bias a bᵀ: [tokens, s] each. */
-export function rotaryBias(scope: Scope, tokens: number, s: number): { a: Tensor; b: Tensor } {
-  const table = angleTable(tokens, s);
-  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
-  return { a, b };
-}
-
-function biasVectors(scope: Scope, s: number): readonly Tensor[] {
+/** The vectors a and b [s] of a rotary bias. */
+export function biasVectors(scope: Scope, s: number): readonly Tensor[] {
   return ["a", "b"].map((name) => scope.parameter(name, [s], { normal: 0.02 }));
 }
 
-/**
- * The same relative bias by distance alone, of queries from length - 1 positions after their key to 0: the first `length`
- * entries; others may follow. In the rotary form, with (a, b) of a pair as complex numbers, it is the real part of the sum of
- * a conj(b) e^(i angle).
- */
-export function biasByDistance(scope: Scope, length: number, s: number): Tensor {
-  if (length < ROTARY_BIAS_FROM) return scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
-  const half = s / 2;
-  const [[a, a2], [b, b2]] = biasVectors(scope, s).map((vector) => vector.split(0, [half, half]));
-  const real = a.mul(b).add(a2.mul(b2));
-  const imaginary = a.mul(b2).sub(a2.mul(b));
-  const { cos, sin } = angles(0, length, half);
-  const table = new Float32Array(length * s);
-  for (let distance = 0; distance < length; distance++) {
-    const [from, to] = [distance * half, (length - 1 - distance) * s];
-    table.set(cos.subarray(from, from + half), to);
-    table.set(sin.subarray(from, from + half), to + half);
-  }
-  return constant(table, [length, s])
-    .matmul(real.concat([imaginary], 0).reshape([s, 1]))
-    .reshape([length]);
+/** The weights [2 length - 1] of a bias by distance: first that of a query length - 1 positions after its key. */
+export function biasWeights(scope: Scope, length: number): Tensor {
+  return scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
 }
 
 /**

@@ -4,7 +4,8 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
-import { ROTARY_BIAS_FROM, relativeBias, rotaryBias } from "./positions.ts";
+import type { QueriesKeys } from "./mixed-chunk-attention.ts";
+import { angleTable, biasVectors, ROTARY_BIAS_FROM, relativeBias, rope } from "./positions.ts";
 import { inQueryBlocks, type QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 import type { Visibility } from "./visibility.ts";
@@ -30,7 +31,9 @@ export function quadraticAttention(
 ): Tensor {
   const [, T, s] = q.shape;
   const rotary = maxLength >= ROTARY_BIAS_FROM;
-  const own = rotary ? withBias(q, k, rotaryBias(scope, T, s)) : { q, k };
+  const table = angleTable(T, s);
+  const rotated = () => biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table)); // [T, s] each
+  const own = rotary ? withRotaryBias({ q, k }, rotated()) : { q, k };
   const added = rotary ? undefined : relativeBias(scope, maxLength, T, s);
   const options = { visibility, recompute: recompute && rotary };
   return inQueryBlocks([{ ...own, v }], options, ({ queries, keys, values, hidden }) => {
@@ -42,8 +45,10 @@ export function quadraticAttention(
   })[0];
 }
 
-/** q and k [B, T, 2 s] with the factors of the bias beside them: q kᵀ + a bᵀ is one product, without a pass of its own. */
-function withBias(q: Tensor, k: Tensor, { a, b }: { a: Tensor; b: Tensor }): { q: Tensor; k: Tensor } {
-  const [wideQ, wideK] = [q.concat([a.expand(q.shape)], -1), k.concat([b.expand(k.shape)], -1)];
-  return { q: wideQ, k: wideK };
+/**
+ * q and k [B, T, 2 s] with the factors of a rotary bias beside them, a and b [T, s] or [B, T, s] of all positions:
+ * q kᵀ + a bᵀ is one product, without a pass of its own.
+ */
+export function withRotaryBias({ q, k }: QueriesKeys, [a, b]: readonly Tensor[]): QueriesKeys {
+  return { q: q.concat([a.expand(q.shape)], -1), k: k.concat([b.expand(k.shape)], -1) };
 }
