@@ -1,7 +1,7 @@
 /**
- * What the scores of a gated unit's quadratic attention become: the paper's squared ReLU; softmax, which it is compared
- * with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al. 2022, "Mega: Moving Average
- * Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
+ * The function that turns scores into weights in a gated unit's quadratic attention: the paper's squared ReLU; softmax, which
+ * it is compared with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al. 2022, "Mega:
+ * Moving Average Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { squaredRelu } from "./activations.ts";
@@ -10,8 +10,8 @@ export const attentionFunctionNames = ["relu2", "softmax", "laplace"] as const;
 export type AttentionFunction = (typeof attentionFunctionNames)[number];
 
 /**
- * What scores over a span of n positions are multiplied by: 1 / n, since relu2 and laplace weigh each key by itself and
- * their sum grows with n; softmax weights add up to 1 whatever n is, and take 1 / sqrt(s) as in a Transformer.
+ * The factor of scores over a span of n positions: 1 / n, since relu2 and laplace weigh each key by itself and their sum
+ * grows with n; for softmax, whose weights add up to 1 whatever n is, 1 / sqrt(s) as in a Transformer.
  */
 export function scoreScale(kind: AttentionFunction, span: number, s: number): number {
   return kind === "softmax" ? 1 / Math.sqrt(s) : 1 / span;

@@ -39,3 +39,9 @@ describe.each(cases)("%s", (name, layer) => {
     expectRecurrentEqualsForward({ name, layer, width, rotaryWidth: shared, tolerance: 1e-8 }, T);
   });
 });
+
+it("of flash with rotary biases, over a border of chunks", () => {
+  const layer = flash({ ...unit, chunk: ROTARY_BIAS_FROM, tokenShift: true });
+  const tested = { name: "rotary", layer, width, rotaryWidth: shared, tolerance: 1e-8 };
+  expectRecurrentEqualsForward(tested, ROTARY_BIAS_FROM + 7);
+});

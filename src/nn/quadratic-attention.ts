@@ -31,8 +31,10 @@ export function quadraticAttention(
 ): Tensor {
   const [, T, s] = q.shape;
   const rotary = maxLength >= ROTARY_BIAS_FROM;
-  const table = angleTable(T, s);
-  const rotated = () => biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table)); // [T, s] each
+  const rotated = () => {
+    const table = angleTable(T, s);
+    return biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table)); // [T, s] each
+  };
   const own = rotary ? withRotaryBias({ q, k }, rotated()) : { q, k };
   const added = rotary ? undefined : relativeBias(scope, maxLength, T, s);
   const options = { visibility, recompute: recompute && rotary };

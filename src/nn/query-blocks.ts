@@ -6,7 +6,7 @@ import { recomputedInTurn } from "../graph/recompute.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { besideHeads, type Visibility } from "./visibility.ts";
 
-/** Blocks of queries, and the fewest queries a block: eight save 44 % of the square, the most that is possible is 50 %. */
+/** Most blocks, and fewest queries in each. When causal, eight blocks save 44 % of the square; no number saves half of it. */
 const BLOCKS = 8;
 const FEWEST_QUERIES = 128;
 
@@ -36,9 +36,9 @@ export interface QueryBlockOptions {
 }
 
 /**
- * What `attend` makes of all queries of each head, [..., T, n]; it gives [..., R, n] for the R queries of a block. Heads that
- * are given apart are computed one after the other: the runtime keeps memory of every shape it has met, and blocks of one
- * head share theirs with the next.
+ * The results of `attend`, [..., R, n] for the R queries of a block, concatenated to [..., T, n] for each head. Heads that are
+ * given apart are computed one after the other: the runtime keeps memory of every shape it has met, and the blocks of one
+ * head use that of the head before.
  */
 export function inQueryBlocks(
   heads: readonly QueriesKeysValues[],
