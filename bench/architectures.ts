@@ -1,7 +1,7 @@
 /**
  * Every architecture beside the same network in PyTorch, at one size and several contexts, always with the same number
- * of tokens a step: full training steps, in turn with PyTorch as a user runs it and with huge pages. Whatever is compared
- * between architectures is then compared between implementations that are no strawmen.
+ * of tokens a step: full training steps, in turn with PyTorch as a user runs it and with huge pages. Whatever is
+ * compared between architectures is then compared between implementations that are no strawmen.
  */
 import { type Spread, spread } from "../reproduce/statistics.ts";
 import type { ArchitectureName } from "../src/models/config.ts";

@@ -1,6 +1,6 @@
 /**
- * Training steps of Longhand in turn with the same steps in PyTorch, as a user runs it and with huge pages: from the same
- * parameters, on the same batches, to the same first losses. Ratios are taken round by round, then the median.
+ * Training steps of Longhand in turn with the same steps in PyTorch, as a user runs it and with huge pages: from the
+ * same parameters, on the same batches, to the same first losses. Ratios are taken round by round, then the median.
  */
 import { interleave, type MeasuredProcess, type StepReply, withProcesses } from "../reproduce/process.ts";
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
@@ -100,7 +100,10 @@ export const optimizerShare = (replies: readonly StepReply[]): Spread =>
 
 const LOSS_TOLERANCE = 1e-4;
 
-/** The largest relative difference of the first losses; throws above 1e-4, where it is not the same model that is trained. */
+/**
+ * The largest relative difference of the first losses; throws above 1e-4, where it is not the same model that is
+ * trained.
+ */
 function checkLosses(name: string, [own, ...others]: readonly (readonly StepReply[])[]): number {
   const differences = others.flatMap((replies) =>
     replies.map(({ loss }, step) => Math.abs(loss - own[step].loss) / Math.abs(own[step].loss)),

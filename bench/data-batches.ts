@@ -1,4 +1,7 @@
-/** What making a batch from shards takes of the training step that it feeds: of shards in memory, and read from the disk. */
+/**
+ * What making a batch from shards takes of the training step that it feeds: of shards in memory, and read from the
+ * disk.
+ */
 import { median } from "../reproduce/statistics.ts";
 import { trainingBatch } from "../src/data/batches.ts";
 import { openShards } from "../src/data/shards.node.ts";

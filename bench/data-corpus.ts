@@ -1,6 +1,7 @@
 /**
- * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses, 13 MB,
- * and twice more with the words of each in another order; or any text given. What is written is the same every time.
+ * The text that preparation is measured on, written in every format: Moby-Dick and the State of the Union addresses, 13
+ * MB, and twice more with the words of each in another order; or any text given. What is written is the same every
+ * time.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,4 +1,6 @@
-/** The memory of a command and of every process that it starts, looked at again and again: from /proc, so on Linux only. */
+/**
+ * The memory of a command and of every process that it starts, looked at again and again: from /proc, so on Linux only.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";

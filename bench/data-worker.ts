@@ -1,8 +1,8 @@
 /**
- * The process in which preparation is timed: `data-worker.ts TOKENIZER.json THREADS FOLDER DATA|-|none`. Commands: "tokenizer"
- * (encoding alone, of pieces in memory, by the `tokenizers` package, by Longhand's encoder on one thread or by its threads)
- * and "prepare" (a corpus to shards). What is timed is the built package, as users run it: threads that load TypeScript
- * would take half a second to start.
+ * The process in which preparation is timed: `data-worker.ts TOKENIZER.json THREADS FOLDER DATA|-|none`. Commands:
+ * "tokenizer" (encoding alone, of pieces in memory, by the `tokenizers` package, by Longhand's encoder on one thread or
+ * by its threads) and "prepare" (a corpus to shards). What is timed is the built package, as users run it: threads that
+ * load TypeScript would take half a second to start.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * Preparing a corpus: the rate of the `tokenizers` package alone, the rate from each format to shards beside it, in turn;
- * the peak memory of `longhand prepare` with every process it starts; and what making a batch takes of a training step.
+ * Preparing a corpus: the rate of the `tokenizers` package alone, the rate from each format to shards beside it, in
+ * turn; the peak memory of `longhand prepare` with every process it starts; and what making a batch takes of a training
+ * step.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +31,10 @@ export interface DataReport {
   readonly bytes: number;
   readonly documents: number;
   readonly vocabSize: number;
-  /** Encoding of pieces in memory: the package with its threads, Longhand's encoder on one thread, and its worker threads. */
+  /**
+   * Encoding of pieces in memory: the package with its threads, Longhand's encoder on one thread, and its worker
+   * threads.
+   */
   readonly tokenizer: Readonly<Record<(typeof WAYS)[number], Spread>>;
   readonly formats: readonly FormatResult[];
   readonly batches: readonly BatchMeasurement[];

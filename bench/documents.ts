@@ -1,6 +1,6 @@
 /**
- * What keeping documents apart costs: steps of FLASH, preset tiny, with `--documents separate` in turn with `joined`, the
- * same tokens in both, documents of 500 tokens or so.
+ * What keeping documents apart costs: steps of FLASH, preset tiny, with `--documents separate` in turn with `joined`,
+ * the same tokens in both, documents of 500 tokens or so.
  */
 import { ratios, type Spread, spread } from "../reproduce/statistics.ts";
 import { measurePair, type PairOptions } from "./pair.ts";

@@ -52,7 +52,10 @@ export function versions(): Versions {
   };
 }
 
-/** As the command line starts itself again (src/cli/reexec.ts): with huge pages where the kernel leaves the choice to the program. */
+/**
+ * As the command line starts itself again (src/cli/reexec.ts): with huge pages where the kernel leaves the choice to
+ * the program.
+ */
 export function longhandEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   if (hugePages().wouldHelp) env.GLIBC_TUNABLES = HUGE_PAGES_TUNABLE;

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, and every architecture beside
- * PyTorch. Progress goes to stderr, the report to stdout.
+ * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, and every architecture
+ * beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -52,7 +52,7 @@ interface Options {
 
 class UsageError extends Error {}
 
-/** Undefined when help was asked for. */
+/** Undefined when help was requested. */
 function parseOptions(args: readonly string[]): Options | undefined {
   let values: ReturnType<typeof parse>;
   try {

@@ -1,6 +1,7 @@
 /**
- * Memory of long contexts: one training step of FLASH, preset small, one sequence, with activations kept and with layers
- * computed again, each in a process of its own. With recomputation the peak should grow with the context and no faster.
+ * Memory of long contexts: one training step of FLASH, preset small, one sequence, with activations kept and with
+ * layers computed again, each in a process of its own. With recomputation the peak should grow with the context and no
+ * faster.
  */
 import { totalmem } from "node:os";
 import { speedSetup } from "../reproduce/calibrate.ts";

@@ -1,4 +1,6 @@
-/** Two trainings measured against each other: a process each, side by side, so that memory suffices for both, in turn. */
+/**
+ * Two trainings measured against each other: a process each, side by side, so that memory suffices for both, in turn.
+ */
 import { interleave, withProcesses } from "../reproduce/process.ts";
 import { longhandWorker } from "./longhand.ts";
 import { type Setup, writeSetup } from "./setup.ts";

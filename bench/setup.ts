@@ -42,7 +42,7 @@ export const training = {
   optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 },
 } as const;
 
-/** The one model that speed is told for: 17 million parameters, 4,096 tokens a step. */
+/** The one model whose speed is reported: 17 million parameters, 4,096 tokens a step. */
 export function trainingSetup(): Setup<GatedModelConfig> {
   const model = { width: 512, layers: 8, shared: 128, chunk: 256, vocabSize: VOCABULARY, maxLength: 1024 };
   return { ...training, model: flashConfig(model), batch: 4, context: 1024 };

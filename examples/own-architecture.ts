@@ -1,6 +1,6 @@
 /**
- * An architecture of one's own: linear attention whose memory fades as each token decides (gated linear attention, Yang et
- * al. 2023, with one decay for all dimensions). Trains it and compares its speed with FLASH's.
+ * An architecture of one's own: linear attention whose memory fades as each token decides (gated linear attention, Yang
+ * et al. 2023, with one decay for all dimensions). Trains it and compares its speed with FLASH's.
  *
  *   npx tsx examples/own-architecture.ts book.txt runs/own
  */

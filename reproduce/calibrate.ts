@@ -19,7 +19,7 @@ function calibrationContexts({ contexts, qualityContexts, budget }: ReproduceSet
   return far > near ? [near, far] : [near, 2 * near];
 }
 
-/** Undefined when a stop was asked for. */
+/** Undefined when a stop was requested. */
 export async function calibrate(
   settings: ReproduceSettings,
   { note, stopRequested }: { readonly note: (text: string) => void; readonly stopRequested: () => boolean },
@@ -43,7 +43,9 @@ function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSet
   return [...models.map((model) => [model, "none"] as const), ...again.map((model) => [model, "layers"] as const)];
 }
 
-/** What a process is told whose speed is measured. The rate is constant: what the optimiser costs does not depend on it. */
+/**
+ * The setup of a process whose speed is measured. The rate is constant: what the optimiser costs does not depend on it.
+ */
 export function speedSetup(
   { vocab: vocabSize, preset, threads, device, seed, modules }: ReproduceSettings,
   { model, context, batch, recompute }: Omit<SpeedSide, "recomputeReason">,

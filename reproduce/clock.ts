@@ -1,4 +1,4 @@
-/** How far a comparison is and how long it still takes, by the estimates of its plan and how they held so far. */
+/** Progress of a comparison and time left, from the estimates of its plan and how accurate they were so far. */
 import type { Plan } from "./plan.ts";
 
 export class Clock {
@@ -12,14 +12,14 @@ export class Clock {
     for (const id of results.keys()) this.done.add(id);
   }
 
-  /** A job took so many seconds. */
+  /** A job took `spent` seconds. */
   finished(id: string, estimated: number, spent: number): void {
     this.done.add(id);
     this.estimated += estimated;
     this.spent += spent;
   }
 
-  /** While this share of a job is done. */
+  /** When this share of a job is done. */
   at(id: string, share: number): { done: number; secondsLeft: number } {
     const sum = (ids: Iterable<string>) => [...ids].reduce((total, each) => total + (this.estimates.get(each) ?? 0), 0);
     const all = sum(this.estimates.keys());

@@ -1,8 +1,9 @@
 /**
- * How long steps take, estimated from a short calibration: a model is measured at two contexts with the same tokens a step.
- * The time of a token is affine in the context for attention over the whole square (T tokens cost each of them T), which
- * two points determine, and does not depend on it for the others: there the mean of both is taken, since a slope would be
- * noise that grows with the distance. Memory is estimated from the graph of the step, by whoever makes the plan.
+ * How long steps take, estimated from a short calibration: a model is measured at two contexts with the same tokens a
+ * step. The time of a token is affine in the context for attention over the whole square (T tokens cost each of them
+ * T), which two points determine, and does not depend on it for the others: there the mean of both is taken, since a
+ * slope would be noise that grows with the distance. Memory is estimated from the graph of the step, when the plan is
+ * made.
  */
 import type { ArchitectureName } from "longhand";
 import { type Recompute, recomputeNames } from "longhand/graph";
@@ -43,7 +44,7 @@ const BEYOND_MEASURED = 1.15;
 /** What recomputation costs where it was not measured. */
 const RECOMPUTE_TIME = 1.35;
 
-/** Throws when a model was measured at no two contexts. */
+/** Throws when a model was not measured at two contexts. */
 export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["bytes"]): Costs {
   const fits = new Map<string, Fit>();
   const keyOf = (model: string, recompute: Recompute) => `${model} ${recompute}`;
@@ -61,7 +62,7 @@ export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["byt
     if (recompute === "none") return plain(model);
     return fits.get(keyOf(model, recompute)) ?? recomputedLike(plain(model), kinOf(model));
   };
-  /** A measured pair of fits of a model whose cost grows alike. */
+  /** Fits without and with recomputation of a measured model whose cost grows in the same way. */
   const kinOf = (model: ArchitectureName): [Fit, Fit] | undefined => {
     const kin = isQuadratic(model) ? "transformer++" : "flash";
     const pair = recomputeNames.map((recompute) => fits.get(keyOf(kin, recompute)));
@@ -76,7 +77,7 @@ export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["byt
   };
 }
 
-/** What recomputation does to its kin, it does to a model. */
+/** Assumes that recomputation slows a model down as much as its kin. */
 function recomputedLike(own: Fit, kin: [plain: Fit, again: Fit] | undefined): Fit {
   const ratio = (context: number) =>
     kin === undefined ? RECOMPUTE_TIME : kin[1].secondsPerToken(context) / kin[0].secondsPerToken(context);
@@ -103,7 +104,7 @@ function lineThrough(points: readonly CalibrationPoint[]): Fit {
   };
 }
 
-/** Through two points; what falls (noise) is taken as flat at the higher of them. */
+/** Through two points; a falling line can only be noise and is taken as constant at y1. */
 function line(x1: number, y1: number, x2: number, y2: number): (x: number) => number {
   if (y2 <= y1) return () => y1;
   const slope = (y2 - y1) / (x2 - x1);

@@ -1,8 +1,10 @@
 /**
- * The texts of a comparison as tokens: one tokenizer learnt from all of them, one folder of shards each. Every text keeps
- * its own end for evaluation, so that several texts are all in both parts; they follow one another as documents do.
+ * The texts of a comparison as tokens: one tokenizer trained on all of them, one folder of shards each. The end of
+ * every text is held out for evaluation, so that training and evaluation see all texts; they are concatenated as
+ * documents are.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import {
@@ -17,14 +19,16 @@ import {
 } from "longhand";
 import { writeDirectoryAtomic, writeFileAtomic } from "longhand/tools";
 import { requireRange, sliceTokens, splitHeldOut, type TokenSequence } from "longhand/train";
-import { FINAL_EVAL_FACTOR } from "./split.ts";
+import { FINAL_EVAL_FACTOR } from "./jobs.ts";
+import type { Manifest } from "./manifest.ts";
+import type { ReproduceSettings } from "./settings.ts";
 
 export interface ComparisonData {
   readonly tokenizer: TextTokenizer;
   readonly train: TokenSequence;
-  /** What each point of a curve is evaluated on. */
+  /** Held out, for each point of a curve. */
   readonly curve: TokenSequence;
-  /** What the trained model is evaluated on. */
+  /** Held out, for the trained model. */
   readonly final: TokenSequence;
   close(): void;
 }
@@ -33,14 +37,46 @@ export interface ComparisonData {
 export interface DataSplit {
   readonly evalFraction: number;
   readonly evalTokens: number;
-  /** Held-out pieces of several texts are cut to whole windows of so many tokens where they are long enough. */
+  /** Tokens: held-out parts that are longer are cut to a multiple of it. */
   readonly window: number;
 }
 
-/** Of Moby-Dick. */
+/** Held-out texts are cut to whole windows of the longest context that is trained: see DataSplit. */
+export const windowOf = ({ qualityContexts, qualityTokens }: ReproduceSettings) =>
+  Math.max(qualityTokens, ...(qualityContexts ?? []));
+
+/**
+ * The texts of a comparison, tokenized on first use. Throws "data" when they are too short for the contexts of the
+ * plan.
+ */
+export async function openText(
+  folder: string,
+  { settings, plan }: Manifest,
+  note: (message: string) => void,
+): Promise<ComparisonData> {
+  const prepared = join(folder, "data");
+  if (!existsSync(prepared)) {
+    const texts = settings.data ?? (await defaultTexts(folder));
+    await prepareComparisonData(prepared, { texts, vocab: settings.vocab, seed: settings.seed }, note);
+  }
+  const { evalFraction, evalTokens } = settings;
+  const data = await openComparisonData(prepared, { evalFraction, evalTokens, window: windowOf(settings) });
+  const longest = Math.max(...plan.jobs.map(({ job }) => (job.kind === "train" ? job.context : 0)));
+  if (data.train.tokens <= longest || data.curve.tokens < 2) {
+    data.close();
+    await rm(prepared, { recursive: true, force: true });
+    throw new LonghandError(
+      "data",
+      `data: the text gives ${data.train.tokens} tokens to learn and ${data.curve.tokens} to evaluate on, and a context of ${longest} needs more; give more text or smaller --quality-contexts`,
+    );
+  }
+  return data;
+}
+
+/** Chapters of Moby-Dick. */
 const CHAPTERS = 135;
 
-/** The text that is used when none is given. Throws "usage" when its package is not installed. */
+/** Moby-Dick, used when no text is given. Throws "usage" when its package is not installed. */
 export async function defaultTexts(folder: string): Promise<string[]> {
   const require = createRequire(import.meta.url);
   let chapters: string;
@@ -74,7 +110,7 @@ interface PrepareRequest {
   readonly seed: number;
 }
 
-/** Tokenizes the texts into `folder`, which appears when it is complete. Does nothing when it is there. */
+/** Tokenizes the texts into `folder`, which appears only when it is complete. Does nothing when it exists. */
 export async function prepareComparisonData(
   folder: string,
   { texts, vocab, seed }: PrepareRequest,
@@ -127,7 +163,7 @@ export async function openComparisonData(folder: string, split: DataSplit): Prom
   }
 }
 
-/** The beginning of each held-out text, about as much of each, `tokens` in all at most (and the one before the first). */
+/** The beginning of each held-out text, in equal shares: at most `tokens` predicted tokens in all. */
 function evaluationPart(texts: readonly TokenSequence[], tokens: number, window: number): TokenSequence {
   const share = Math.floor(tokens / texts.length);
   const pieces = texts.map((text) => {
@@ -140,7 +176,7 @@ function evaluationPart(texts: readonly TokenSequence[], tokens: number, window:
   return joinTokens([...pieces.slice(0, last), sliceTokens(texts[last], 0, one)]);
 }
 
-/** Sequences one after the other, as one. */
+/** Concatenates sequences. */
 export function joinTokens(parts: readonly TokenSequence[]): TokenSequence {
   const starts = [0];
   for (const { tokens } of parts) starts.push(starts[starts.length - 1] + tokens);

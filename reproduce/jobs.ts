@@ -1,6 +1,6 @@
 /**
- * What a comparison consists of: jobs, each with one result file. A job says everything that its result depends on, so
- * that a result can be told from one of other settings.
+ * What a comparison consists of: jobs, each with one result file. A job holds everything that its result depends on,
+ * so that a result of other settings is recognised.
  */
 import { objectiveNames } from "longhand";
 import { recomputeNames } from "longhand/graph";
@@ -10,7 +10,7 @@ import { z } from "zod";
 const count = () => z.number().int().positive();
 const architecture = architectureNameSchema;
 
-/** What is tried first, and why if it is not "none"; a model that does not fit without is tried with recomputation. */
+/** What is tried first, with the reason if it is not "none". A model that does not fit is tried again with "layers". */
 const recomputation = { recompute: z.enum(recomputeNames), recomputeReason: z.string().nullable() };
 
 /** One line of a speed measurement: a model in a process of its own. */
@@ -28,11 +28,11 @@ export const speedJobSchema = z.strictObject({
   /** contexts: architectures beside each other; flat: FLASH alone at several contexts with the same tokens a step. */
   series: z.enum(["contexts", "flat"]),
   sides: z.array(sideSchema).min(1),
-  /** Whether all processes live side by side; otherwise each round starts each of them in turn. */
+  /** Whether all processes run side by side; otherwise each round starts them one after the other. */
   together: z.boolean(),
   warmup: z.number().int().min(0),
   rounds: count(),
-  /** Timed steps of a process each time it is started; 1 where they live side by side. */
+  /** Timed steps of a process each time it is started; 1 where they run side by side. */
   perStart: count(),
 });
 export type SpeedJob = z.infer<typeof speedJobSchema>;
@@ -54,7 +54,7 @@ export const trainJobSchema = z.strictObject({
   lr: rateSchema,
   ...recomputation,
   evalEvery: count(),
-  /** Steps of warm-up, as `longhand train` has them by default; in plans of before they were noted, a tenth of the steps. */
+  /** Steps of warm-up, as `longhand train` has them by default; absent in older plans: a tenth of the steps. */
   warmup: count().optional(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
@@ -70,3 +70,6 @@ export function sectionOf(job: Job): "speed" | "quality" | "ablations" {
 export function batchOf(tokens: number, context: number): number {
   return Math.max(1, Math.floor(tokens / context));
 }
+
+/** The final evaluation of a model takes this many times the tokens of a point of its curve. */
+export const FINAL_EVAL_FACTOR = 4;

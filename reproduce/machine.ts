@@ -17,7 +17,7 @@ export const identitySchema = z.strictObject({
   longhand: z.string(),
   hugePages: z.string(),
   threads: z.number().int(),
-  /** Results of before it was noted are the CPU's. */
+  /** Absent in older results, which are the CPU's. */
   device: z.enum(deviceNames).default("cpu"),
 });
 

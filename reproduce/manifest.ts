@@ -1,6 +1,6 @@
 /**
- * `reproduce.json`: the settings, the plan and what it was estimated from, the machine and versions. A folder with one is
- * gone on with by the same settings on the same machine; anything else is refused in one sentence.
+ * `reproduce.json`: the settings, the plan with the calibration behind it, the machine and versions. A folder with one
+ * can be continued with the same settings on the same machine; anything else is refused with the reason.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,6 @@
-/** How much memory there is for the processes that are measured: of the machine, or of the container that they run in. */
+/**
+ * How much memory there is for the processes that are measured: of the machine, or of the container that they run in.
+ */
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { availableMemory } from "longhand/tools";

@@ -25,13 +25,13 @@ export function modelConfig({ model, ablation, preset, context, vocabSize, objec
   return parseModelConfig({ ...fields, vocabSize, causal: objective === "causal" });
 }
 
-/** What a training is when a comparison says no more about it: as `longhand train` has it by default. */
+/** A training with these settings, and the defaults of `longhand train` for all others. */
 export function trainingOf(fields: Omit<TrainSettingsInput, "data">): RunConfig["training"] {
   const settings = parseSettings({ data: "-", ...fields });
   return resolveConfig(settings, {}, { vocabSize: settings.vocab, digest: "" }, version).training;
 }
 
-/** Peak bytes of a process that trains a causal model with so many tokens a step; remembers what it has worked out. */
+/** Peak bytes of a process that trains a causal model with so many tokens a step; memoised. */
 export function memoryEstimate(preset: PresetName, vocabSize: number): Costs["bytes"] {
   const known = new Map<string, number>();
   return (model, context, tokens, recompute) => {

@@ -9,7 +9,7 @@ import { memoryEstimate } from "./models.ts";
 import { makePlan } from "./plan.ts";
 import type { ReproduceSettings } from "./settings.ts";
 
-/** Of what is free, what measured processes may use. */
+/** Share of the free memory that measured processes may use. */
 const MEMORY_SHARE = 0.88;
 
 interface Doing {
@@ -17,7 +17,7 @@ interface Doing {
   readonly stopRequested: () => boolean;
 }
 
-/** Undefined when a stop was asked for. Throws "usage" for a budget too small, "data" and "io" for texts. */
+/** Undefined when a stop was requested. Throws "usage" for a budget too small, "data" and "io" for texts. */
 export async function newManifest(settings: ReproduceSettings, doing: Doing): Promise<Manifest | undefined> {
   const needsText = settings.only.some((name) => name !== "speed");
   const bytes = needsText && settings.data !== undefined ? await textBytes(settings.data) : DEFAULT_TEXT_BYTES;
@@ -39,7 +39,7 @@ export async function newManifest(settings: ReproduceSettings, doing: Doing): Pr
 }
 
 const DEFAULT_TEXT_BYTES = 1.2e6;
-/** At least, with vocabularies of some thousand tokens. */
+/** A lower bound for vocabularies of some thousand tokens. */
 const BYTES_PER_TOKEN = 4;
 const TOKENIZER_SECONDS = 5;
 const TEXT_BYTES_PER_SECOND = 1e6;

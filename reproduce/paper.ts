@@ -1,7 +1,7 @@
 /**
- * What the paper reports (Hua, Dai, Liu, Le 2022, "Transformer Quality in Linear Time", arXiv 2202.10447), beside which a
- * reproduction is put. Its models have about 110 million parameters and train on TPUs with 2^18 tokens a step for 125,000
- * steps: figures of a small model on a CPU can agree in direction, not in value.
+ * What the paper reports (Hua, Dai, Liu, Le 2022, "Transformer Quality in Linear Time", arXiv 2202.10447), beside which
+ * a reproduction is put. Its models have about 110 million parameters and train on TPUs with 2^18 tokens a step for
+ * 125,000 steps: figures of a small model on a CPU can agree in direction, not in value.
  */
 
 /** Of FLASH over Transformer++ in training, at the same perplexity, the most between contexts 512 and 8,192. */

@@ -21,7 +21,9 @@ const STEPS = [
   2000, 1500, 1000, 800, 600, 500, 400, 300, 250, 200, 180, 160, 140, 120, 100, 90, 80, 70, 60, 50, 40, 30, 20,
 ];
 const GOOD_STEPS = 60;
-/** The first of the list must fit for steps to be enough: FLASH, local, global, no gate, softmax, softmax without gate. */
+/**
+ * The first of the list must fit for steps to be enough: FLASH, local, global, no gate, softmax, softmax without gate.
+ */
 const ESSENTIAL = 6;
 const LEAST = 3;
 const CONTEXT = 1024;

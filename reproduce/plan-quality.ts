@@ -2,15 +2,17 @@
  * Which models are trained, and for how many steps. Taken in this order as long as they fit:
  *
  * 1. FLASH and Transformer++, causal, at the shortest context, at every learning rate of the grid;
- * 2. both at the longest context, FLASH there also in half and in a third of the steps, to see how soon it can be as good;
- * 3. FLASH-Quad and Transformer at the shortest; 4. both first ones masked at the shortest; 5. the other architectures at
- * the shortest; 6. the whole grid at the longest context; 7. the others there; 8. FLASH and Transformer++ masked at the
- * longest, then at the contexts between.
+ * 2. both at the longest context, FLASH there also in half and in a third of the steps, to see how soon it can be as
+ *    good;
+ * 3. FLASH-Quad and Transformer at the shortest; 4. both first ones masked at the shortest; 5. the other architectures
+ *    at the shortest; 6. the whole grid at the longest context; 7. the others there; 8. FLASH and Transformer++ masked
+ *    at the longest, then at the contexts between.
  *
- * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its kin.
- * The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to 1,024
- * until they are not; if they are still, the masked models wait, then those of 3. Before a plan does without masked models,
- * the grid is made smaller: its two lower rates, then the middle one alone, at last for as few as 30 steps.
+ * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its
+ * kin. The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to
+ * 1,024 until they are not; if they are still, the masked models wait, then those of 3. Before a plan does without
+ * masked models, the grid is made smaller: its two lower rates, then the middle one alone, at last for as few as 30
+ * steps.
  */
 import type { ArchitectureName } from "longhand";
 import { kinOf, ranked } from "./architectures.ts";
@@ -157,7 +159,10 @@ function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly
   return stages.filter(({ units }) => units.length > 0);
 }
 
-/** FLASH with shorter schedules beside the whole one: the paper's speed-up asks when a model is as good as Transformer++. */
+/**
+ * FLASH with shorter schedules beside the whole one: the paper's speed-up asks when a model is as good as
+ * Transformer++.
+ */
 function withShorter({ what, units }: Stage): Stage {
   const shorter = units
     .filter(({ model }) => model === "flash")

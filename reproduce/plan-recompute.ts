@@ -1,6 +1,6 @@
 /**
- * Whether a model is trained with recomputation of activations: only where it does not fit into memory without, since it
- * costs one more forward pass.
+ * Whether a model is trained with recomputation of activations: only where it does not fit into memory without, since
+ * it costs one more forward pass.
  */
 import type { ArchitectureName } from "longhand";
 import type { Recompute } from "longhand/graph";

@@ -1,15 +1,14 @@
 /** What the plans of the sections have in common. */
 import type { Costs } from "./costs.ts";
-import type { Job, TrainJob } from "./jobs.ts";
+import { FINAL_EVAL_FACTOR, type Job, type TrainJob } from "./jobs.ts";
 import type { ReproduceSettings } from "./settings.ts";
-import { FINAL_EVAL_FACTOR } from "./split.ts";
 
 export interface PlanInputs {
   readonly settings: ReproduceSettings;
   readonly costs: Costs;
   /** Bytes that all processes may use together. */
   readonly memory: number;
-  /** Tokens of the text, about; contexts that it cannot fill are left out unless they were asked for. */
+  /** Estimated tokens of the text: contexts that it cannot fill are left out unless they were requested. */
   readonly textTokens: number;
   /** Seconds that are spent before the first job: calibration, tokenizer. */
   readonly prepareSeconds: number;
@@ -20,7 +19,6 @@ export interface LeftOut {
   readonly why: string;
 }
 
-/** What one section does. */
 export interface SectionPlan {
   readonly jobs: readonly EstimatedJob[];
   readonly leftOut: readonly LeftOut[];
@@ -33,7 +31,6 @@ export interface EstimatedJob {
   readonly seconds: number;
 }
 
-/** Why most of what is left out is left out. */
 export const OVER_BUDGET = "the budget does not allow it";
 
 export function total(jobs: readonly EstimatedJob[]): number {

@@ -3,12 +3,13 @@
  *
  * 1. FLASH and Transformer++ at the contexts that a step of the fixed size holds, the ends first; 2. the others there,
  *    short contexts first; 3. FLASH alone at contexts far apart with the same, larger number of tokens a step;
- * 4. FLASH and Transformer++ at longer contexts, in order; 5. FLASH alone at more contexts, with the tokens of the longest;
+ * 4. FLASH and Transformer++ at longer contexts, in order; 5. FLASH alone at more contexts, with the tokens of the
+ *    longest;
  * 6. the others at longer contexts. What is left is spent on more rounds.
  *
- * Processes live side by side when their memory suffices for it; the others of a context then come in groups, each with
- * FLASH and Transformer++. Where memory does not suffice, or groups would take longer, each round starts every process in
- * turn. Steps of half a minute and more are timed two or three times.
+ * Processes run side by side when they fit into memory together; the others of a context then come in groups, each with
+ * FLASH and Transformer++. Where memory does not suffice, or groups would take longer, each round starts every process
+ * in turn. Steps of half a minute and more are timed two or three times.
  */
 import type { ArchitectureName } from "longhand";
 import { FIRST_MODELS, ranked } from "./architectures.ts";
@@ -26,14 +27,14 @@ import {
 
 const WARMUP = 2;
 const ROUNDS = [3, 4, 5, 7, 9];
-/** Where every round starts the processes anew. */
+/** For processes that are started again in every round. */
 const IN_TURN = { warmup: 1, perStart: 2 } as const;
-/** From here on a step is so long that one round has to do. */
+/** Longer steps are timed in one round only. */
 const LONG_STEP_SECONDS = 30;
 /** Tokens a step of FLASH alone, before those of the longest context. */
 const FLAT_TOKENS = 16_384;
 const SETTLE_SECONDS = 0.15;
-/** Estimates of many processes add up: they are to fit with some room. */
+/** Share of the memory for processes side by side: errors of their estimates add up. */
 const TOGETHER_SHARE = 0.85;
 
 /** How much is measured; grows as long as it fits. */

@@ -1,8 +1,8 @@
 /**
  * What is run within a budget: a pure function of settings, estimated costs and memory. The rules:
  *
- * 1. 85 % of the budget is planned, after what preparing takes: estimates of a shared machine are off by a tenth or so.
- * 2. The sections asked for share it: speed 40, quality 42, ablations 18; what one leaves over goes to the next.
+ * 1. 85 % of the budget is planned, less the time of preparing: estimates on a shared machine are off by a tenth or so.
+ * 2. The requested sections share it: speed 40, quality 42, ablations 18; what one leaves over goes to the next.
  * 3. In each section comparisons are taken in a fixed order, FLASH against Transformer++ first, as long as they fit
  *    (plan-speed.ts, plan-quality.ts, plan-ablations.ts). What did not fit is listed with the reason.
  *
@@ -25,7 +25,7 @@ export interface Plan {
   readonly seconds: number;
 }
 
-/** Of the budget, what is planned. */
+/** Share of the budget that is planned. */
 export const PLANNED_SHARE = 0.85;
 const SHARES = { speed: 0.4, quality: 0.42, ablations: 0.18 } as const;
 type Planned = keyof typeof SHARES;
@@ -48,7 +48,7 @@ export function makePlan(inputs: PlanInputs): Plan {
     left -= total(section.jobs);
     shares -= SHARES[name];
     if (name === "ablations" && wanted.length > 1) continue; // may be left out
-    // A section gets its share at least when every section's first comparison fits into its own.
+    // The budget with which the first comparison of every section fits into the share of that section.
     least = Math.max(least, section.least / (SHARES[name] / wanted.reduce((sum, each) => sum + SHARES[each], 0)));
   }
   const empty = wanted.filter((name) => sections[name]?.jobs.length === 0);

@@ -1,7 +1,8 @@
 /**
- * A process that is measured, spoken to in JSON lines (serve.ts is its end): one command to its stdin, one answer from its
- * stdout. Processes that are compared live side by side and work one at a time. One that would use up the memory is ended
- * before the system has to choose a victim, and what it was asked for fails with NotEnoughMemory.
+ * A process that is measured. It is driven by JSON lines, one command to its stdin and one answer from its stdout
+ * (serve.ts is the other end). Processes that are compared run side by side and work one at a time. One that is about
+ * to exhaust the memory is killed before the system has to choose a victim, and its pending command fails with
+ * NotEnoughMemory.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,11 +21,11 @@ export interface ProcessOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A model did not fit into the memory there is. */
+/** A model did not fit into memory. */
 export class NotEnoughMemory extends Error {}
 
 const WATCH_MS = 100;
-/** Of all memory, what must stay free. */
+/** Share of all memory that must stay free. */
 const RESERVE = 0.06;
 
 /** How this Node runs a script, with the loader and conditions that this process has. */
@@ -51,7 +52,7 @@ export class MeasuredProcess {
       this.failure = error;
       lines.close();
     });
-    this.child.stdin.on("error", () => {}); // told by the missing answer
+    this.child.stdin.on("error", () => {}); // shows as a missing answer
     offerAsVictim(this.child.pid);
   }
 
@@ -131,16 +132,16 @@ export class MeasuredProcess {
   }
 }
 
-/** Should memory run out in spite of all, the system is to end this process rather than another one. */
+/** If memory runs out all the same, the system is to kill this process rather than another one. */
 function offerAsVictim(pid: number | undefined): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, "1000");
   } catch {
-    // Another system, or the process is gone already: it will be told by its missing answer.
+    // Not Linux, or the process has ended already, which shows as a missing answer.
   }
 }
 
-/** Starts, uses and always stops a set of processes. */
+/** Starts processes, and stops them whatever happens. */
 export async function withProcesses<T>(
   options: readonly ProcessOptions[],
   use: (processes: readonly MeasuredProcess[]) => Promise<T>,
@@ -153,7 +154,7 @@ export async function withProcesses<T>(
   }
 }
 
-/** Thread pools spin for some tens of milliseconds after their last work; nobody is measured meanwhile. */
+/** Thread pools spin for some tens of milliseconds after their last work: nothing is measured until they sleep. */
 const SETTLE_MS = 150;
 export const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
 
@@ -168,7 +169,7 @@ export interface StepReply {
 export class IdleWatch {
   share: number | null = null;
 
-  /** Runs `work`, which says how many milliseconds it measured, and looks at what `waiting` used meanwhile. */
+  /** Runs `work`, and reads how much processor time `waiting` used during the milliseconds that it measured. */
   async during<T>(
     waiting: readonly Pick<MeasuredProcess, "processorSeconds">[],
     work: () => Promise<T>,
@@ -210,7 +211,7 @@ export async function interleave(
   return { replies, idleShare: watch.share };
 }
 
-/** 0 … count - 1, each round beginning with another one, so that what else happens on the machine hits all alike. */
+/** 0 … count - 1, each round beginning with another one, so that other load on the machine affects all equally. */
 export function turns(count: number, round: number): number[] {
   return Array.from({ length: count }, (_, i) => (round + i) % count);
 }

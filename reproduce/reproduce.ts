@@ -1,13 +1,13 @@
 /**
- * The paper's comparison as a user means it: from settings to a folder with results and a report, or on from one. Plans,
- * runs each job that has no result yet, and writes the report; everything it tells goes through `onEvent`.
+ * The paper's comparison, from settings to a folder with results and a report. Makes a plan, runs each job of it that
+ * has no result yet, and writes the report; called again for the same folder, it continues. `onEvent` reports progress.
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { LonghandError } from "longhand";
 import { acquireRunLock, requireDevice } from "longhand/tools";
 import { Clock } from "./clock.ts";
-import { openText, windowOf } from "./comparison-text.ts";
+import { openText, windowOf } from "./data.ts";
 import type { TrainJob } from "./jobs.ts";
 import { differences, identify } from "./machine.ts";
 import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
@@ -45,15 +45,15 @@ export type ReproduceEvent =
 
 export interface ReproduceOptions {
   readonly onEvent?: (event: ReproduceEvent) => void;
-  /** Ends after the step at hand; what was done stays. */
+  /** Stops after the current step; finished work is kept. */
   readonly signal?: AbortSignal;
-  /** Only makes the plan. */
+  /** Makes the plan and measures nothing. */
   readonly planOnly?: boolean;
-  /** Goes on although machine or versions are others than those of the results so far. */
+  /** Continues although the machine or a version differs from that of the results so far. */
   readonly mixed?: boolean;
   /** Replaces an existing comparison. */
   readonly overwrite?: boolean;
-  /** How a setting is called in messages. */
+  /** The name of a setting in messages: a flag on the command line. */
   readonly nameOf?: (field: string) => string;
 }
 
@@ -68,8 +68,8 @@ export interface ReproduceOutcome {
 }
 
 /**
- * Runs the comparison, or goes on with the one in `out`. Throws `usage` for wrong settings, a budget too small, other
- * settings, machine or versions than before; `data` for a text of no use; `io`.
+ * Runs a comparison, or continues the one in `out`. Throws `usage` for wrong settings, a budget that is too small, or
+ * settings, a machine or versions that differ from the folder's; `data` for a text that cannot be used; `io`.
  */
 export async function reproduce(
   input: ReproduceSettingsInput,
@@ -113,7 +113,7 @@ function unmeasured(folder: string, manifest: Manifest | undefined): ReproduceOu
   return { folder, finished: false, jobs: manifest?.plan.jobs.length ?? 0, done: 0, report: undefined };
 }
 
-/** Writes the report of a folder again from its results, without measuring. Throws "usage" for another folder. */
+/** Writes the report of a folder again from its results. Throws "usage" for a folder without a comparison. */
 export async function rebuildReport(
   folder: string,
   options: Pick<ReproduceOptions, "onEvent"> = {},
@@ -146,7 +146,7 @@ function telling({ onEvent = () => {} }: Pick<ReproduceOptions, "onEvent">): Tel
 /** Results by job. */
 type Results = Map<string, Result>;
 
-/** What was given, with paths that are the same from anywhere. */
+/** The given settings, with absolute paths. */
 function absolute(input: ReproduceSettingsInput): Record<string, unknown> & { readonly modules?: readonly string[] } {
   const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
   const paths = (["data", "modules"] as const).flatMap((field) => {
@@ -182,7 +182,7 @@ function tellPlan(folder: string, { settings, plan }: Manifest, { size: done }: 
   onEvent({ type: "plan", folder, budget, preset, plan, done });
 }
 
-/** The results there are, by job; a damaged one counts as missing and is told. */
+/** The results so far. A damaged one counts as missing, with a warning. */
 async function collect(folder: string, { plan }: Manifest, warn: (message: string) => void): Promise<Results> {
   const results: Results = new Map();
   for (const { job } of plan.jobs) {
@@ -211,7 +211,7 @@ async function report(
   return { folder, finished: done === jobs, jobs, done, report: path };
 }
 
-/** Runs each job that has no result, until all have one or a stop is asked for. */
+/** Runs every job without a result, until all are done or a stop is requested. */
 async function measureMissing(folder: string, manifest: Manifest, results: Results, doing: Doing): Promise<void> {
   const { plan, settings } = manifest;
   const waiting = plan.jobs.filter(({ job }) => !results.has(job.id));
@@ -257,5 +257,5 @@ function rateOf({ lr }: TrainJob, results: ReadonlyMap<string, Result>): number 
   const whole = found.filter(({ final }) => final !== null);
   const loss = (result: TrainResult) => result.final?.loss ?? Number.POSITIVE_INFINITY;
   const best = whole.reduce((low, each) => (loss(each) < loss(low) ? each : low), whole[0]);
-  return best?.lr ?? Math.min(...found.map((result) => result.lr)); // all diverged: the most cautious
+  return best?.lr ?? Math.min(...found.map((result) => result.lr)); // all diverged: the lowest
 }

@@ -1,6 +1,6 @@
 /**
- * What was measured, raw: one JSON file a job, written whole or not at all, with the machine and versions it was measured
- * on and a checksum. Everything in the report is computed from these files.
+ * What was measured, raw: one JSON file a job, written whole or not at all, with the machine and versions it was
+ * measured on and a checksum. Everything in the report is computed from these files.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
@@ -50,9 +50,9 @@ const measured = {
   format: z.literal("longhand-reproduce-result"),
   version: z.literal(1),
   identity: identitySchema,
-  /** When it was finished, ISO 8601. */
+  /** ISO 8601. */
   finished: z.string(),
-  /** Of the whole job, with starting and evaluating. */
+  /** Of the whole job, starting and evaluating included. */
   seconds: z.number(),
 };
 
@@ -67,7 +67,7 @@ export type SpeedResult = z.infer<typeof speedResultSchema>;
 
 export const evaluationPointSchema = z.strictObject({
   step: z.number(),
-  /** Of training alone, evaluation left out. */
+  /** Of training alone, without evaluation. */
   seconds: z.number(),
   loss: z.number(),
   tokens: z.number(),

@@ -1,6 +1,7 @@
 /**
- * What a user can set for `reproduce`: one schema gives the command line its flags, the library its types, and both their
- * defaults and messages. `resolveSettings` fills in what follows from something else; the result is saved in the manifest.
+ * The settings of `reproduce`: one schema gives the command line its flags, the library its types, and both their
+ * defaults and messages. `resolveSettings` fills in defaults that depend on other settings; the result is saved in the
+ * manifest.
  */
 import { availableParallelism } from "node:os";
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
@@ -27,8 +28,12 @@ export const reproduceSettingsSchema = z.strictObject({
     .string()
     .min(1)
     .default("runs/reproduce")
-    .describe("Folder of the results and the report; an existing one is gone on with."),
-  budget: z.number().min(1).default(60).describe("Minutes that the whole may take; the plan is scaled to fit."),
+    .describe("Folder of the results and the report; an unfinished comparison in it is continued."),
+  budget: z
+    .number()
+    .min(1)
+    .default(60)
+    .describe("Minutes that the whole comparison may take; the plan is scaled to fit."),
   preset: z
     .enum(presetNames as [string, ...string[]])
     .optional()
@@ -80,7 +85,7 @@ export const reproduceSettingsSchema = z.strictObject({
 
 export type ReproduceSettingsInput = z.input<typeof reproduceSettingsSchema>;
 
-/** Settings with lists as lists and defaults that follow from others filled in. `undefined`: the plan chooses. */
+/** Complete settings, lists as arrays. `undefined`: the plan chooses. */
 export type ReproduceSettings = Readonly<ReturnType<typeof resolveSettings>>;
 
 export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536] as const;
@@ -90,7 +95,9 @@ const SMALL_BUDGET = 30;
 
 type NameOf = (field: string) => string;
 
-/** Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage". */
+/**
+ * Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage".
+ */
 export function resolveSettings(value: unknown, nameOf: NameOf = (field) => field) {
   const parsed = reproduceSettingsSchema.safeParse(value);
   if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));

@@ -1,7 +1,7 @@
 /**
  * Runs a speed measurement: every model in a process of its own, one step at a time, each round beginning with another
- * one, so that what else happens on the machine hits all alike. A model that does not fit into memory is tried again with
- * recomputation of activations; one that still does not is left out, and its line says why.
+ * one, so that other load on the machine affects all equally. A model that does not fit into memory is tried again with
+ * recomputation of activations; one that still does not is left out with the reason.
  */
 import { forwardFlops } from "longhand/models";
 import { speedSetup } from "./calibrate.ts";
@@ -23,7 +23,7 @@ export interface RunContext {
 
 type SpeedMeasurement = Pick<SpeedResult, "sides" | "idleShare">;
 
-/** Undefined when a stop was asked for: what was timed until then is dropped. */
+/** Undefined when a stop was requested: what was timed until then is dropped. */
 export async function measureSpeed(job: SpeedJob, context: RunContext): Promise<SpeedMeasurement | undefined> {
   const sides = job.sides.map((side) => new Side(side, context.settings));
   const run = new Rounds(job, sides, context);
@@ -109,7 +109,9 @@ class Side {
     return { ...this.fixed, ...this.times, recompute, recomputeReason, parameters, peakBytes, failure };
   }
 
-  /** Gives work its process. Goes over to recomputation where memory does not suffice, and starts anew; then gives up. */
+  /**
+   * Gives work its process. Goes over to recomputation where memory does not suffice, and starts anew; then gives up.
+   */
   private async trying(work: (worker: Worker) => Promise<void>): Promise<void> {
     if (this.failed) return;
     try {
@@ -141,7 +143,7 @@ class Rounds {
     this.context = context;
   }
 
-  /** All processes at a time; false when a stop was asked for. */
+  /** All processes at a time; false when a stop was requested. */
   async sideBySide(): Promise<boolean> {
     const { warmup, rounds } = this.job;
     const total = this.sides.length * (warmup + rounds);
@@ -163,7 +165,7 @@ class Rounds {
     return finished;
   }
 
-  /** One process at a time, each started anew in every round; false when a stop was asked for. */
+  /** One process at a time, each started anew in every round; false when a stop was requested. */
   async inTurn(): Promise<boolean> {
     const { warmup, rounds, perStart } = this.job;
     return await this.eachInTurn(0, rounds * this.sides.length, async (side) => {
@@ -177,7 +179,9 @@ class Rounds {
     });
   }
 
-  /** Every side in every round; `before` of `total` pieces of work are done already. False when a stop was asked for. */
+  /**
+   * Every side in every round; `before` of `total` pieces of work are done already. False when a stop was requested.
+   */
   private async eachInTurn(before: number, total: number, work: (side: Side) => Promise<void>): Promise<boolean> {
     const { rounds } = this.job;
     let done = before;

@@ -1,4 +1,6 @@
-/** Medians and spread of repeated timings: quartiles, because single slow rounds are common on shared machines; groups. */
+/**
+ * Medians and spread of repeated timings: quartiles, because single slow rounds are common on shared machines; groups.
+ */
 
 export interface Spread {
   readonly median: number;

@@ -1,7 +1,7 @@
 /**
- * Runs one training of the comparison: real steps on the text in a process of its own, evaluated at intervals outside the
- * time that counts. The process saves itself now and then, and what was recorded is kept beside the checkpoint, so that a
- * training that was cut off goes on from there.
+ * Runs one training of the comparison in a process of its own: real steps on the text, evaluated at intervals that do
+ * not count as training time. A checkpoint is saved now and then with a record of all steps beside it, from which an
+ * interrupted training continues.
  */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,11 +18,11 @@ import type { RunContext } from "./speed.ts";
 import { startWorker, type Worker, type WorkerEvaluation, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
 interface TrainContext extends RunContext {
-  /** The learning rate of the job, where it says which is the best of others. */
+  /** The learning rate of the job, resolved. */
   readonly lr: number;
-  /** The vocabulary that the text really has. */
+  /** Of the trained tokenizer. */
   readonly vocabSize: number;
-  /** Whole windows of so many tokens are evaluated. */
+  /** See DataSplit. */
   readonly window: number;
 }
 
@@ -42,7 +42,7 @@ type TrainRecordSoFar = z.infer<typeof recordSchema>;
 
 const SAVE_EVERY_SECONDS = 90;
 
-/** Undefined when a stop was asked for; then everything is saved. */
+/** Undefined when a stop was requested; then everything is saved. */
 export async function measureTraining(job: TrainJob, context: TrainContext): Promise<TrainMeasurement | undefined> {
   const folder = workFolder(job, context);
   let record = (await readRecord(folder, context)) ?? freshRecord(context.lr, job);
@@ -62,7 +62,7 @@ export async function measureTraining(job: TrainJob, context: TrainContext): Pro
   }
 }
 
-/** Where a training keeps what it needs to go on; to be deleted when its result is written. */
+/** Where a training keeps what it needs to continue; to be deleted when its result is written. */
 export function workFolder(job: TrainJob, { folder }: Pick<RunContext, "folder">): string {
   return join(folder, "work", job.id);
 }
@@ -82,7 +82,7 @@ async function train(
       return await train(job, context, freshRecord(context.lr, record));
     }
     const save = async () => {
-      await writeFileAtomic(join(folder, RECORD), [JSON.stringify(record)]); // first: it may reach further than the model
+      await writeFileAtomic(join(folder, RECORD), [JSON.stringify(record)]); // first: a record may be ahead of its checkpoint
       await worker.ask("save");
     };
     let saved = performance.now();
@@ -183,19 +183,19 @@ function freshRecord(
   return { lr, recompute, recomputeReason, peakBytes: null, stepMs: [], losses: [], curve: [] };
 }
 
-/** What was recorded before; undefined when nothing was, or nothing of use. */
+/** The record of an interrupted training; undefined when there is none that can be used. */
 async function readRecord(folder: string, { lr }: TrainContext): Promise<TrainRecordSoFar | undefined> {
   try {
     const record = recordSchema.parse(JSON.parse(await readFile(join(folder, RECORD), "utf8")));
     if (record.lr === lr) return record;
   } catch {
-    // Falls through: a training without a record begins again.
+    // Missing or damaged: the training begins again.
   }
   await rm(folder, { recursive: true, force: true });
   return undefined;
 }
 
-/** Forgets what was recorded after the step of the checkpoint; false when the record does not reach it. */
+/** Drops what was recorded after the step of the checkpoint; false when the record ends before it. */
 function cutTo(record: TrainRecordSoFar, step: number): boolean {
   if (record.stepMs.length < step) return false;
   record.stepMs.length = step;

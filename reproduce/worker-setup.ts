@@ -1,4 +1,4 @@
-/** What a measured process is told to be, and what it answers: one model, one shape of batch, made-up tokens or a text. */
+/** What worker.ts is started with and answers: one model, one shape of batch, made-up tokens or a text. */
 import type { ModelConfig, RunConfig } from "longhand";
 import type { EvalRecord, SkipRecord, TrainRecord } from "longhand/train";
 import type { DataSplit } from "./data.ts";
@@ -9,12 +9,12 @@ export interface WorkerSetup {
   readonly model: ModelConfig;
   readonly training: RunConfig["training"];
   readonly engine: RunConfig["engine"];
-  /** To import first. */
+  /** Files that register architectures. */
   readonly modules?: readonly string[] | undefined;
-  /** The text to learn and to be evaluated on; without it, tokens are made up and nothing is evaluated. */
+  /** What is learnt and evaluated; without it, tokens are made up and nothing is evaluated. */
   readonly text?: DataSplit & {
     readonly folder: string;
-    /** Where checkpoints are kept; an earlier one is gone on from. */
+    /** Folder of checkpoints; training continues from one that is there. */
     readonly checkpoints: string;
   };
 }
@@ -40,7 +40,7 @@ export type Worker = MeasuredProcess & { readonly hello: WorkerHello };
 
 /** Starts a process and waits until it is ready. Throws NotEnoughMemory. */
 export async function startWorker(name: string, setup: WorkerSetup, env = process.env): Promise<Worker> {
-  // Beside this file, in the same language: the built package runs worker.js, a loader of TypeScript worker.ts.
+  // The built package runs worker.js; a TypeScript loader runs worker.ts.
   const script = new URL(`./worker.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
   const worker = new MeasuredProcess(nodeProcess(script, name, [JSON.stringify(setup)], env));
   try {

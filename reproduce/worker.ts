@@ -1,7 +1,7 @@
 /**
- * A measured process: `worker.js SETUP`, JSON lines as in process.ts. It trains one model by the loop of `longhand train`,
- * one event of it a command: "step", "evaluate" (the final text), "save", "memory", "exit". Stopping is the parent's
- * matter: a Ctrl-C of the terminal reaches this process too and is left to it.
+ * A measured process: `worker.js SETUP`, driven by JSON lines (process.ts). It trains one model by the loop of
+ * `longhand train`. Commands: "step" (the next event of that loop), "evaluate" (on the final text), "save", "memory",
+ * "exit". Signals are ignored: the terminal sends Ctrl-C to this process too, and the parent decides what it means.
  */
 import { mkdirSync } from "node:fs";
 import { ortNodeEngine } from "longhand";
@@ -60,7 +60,7 @@ const timedStep: TrainStep = {
   release: () => trainStep.release(),
 };
 
-/** Compiled when it is first used: what it takes is no part of the memory of training. */
+/** Compiled on first use, so that its memory does not count as that of training. */
 let compiled: Promise<Evaluator> | undefined;
 const evaluator: Evaluator = {
   async run(...inputs) {
@@ -74,7 +74,7 @@ const loop = trainLoop({
   ...{ state, step: timedStep, evaluator, corpora, masking },
   heldOut: data === undefined ? [] : [{ name: "text", sequence: data.curve }],
   options: training,
-  stopRequested: () => false, // the parent asks for no further step
+  stopRequested: () => false, // the parent stops by not asking for the next step
 });
 
 function madeUpText(): TokenSequence {

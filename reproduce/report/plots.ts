@@ -1,6 +1,7 @@
 /**
- * Line plots as SVG text, drawn by Observable Plot on a DOM of our own. Colours are CSS variables that the page sets for
- * light and dark; every series also has its own symbol, dashes and a label at its end, so that colour alone says nothing.
+ * Line plots as SVG text, drawn by Observable Plot on a DOM of our own. Colours are CSS variables that the page sets
+ * for light and dark; every series also has its own symbol, dashes and a label at its end, so that colour alone says
+ * nothing.
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
@@ -136,7 +137,8 @@ function marksOf({ look, points, faint }: Series): Plot.Markish[] {
 }
 
 /**
- * Names beside the last points, or at the right edge where there are many, moved apart where they would cover each other.
+ * Names beside the last points, or at the right edge where there are many, moved apart where they would cover each
+ * other.
  */
 function labels(
   series: readonly Series[],

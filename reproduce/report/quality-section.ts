@@ -1,4 +1,7 @@
-/** What the trained models say in the report: perplexity against steps and time, speed-up at equal quality, use of context. */
+/**
+ * What the trained models say in the report: perplexity against steps and time, speed-up at equal quality, use of
+ * context.
+ */
 import { labelOf, REFERENCE } from "../architectures.ts";
 import { grouped } from "../statistics.ts";
 import {

@@ -1,4 +1,6 @@
-/** The report of a made-up comparison: its figures worked out by hand, its page and plots whole without anything else. */
+/**
+ * The report of a made-up comparison: its figures worked out by hand, its page and plots whole without anything else.
+ */
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
 import { identity, madeResults, manifestOf, trainResult } from "../../test/support/reproduce-results.ts";

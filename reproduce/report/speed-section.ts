@@ -1,4 +1,6 @@
-/** Speed and memory in the report: every architecture against the context, and FLASH alone at a fixed number of tokens. */
+/**
+ * Speed and memory in the report: every architecture against the context, and FLASH alone at a fixed number of tokens.
+ */
 import { labelOf, REFERENCE } from "../architectures.ts";
 import type { Spread } from "../statistics.ts";
 import { bytesText, orDash, ratioText, significant, spreadText, whole } from "./format.ts";

@@ -1,6 +1,6 @@
 /**
- * Everything that the report says, computed from the raw results: what report.json holds and the tables, plots and CSV are
- * made of. Times are medians with quartiles over rounds; a ratio is taken round by round, then its median.
+ * Everything that the report says, computed from the raw results: what report.json holds and the tables, plots and CSV
+ * are made of. Times are medians with quartiles over rounds; a ratio is taken round by round, then its median.
  */
 import { REFERENCE } from "../architectures.ts";
 import { differences, type Identity } from "../machine.ts";

@@ -7,8 +7,9 @@ interface CurvePoint {
 }
 
 /**
- * Step and seconds at which the curve first comes down to `loss`, on the straight line between the evaluations before and
- * after; undefined when it never does. A curve that begins at or below it reached it at its first point at the latest.
+ * Step and seconds at which the curve first comes down to `loss`, on the straight line between the evaluations before
+ * and after; undefined when it never does. A curve that begins at or below it reached it at its first point at the
+ * latest.
  */
 export function timeToLoss(curve: readonly CurvePoint[], loss: number): { step: number; seconds: number } | undefined {
   const at = curve.findIndex((point) => point.loss <= loss);

@@ -1,6 +1,6 @@
 /**
- * `longhand/models`: language models from a configuration: their graph, their parameters, what they cost; and the registry
- * of architectures, to which one of your own can be added.
+ * `longhand/models`: language models from a configuration: their graph, their parameters, what they cost; and the
+ * registry of architectures, to which one of your own can be added.
  */
 export {
   type Ablation,

@@ -1,6 +1,6 @@
 /**
- * `longhand/tools`: what a program on top of Longhand shares with it: files that appear whole, one process a folder, the
- * memory and huge pages of the machine, messages.
+ * `longhand/tools`: what a program on top of Longhand shares with it: files that appear whole, one process a folder,
+ * the memory and huge pages of the machine, messages.
  */
 export { messageOf, nearest } from "../base/errors.ts";
 export { writeDirectoryAtomic, writeFileAtomic } from "../checkpoint/atomic.node.ts";

@@ -1,4 +1,7 @@
-/** `longhand/train`: what a training is made of: sequences of tokens, steps, the loop over them, evaluation, saved states. */
+/**
+ * `longhand/train`: what a training is made of: sequences of tokens, steps, the loop over them, evaluation, saved
+ * states.
+ */
 export { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
 export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
