@@ -21,19 +21,7 @@ export interface Rules {
   readonly circles: readonly (readonly [string, string])[];
 }
 
-const LIBRARY = [
-  "base",
-  "data",
-  "graph",
-  "nn",
-  "models",
-  "config",
-  "onnx",
-  "runtime",
-  "checkpoint",
-  "train",
-  "generate",
-];
+const LIBRARY = "base data graph nn models config onnx runtime checkpoint train generate".split(" ");
 
 export const rules: Rules = {
   rooms: {
