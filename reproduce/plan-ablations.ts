@@ -6,7 +6,7 @@
  */
 import { presets } from "longhand";
 import { ablationsAt, kinOf } from "./architectures.ts";
-import { batchOf, type TrainJob } from "./jobs.ts";
+import type { TrainJob } from "./jobs.ts";
 import {
   type EstimatedJob,
   middle,
@@ -14,7 +14,7 @@ import {
   type PlanInputs,
   type SectionPlan,
   total,
-  trainSeconds,
+  trainingJob,
 } from "./plan-section.ts";
 
 const STEPS = [
@@ -60,7 +60,7 @@ function namesAt({ settings: { preset, models } }: PlanInputs, context: number):
 }
 
 function job(
-  { settings, costs }: PlanInputs,
+  inputs: PlanInputs,
   name: string,
   steps: number,
   context: number,
@@ -68,21 +68,11 @@ function job(
 ): EstimatedJob {
   const other = name === "mc-tfm++";
   const model = other ? name : "flash";
-  const own: TrainJob = {
-    kind: "train",
-    id: `ablations/${name.replaceAll("+", "p")}`,
-    section: "ablations",
-    model,
-    ablation: other || name === "flash" ? null : name,
-    objective: "causal",
-    context,
-    batch: batchOf(settings.qualityTokens, context),
-    steps,
-    lr: rateOf(quality, kinOf(model)) ?? middle(settings.lr),
-    ...{ recompute: "none", recomputeReason: null },
-    evalEvery: Math.ceil(steps / 4),
-  };
-  return { job: own, seconds: trainSeconds({ settings, costs }, own) };
+  return trainingJob(inputs, {
+    ...{ section: "ablations", name, model, ablation: other || name === "flash" ? null : name, objective: "causal" },
+    ...{ context, steps, lr: rateOf(quality, kinOf(model)) ?? middle(inputs.settings.lr) },
+    ...{ recompute: "none", recomputeReason: null, evaluations: 4 },
+  });
 }
 
 /** The best of the grid that the quality section runs at its shortest context. */

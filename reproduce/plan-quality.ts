@@ -25,8 +25,9 @@ import {
   OVER_BUDGET,
   type PlanInputs,
   type SectionPlan,
+  TRIED_ANYWAY,
   total,
-  trainSeconds,
+  trainingJob,
 } from "./plan-section.ts";
 
 const STEPS = [
@@ -36,11 +37,6 @@ const GOOD_STEPS = 60;
 const FEW_STEPS = 30;
 /** Stages that decide the number of steps. */
 const ESSENTIAL = 4;
-/** For a training that seems not to fit: it is tried, and its result says how that went. */
-const NO_CHOICE = {
-  recompute: "layers",
-  recomputeReason: "by the estimate it does not fit into memory at all",
-} as const;
 /** Points of a curve. */
 const EVALUATIONS = 8;
 const DEFAULT_CONTEXTS = [512, 8192];
@@ -171,36 +167,25 @@ function withShorter({ what, units }: Stage): Stage {
 }
 
 function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): EstimatedJob[] {
-  const { settings, costs } = inputs;
+  const { settings } = inputs;
   const units = new Map<string, Unit>();
   for (const unit of stages.flatMap((stage) => stage.units)) units.set(keyOf(unit), unit); // a grid replaces a single run
   const grids = new Map<string, string[]>();
   const jobs: EstimatedJob[] = [];
   for (const unit of units.values()) {
     const { model, objective, context, share = 1 } = unit;
-    const own = Math.round(share * steps);
-    const batch = batchOf(settings.qualityTokens, context);
+    const tokens = batchOf(settings.qualityTokens, context) * context;
     const rates = unit.grid ? settings.lr : [undefined];
     for (const rate of rates) {
-      const id = `quality/${keyOf(unit)}${rate === undefined ? "" : `-lr-${rate}`}`;
-      const lr = rate ?? bestRate(grids, unit, settings.lr);
-      const job: TrainJob = {
-        ...({
-          kind: "train",
-          id,
-          section: "quality",
-          model,
-          ablation: null,
-          objective,
-          context,
-          batch,
-          steps: own,
-          lr,
-        } as const),
-        ...(chooseRecompute(inputs, model, context, batch * context) ?? NO_CHOICE),
-        evalEvery: Math.ceil(own / EVALUATIONS),
-      };
-      jobs.push({ job, seconds: trainSeconds({ settings, costs }, job) });
+      const made = trainingJob(inputs, {
+        ...{ section: "quality", model, ablation: null, objective, context, steps: Math.round(share * steps) },
+        name: `${keyOf(unit)}${rate === undefined ? "" : `-lr-${rate}`}`,
+        lr: rate ?? bestRate(grids, unit, settings.lr),
+        ...(chooseRecompute(inputs, model, context, tokens) ?? TRIED_ANYWAY),
+        evaluations: EVALUATIONS,
+      });
+      jobs.push(made);
+      const { id } = made.job;
       if (unit.grid) grids.set(keyOf(unit), [...(grids.get(keyOf(unit)) ?? []), id]);
     }
   }

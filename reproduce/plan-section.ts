@@ -1,6 +1,6 @@
 /** What the plans of the sections have in common. */
 import type { Costs } from "./costs.ts";
-import { FINAL_EVAL_FACTOR, type Job, type TrainJob } from "./jobs.ts";
+import { batchOf, FINAL_EVAL_FACTOR, type Job, type TrainJob } from "./jobs.ts";
 import type { ReproduceSettings } from "./settings.ts";
 
 export interface PlanInputs {
@@ -41,13 +41,28 @@ export function middle(rates: readonly number[]): number {
   return rates[Math.floor((rates.length - 1) / 2)];
 }
 
-/** Seconds of one training with its evaluations. */
-export function trainSeconds({ settings, costs }: Pick<PlanInputs, "settings" | "costs">, job: TrainJob): number {
-  const { model, context, batch, steps, evalEvery, recompute } = job;
-  const evaluations = Math.ceil(steps / evalEvery) + FINAL_EVAL_FACTOR;
-  return (
+interface Training extends Omit<TrainJob, "kind" | "id" | "batch" | "evalEvery" | "warmup"> {
+  /** Within its section. */
+  readonly name: string;
+  /** Points of its curve. */
+  readonly evaluations: number;
+}
+
+/** A job that trains with the tokens a step of the settings. */
+export function trainingJob({ settings, costs }: PlanInputs, { name, evaluations, ...own }: Training): EstimatedJob {
+  const { section, model, context, steps, recompute } = own;
+  const batch = batchOf(settings.qualityTokens, context);
+  const evalEvery = Math.ceil(steps / evaluations);
+  const evaluated = (Math.ceil(steps / evalEvery) + FINAL_EVAL_FACTOR) * settings.evalTokens;
+  const seconds =
     costs.start(model) * 1.5 +
     steps * costs.step(model, context, batch * context, recompute) +
-    evaluations * costs.evaluation(model, context, settings.evalTokens)
-  );
+    costs.evaluation(model, context, evaluated);
+  return { job: { kind: "train", id: `${section}/${name.replaceAll("+", "p")}`, ...own, batch, evalEvery }, seconds };
 }
+
+/** For a model that seems not to fit into memory: it is tried, and its result says how that went. */
+export const TRIED_ANYWAY = {
+  recompute: "layers",
+  recomputeReason: "by the estimate it does not fit into memory at all",
+} as const;

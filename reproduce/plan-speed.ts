@@ -22,6 +22,7 @@ import {
   OVER_BUDGET,
   type PlanInputs,
   type SectionPlan,
+  TRIED_ANYWAY,
   total,
 } from "./plan-section.ts";
 
@@ -176,10 +177,7 @@ function sideBySide(inputs: PlanInputs, sides: readonly SpeedSide[]): SpeedSide[
 function flatJob(inputs: PlanInputs, contexts: readonly number[], rounds: number): EstimatedJob {
   const tokens = Math.max(...contexts);
   // The same for all contexts; FLASH costs the same at each.
-  const choice = chooseRecompute(inputs, "flash", tokens, tokens) ?? {
-    recompute: "layers",
-    recomputeReason: "by the estimate it does not fit into memory at all",
-  };
+  const choice = chooseRecompute(inputs, "flash", tokens, tokens) ?? TRIED_ANYWAY;
   const sides = contexts.map((context): SpeedSide => {
     const batch = batchOf(tokens, context);
     return { model: "flash", context, batch, ...choice };

@@ -25,177 +25,146 @@ type SpeedMeasurement = Pick<SpeedResult, "sides" | "idleShare">;
 
 /** Undefined when a stop was requested: what was timed until then is dropped. */
 export async function measureSpeed(job: SpeedJob, context: RunContext): Promise<SpeedMeasurement | undefined> {
-  const sides = job.sides.map((side) => new Side(side, context.settings));
-  const run = new Rounds(job, sides, context);
+  const sides = job.sides.map((side) => sideOf(side, context.settings));
+  const watch = new IdleWatch();
   try {
-    const finished = job.together ? await run.sideBySide() : await run.inTurn();
-    return finished ? { sides: sides.map((side) => side.result()), idleShare: run.watch.share } : undefined;
+    const finished = job.together ? await sideBySide(job, sides, context, watch) : await oneByOne(job, sides, context);
+    return finished ? { sides: sides.map((side) => side.result()), idleShare: watch.share } : undefined;
   } finally {
     for (const side of sides) await side.stop();
   }
 }
 
 /** One model of a measurement: its process, while it has one, and its times. */
-class Side {
-  readonly name: string;
-  private readonly settings: ReproduceSettings;
-  private readonly fixed: Pick<SpeedSideResult, "model" | "config" | "context" | "batch" | "tokens" | "flopsPerToken">;
-  private side: SpeedSide;
-  private process: Worker | undefined;
-  private parameters: number | null = null;
-  private peakBytes: number | null = null;
-  private failure: string | null = null;
-  private readonly times = {
-    warmupMs: [] as number[],
-    ms: [] as number[],
-    graphMs: [] as number[],
-    optimizerMs: [] as number[],
+type Side = ReturnType<typeof sideOf>;
+
+function sideOf(side: SpeedSide, settings: ReproduceSettings) {
+  const { model, context, batch } = side;
+  const { model: config } = speedSetup(settings, side);
+  const name = `${model} at context ${context}`;
+  const times = { warmupMs: [] as number[], ms: [] as number[], graphMs: [] as number[], optimizerMs: [] as number[] };
+  const found = {
+    parameters: null as number | null,
+    peakBytes: null as number | null,
+    failure: null as string | null,
+    recompute: side.recompute,
+    recomputeReason: side.recomputeReason,
   };
+  let worker: Worker | undefined;
 
-  constructor(side: SpeedSide, settings: ReproduceSettings) {
-    const { model, context, batch } = side;
-    const { model: config } = speedSetup(settings, side);
-    const flopsPerToken = (3 * forwardFlops(config, context)) / context;
-    this.side = side;
-    this.settings = settings;
-    this.name = `${model} at context ${context}`;
-    this.fixed = { model, config, context, batch, tokens: batch * context, flopsPerToken };
+  async function stop(): Promise<void> {
+    await worker?.stop();
+    worker = undefined;
   }
 
-  get failed(): boolean {
-    return this.failure !== null;
-  }
-
-  /** Starts the process and takes the steps that are not counted. */
-  async warmUp(steps: number): Promise<void> {
-    await this.trying(async (worker) => {
-      for (let i = 0; i < steps; i++) {
-        await settle();
-        this.times.warmupMs.push(rounded((await worker.ask<WorkerStep>("step")).milliseconds));
-      }
-    });
-  }
-
-  /** The milliseconds it took; 0 where the model does not fit into memory. */
-  async timedStep(): Promise<number> {
-    let taken = 0;
-    await this.trying(async (worker) => {
-      const { milliseconds, phases } = await worker.ask<WorkerStep>("step");
-      taken = milliseconds;
-      this.times.ms.push(rounded(milliseconds));
-      this.times.graphMs.push(rounded(phases.graph));
-      this.times.optimizerMs.push(rounded(phases.optimizer));
-    });
-    return taken;
-  }
-
-  processorSeconds(): number {
-    return this.process?.processorSeconds() ?? Number.NaN;
-  }
-
-  async readMemory(): Promise<void> {
-    const peak = await this.process?.peakBytes();
-    if (peak !== undefined) this.peakBytes = Math.max(peak, this.peakBytes ?? 0);
-  }
-
-  async stop(): Promise<void> {
-    await this.process?.stop();
-    this.process = undefined;
-  }
-
-  result(): SpeedSideResult {
-    const { recompute, recomputeReason } = this.side;
-    const { parameters, peakBytes, failure } = this;
-    return { ...this.fixed, ...this.times, recompute, recomputeReason, parameters, peakBytes, failure };
-  }
-
-  /**
-   * Gives work its process. Goes over to recomputation where memory does not suffice, and starts anew; then gives up.
-   */
-  private async trying(work: (worker: Worker) => Promise<void>): Promise<void> {
-    if (this.failed) return;
+  /** Gives work its process. Changes to recomputation where memory does not suffice, and starts again; then gives up. */
+  async function trying(work: (own: Worker) => Promise<void>): Promise<void> {
+    if (found.failure !== null) return;
     try {
-      this.process ??= await startWorker(this.name, speedSetup(this.settings, this.side));
-      this.parameters = this.process.hello.parameters;
-      await work(this.process);
+      worker ??= await startWorker(name, speedSetup(settings, { ...side, recompute: found.recompute }));
+      found.parameters = worker.hello.parameters;
+      await work(worker);
     } catch (error) {
       if (!(error instanceof NotEnoughMemory)) throw error;
-      await this.stop();
-      for (const list of Object.values(this.times)) list.length = 0; // none of them is of what comes now
-      if (this.side.recompute === "none") {
-        this.side = { ...this.side, recompute: "layers", recomputeReason: error.message };
-        await this.trying(work);
-      } else this.failure = `does not fit into memory, with recomputation neither: ${error.message}`;
+      await stop();
+      for (const list of Object.values(times)) list.length = 0; // of a process without recomputation
+      if (found.recompute === "none") {
+        Object.assign(found, { recompute: "layers", recomputeReason: error.message });
+        await trying(work);
+      } else found.failure = `does not fit into memory, with recomputation neither: ${error.message}`;
     }
   }
+
+  return {
+    name,
+    failed: () => found.failure !== null,
+    stop,
+    /** Takes the steps that are not counted. */
+    warmUp: (steps: number) =>
+      trying(async (own) => {
+        for (let i = 0; i < steps; i++) {
+          await settle();
+          times.warmupMs.push(rounded((await own.ask<WorkerStep>("step")).milliseconds));
+        }
+      }),
+    /** Returns the milliseconds that it took; 0 where the model does not fit into memory. */
+    async timedStep(): Promise<number> {
+      let taken = 0;
+      await trying(async (own) => {
+        const { milliseconds, phases } = await own.ask<WorkerStep>("step");
+        taken = milliseconds;
+        times.ms.push(rounded(milliseconds));
+        times.graphMs.push(rounded(phases.graph));
+        times.optimizerMs.push(rounded(phases.optimizer));
+      });
+      return taken;
+    },
+    processorSeconds: () => worker?.processorSeconds() ?? Number.NaN,
+    async readMemory(): Promise<void> {
+      if (worker) found.peakBytes = Math.max(await worker.peakBytes(), found.peakBytes ?? 0);
+    },
+    result: (): SpeedSideResult => ({
+      ...{ model, config, context, batch, tokens: batch * context },
+      flopsPerToken: (3 * forwardFlops(config, context)) / context,
+      ...{ ...times, ...found },
+    }),
+  };
 }
 
-/** The order of steps, and how busy the waiting processes were. */
-class Rounds {
-  readonly watch = new IdleWatch();
-  private readonly job: SpeedJob;
-  private readonly sides: readonly Side[];
-  private readonly context: RunContext;
-
-  constructor(job: SpeedJob, sides: readonly Side[], context: RunContext) {
-    this.job = job;
-    this.sides = sides;
-    this.context = context;
+/** All processes at a time; false when a stop was requested. */
+async function sideBySide(
+  job: SpeedJob,
+  sides: readonly Side[],
+  context: RunContext,
+  watch: IdleWatch,
+): Promise<boolean> {
+  const warmups = sides.length * job.warmup;
+  const total = warmups + sides.length * job.rounds;
+  for (const [i, side] of sides.entries()) {
+    context.onProgress(`${side.name}: warm-up`, (i * job.warmup) / total);
+    if (context.stopRequested()) return false;
+    await side.warmUp(job.warmup);
+    await side.readMemory();
   }
+  const finished = await inRounds(job, sides, context, { before: warmups, total }, async (side) => {
+    const waiting = sides.filter((other) => other !== side && !other.failed());
+    await watch.during(waiting, side.timedStep, (milliseconds) => milliseconds);
+  });
+  for (const side of sides) if (finished) await side.readMemory();
+  return finished;
+}
 
-  /** All processes at a time; false when a stop was requested. */
-  async sideBySide(): Promise<boolean> {
-    const { warmup, rounds } = this.job;
-    const total = this.sides.length * (warmup + rounds);
-    for (const [i, side] of this.sides.entries()) {
-      this.context.onProgress(`${side.name}: warm-up`, (i * warmup) / total);
-      if (this.context.stopRequested()) return false;
-      await side.warmUp(warmup);
-      await side.readMemory();
+/** One process at a time, each started again in every round; false when a stop was requested. */
+function oneByOne(job: SpeedJob, sides: readonly Side[], context: RunContext): Promise<boolean> {
+  return inRounds(job, sides, context, { before: 0, total: job.rounds * sides.length }, async (side) => {
+    await side.warmUp(job.warmup);
+    for (let step = 0; step < job.perStart; step++) {
+      await settle();
+      await side.timedStep();
     }
-    const finished = await this.eachInTurn(this.sides.length * warmup, total, async (side) => {
-      const waiting = this.sides.filter((other) => other !== side && !other.failed);
-      await this.watch.during(
-        waiting,
-        () => side.timedStep(),
-        (milliseconds) => milliseconds,
-      );
-    });
-    for (const side of this.sides) if (finished) await side.readMemory();
-    return finished;
-  }
+    await side.readMemory();
+    await side.stop();
+  });
+}
 
-  /** One process at a time, each started anew in every round; false when a stop was requested. */
-  async inTurn(): Promise<boolean> {
-    const { warmup, rounds, perStart } = this.job;
-    return await this.eachInTurn(0, rounds * this.sides.length, async (side) => {
-      await side.warmUp(warmup);
-      for (let step = 0; step < perStart; step++) {
-        await settle();
-        await side.timedStep();
-      }
-      await side.readMemory();
-      await side.stop();
-    });
-  }
-
-  /**
-   * Every side in every round; `before` of `total` pieces of work are done already. False when a stop was requested.
-   */
-  private async eachInTurn(before: number, total: number, work: (side: Side) => Promise<void>): Promise<boolean> {
-    const { rounds } = this.job;
-    let done = before;
-    for (let round = 0; round < rounds; round++) {
-      for (const turn of turns(this.sides.length, round)) {
-        if (this.context.stopRequested()) return false;
-        const side = this.sides[turn];
-        this.context.onProgress(`${side.name}: round ${round + 1} of ${rounds}`, done / total);
-        await work(side);
-        done++;
-      }
+/** Every side in every round, after `before` of `total` pieces of work. False when a stop was requested. */
+async function inRounds(
+  { rounds }: SpeedJob,
+  sides: readonly Side[],
+  context: RunContext,
+  { before, total }: { readonly before: number; readonly total: number },
+  work: (side: Side) => Promise<void>,
+): Promise<boolean> {
+  let done = before;
+  for (let round = 0; round < rounds; round++) {
+    for (const turn of turns(sides.length, round)) {
+      if (context.stopRequested()) return false;
+      context.onProgress(`${sides[turn].name}: round ${round + 1} of ${rounds}`, done / total);
+      await work(sides[turn]);
+      done++;
     }
-    return true;
   }
+  return true;
 }
 
 /** Microseconds are enough. */
