@@ -1,19 +1,9 @@
-/**
- * A decoder: a model that reads text once, token by token or many at a time, and always knows what may come next. It
- * holds the compiled programs and one state; how a state advances is the architecture's (nn/decoding.ts).
- */
+/** A decoder: a model that reads one text once, token by token or many at a time, and always knows what may come next. */
 import { LonghandError } from "../base/errors.ts";
-import type { Program } from "../graph/program.ts";
-import type { BindInputs, CompileOnce, DecodingArchitecture, DecodingState, HostArrays } from "../nn/decoding.ts";
-import type { CompiledFunction, Engine } from "../runtime/engine.ts";
+import type { TokenReader } from "./reader.ts";
+import { type DecoderOptions, readAll, Session } from "./session.ts";
 
-export interface DecoderOptions {
-  readonly engine: Engine;
-  /** Of the model: `decodingArchitecture(config)`. */
-  readonly architecture: DecodingArchitecture;
-  /** Every parameter by path, row-major. Read in place: do not change them between two resets. */
-  readonly parameters: HostArrays;
-}
+export type { DecoderOptions } from "./session.ts";
 
 /**
  * Logits are unnormalised log-probabilities of the next token, [V] float32. Calls run one after the other, in the order
@@ -49,175 +39,89 @@ export interface Decoder {
  * Makes a decoder at position 0. Programs are compiled when first needed. Throws "checkpoint" when a parameter is
  * missing or has another size than the model's.
  */
-export async function createDecoder({ engine, architecture, parameters }: DecoderOptions): Promise<Decoder> {
-  for (const { path, shape } of architecture.parameters) {
-    const size = shape.reduce((product, n) => product * n, 1);
-    const found = parameters[path];
-    if (found?.length !== size) {
-      throw new LonghandError(
-        "checkpoint",
-        `parameter ${path}: expected ${size} values [${shape.join(", ")}], got ${found ? found.length : "none"}`,
-      );
-    }
-  }
-  const programs = new Programs(engine, parameters);
-  return new StatefulDecoder(architecture, programs, architecture.begin(programs.compile, parameters));
+export async function createDecoder(options: DecoderOptions): Promise<Decoder> {
+  const session = new Session(options);
+  return new SingleDecoder(session, session.reader(1));
 }
 
-/** Compiled programs, each once, and the queue that keeps their buffers from being used twice at a time. */
-class Programs {
-  readonly #engine: Engine;
-  readonly #parameters: HostArrays;
-  readonly #compiled = new Map<string, BindInputs>();
-  readonly #functions: CompiledFunction[] = [];
-  #queue: Promise<unknown> = Promise.resolve();
-  #released = false;
+class SingleDecoder implements Decoder {
+  readonly #session: Session;
+  readonly #reader: TokenReader;
 
-  constructor(engine: Engine, parameters: HostArrays) {
-    this.#engine = engine;
-    this.#parameters = parameters;
+  constructor(session: Session, reader: TokenReader) {
+    this.#session = session;
+    this.#reader = reader;
   }
 
-  readonly compile: CompileOnce = async (key, build) => {
-    const found = this.#compiled.get(key);
-    if (found) return found;
-    const program = build();
-    const compiled = await this.#engine.compile(program);
-    this.#functions.push(compiled);
-    const used = this.#parametersOf(program);
-    const bind: BindInputs = (inputs) => {
-      const all = { ...used, ...inputs };
-      return () => compiled.run(all);
-    };
-    this.#compiled.set(key, bind);
-    return bind;
-  };
-
-  /** Runs `work` after all work given before. */
-  exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#queue.then(() => {
-      if (this.#released) throw new LonghandError("engine", "decoder: used after release");
-      return work();
-    });
-    this.#queue = result.catch(() => {});
-    return result;
+  get vocabSize(): number {
+    return this.#session.architecture.vocabSize;
   }
 
-  async release(): Promise<void> {
-    await this.#queue;
-    this.#released = true;
-    for (const compiled of this.#functions.splice(0)) await compiled.release();
-  }
-
-  #parametersOf({ inputs }: Program): HostArrays {
-    const names = [...inputs.keys()].filter((name) => Object.hasOwn(this.#parameters, name));
-    return Object.fromEntries(names.map((name) => [name, this.#parameters[name]]));
-  }
-}
-
-class StatefulDecoder implements Decoder {
-  readonly vocabSize: number;
-  readonly maxLength: number;
-  readonly #architecture: DecodingArchitecture;
-  readonly #programs: Programs;
-  readonly #state: DecodingState;
-  readonly #one = new Int32Array(1);
-
-  constructor(architecture: DecodingArchitecture, programs: Programs, state: DecodingState) {
-    this.vocabSize = architecture.vocabSize;
-    this.maxLength = architecture.maxLength;
-    this.#architecture = architecture;
-    this.#programs = programs;
-    this.#state = state;
+  get maxLength(): number {
+    return this.#session.architecture.maxLength;
   }
 
   get position(): number {
-    return this.#state.position;
+    return this.#reader.state.position(0);
   }
 
   get stateBytes(): number {
-    return this.#state.bytes;
+    return this.#reader.state.bytes;
   }
 
   async absorb(
     tokens: ArrayLike<number>,
     { logits = "last" }: { logits?: "last" | "all" } = {},
   ): Promise<Float32Array> {
-    const ids = this.#check("tokens", tokens);
-    const all = new Float32Array((logits === "all" ? ids.length : 1) * this.vocabSize);
-    return this.#programs.exclusively(async () => {
-      this.#requireRoom(ids.length);
-      for (let at = 0; at < ids.length; ) {
-        const { count, result } = await this.#state.advance({ tokens: ids.subarray(at), readout: logits });
-        all.set(result, logits === "all" ? at * this.vocabSize : 0);
-        at += count;
-      }
+    const ids = this.#session.check("tokens", tokens);
+    const V = this.vocabSize;
+    const all = new Float32Array((logits === "all" ? ids.length : 1) * V);
+    return this.#session.exclusively(async () => {
+      this.#session.requireRoom(this.position + ids.length);
+      await readAll(this.#reader, { tokens: ids, readout: logits }, (result, at, count) => {
+        if (logits === "last") all.set(result);
+        else all.set(result.subarray(0, count * V), at * V);
+      });
       return all;
     });
   }
 
   async losses(tokens: ArrayLike<number>, targets: ArrayLike<number>): Promise<Float32Array> {
-    const ids = this.#check("tokens", tokens);
-    const next = this.#check("targets", targets);
+    const ids = this.#session.check("tokens", tokens);
+    const next = this.#session.check("targets", targets);
     if (next.length !== ids.length)
       throw new LonghandError("usage", `targets: expected ${ids.length}, one for each token, got ${next.length}`);
     const losses = new Float32Array(ids.length);
-    return this.#programs.exclusively(async () => {
-      this.#requireRoom(ids.length);
-      for (let at = 0; at < ids.length; ) {
-        const request = { tokens: ids.subarray(at), targets: next.subarray(at), readout: "losses" } as const;
-        const { count, result } = await this.#state.advance(request);
-        losses.set(result, at);
-        at += count;
-      }
+    return this.#session.exclusively(async () => {
+      this.#session.requireRoom(this.position + ids.length);
+      await readAll(this.#reader, { tokens: ids, targets: next, readout: "losses" }, (result, at, count) =>
+        losses.set(result.subarray(0, count), at),
+      );
       return losses;
     });
   }
 
   step(token: number): Promise<Float32Array> {
-    return this.#programs.exclusively(async () => {
-      this.#requireToken("token", token);
-      this.#one[0] = token;
-      this.#requireRoom(1);
-      return (await this.#state.advance({ tokens: this.#one, readout: "last" })).result;
+    return this.#session.exclusively(async () => {
+      this.#session.requireToken("token", token);
+      this.#session.requireRoom(this.position + 1);
+      return (await this.#reader.read({ tokens: [Int32Array.of(token)], readout: "last" })).result;
     });
   }
 
   fork(): Promise<Decoder> {
-    return this.#programs.exclusively(
-      async () => new StatefulDecoder(this.#architecture, this.#programs, this.#state.clone()),
-    );
+    return this.#session.exclusively(async () => {
+      const reader = this.#session.reader(1);
+      reader.state.copyFrom(this.#reader.state, 0, 0);
+      return new SingleDecoder(this.#session, reader);
+    });
   }
 
   reset(): Promise<void> {
-    return this.#programs.exclusively(async () => this.#state.reset());
+    return this.#session.exclusively(async () => this.#reader.state.resetAll());
   }
 
   release(): Promise<void> {
-    return this.#programs.release();
-  }
-
-  #check(name: string, tokens: ArrayLike<number>): Int32Array {
-    if (tokens.length === 0) throw new LonghandError("usage", `${name}: expected at least one token, got none`);
-    for (let i = 0; i < tokens.length; i++) this.#requireToken(`${name}[${i}]`, tokens[i]);
-    return Int32Array.from(tokens);
-  }
-
-  #requireToken(name: string, token: number): void {
-    if (!(Number.isInteger(token) && token >= 0 && token < this.vocabSize)) {
-      throw new LonghandError("usage", `${name}: expected a token from 0 to ${this.vocabSize - 1}, got ${token}`);
-    }
-  }
-
-  /** Nothing is read of a text that does not fit. */
-  #requireRoom(tokens: number): void {
-    const { maxLength, position } = this;
-    if (position + tokens > maxLength) {
-      throw new LonghandError(
-        "usage",
-        `text of ${position + tokens} tokens: the model was made for at most ${maxLength} (model.maxLength); use a ` +
-          "shorter text, or train with a larger maxLength or as flash, which has no such limit",
-      );
-    }
+    return this.#session.release();
   }
 }

@@ -1,29 +1,35 @@
 /**
- * How each architecture is decoded, and the programs of FLASH and FLASH-Quad (those of the Transformers are in
- * transformer-decoding.ts). A tile takes a few tokens into the open span (one token: a step of generation); a block takes
- * whole chunks at once, as in training; fold closes a chunk. Positions come in as rows of sines and cosines, so that one
- * program serves every position and nothing depends on the training context.
+ * The programs by which any model is decoded: embedding, the recurrent form of its layers, readout. Positions come in as
+ * angles, computed by the host in float64, so that one program serves every position.
  */
 import { LonghandError } from "../base/errors.ts";
-import { type Program, program } from "../graph/program.ts";
-import { input, type Tensor } from "../graph/tensor.ts";
-import { scoreScale } from "../nn/attention-functions.ts";
-import type { CompileOnce, DecodingArchitecture, Readout } from "../nn/decoding.ts";
-import { flash } from "../nn/flash.ts";
-import { gatedUnitStep, withChunk } from "../nn/gated-unit-decoding.ts";
-import type { AngleTable } from "../nn/positions.ts";
+import { program } from "../graph/program.ts";
+import { constant, input, type Tensor } from "../graph/tensor.ts";
+import { crossEntropy } from "../nn/cross-entropy.ts";
+import {
+  type ChangedEntry,
+  type CloseRequest,
+  type DecodingArchitecture,
+  entriesOf,
+  entryKey,
+  entryShape,
+  newKey,
+  type Readout,
+  type Room,
+  type StateProgram,
+  type StepRequest,
+} from "../nn/decoding.ts";
+import type { Recurrence, Tensors } from "../nn/layer.ts";
+import { timesTransposed } from "../nn/linear.ts";
+import { NewTokens } from "../nn/new-tokens.ts";
+import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
-import { Visibility } from "../nn/visibility.ts";
-import { unitConfig } from "./architectures/gated-unit-fields.ts";
-import { type GatedModelConfig, isGated, type ModelConfig, type TransformerModelConfig } from "./config.ts";
-import { type DecodingPrograms, GatedUnitState } from "./decoding-state.ts";
-import { embed, readOut, renamed } from "./decoding-tokens.ts";
-import { type DecodingShape, memoryRows } from "./gated-layer-state.ts";
-import { parametersOf } from "./language-model.ts";
-import { transformerDecoding } from "./transformer-decoding.ts";
-import { TransformerState } from "./transformer-decoding-state.ts";
+import { type RowPlaces, storedState } from "../nn/stored-state.ts";
+import type { ModelConfig } from "./architecture.ts";
+import { finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
+import { architectureOf } from "./registry.ts";
 
-/** The decoding of a causal model; throws "config" for one that looks both ways. */
+/** How a causal model is decoded; throws "config" for one that looks both ways or has no recurrent form. */
 export function decodingArchitecture(config: ModelConfig): DecodingArchitecture {
   if (!config.causal) {
     throw new LonghandError(
@@ -31,123 +37,146 @@ export function decodingArchitecture(config: ModelConfig): DecodingArchitecture 
       "model.causal: expected true to write text token by token, got false (a bidirectional model can only fill in blanks)",
     );
   }
-  const { vocabSize } = config;
-  const parameters = parametersOf(config);
-  if (!isGated(config)) {
-    const decoding = transformerDecoding(config as unknown as TransformerModelConfig);
-    const begin = (compile: CompileOnce) => new TransformerState(decoding, compile);
-    return { vocabSize, maxLength: Number.POSITIVE_INFINITY, parameters, begin };
+  const architecture = architectureOf(config);
+  const layers = Array.from({ length: config.layers }, (_, i) => recurrenceOf(config, i));
+  const spans = new Set(layers.map(({ span }) => span));
+  if (spans.size > 1) {
+    throw new LonghandError(
+      "config",
+      `${config.architecture}: expected one span of all layers, got ${[...spans].join(", ")}`,
+    );
   }
-  const gated = config as unknown as GatedModelConfig;
+  const state = entriesOf(layers);
+  const canPrefill = layers.every(({ prefill }) => prefill !== undefined);
+  const canClose = layers.some(({ close }) => close !== undefined);
   return {
-    vocabSize,
-    maxLength: config.architecture === "flash" ? Number.POSITIVE_INFINITY : gated.maxLength,
-    parameters,
-    begin: (compile, values) => new GatedUnitState(shapeOf(gated), programsOf(gated), compile, values),
+    vocabSize: config.vocabSize,
+    width: config.width,
+    rotaryPairs: architecture.rotaryWidth(config) / 2,
+    maxLength: architecture.maxLength(config),
+    parameters: parametersOf(config),
+    span: layers[0].span,
+    state,
+    step: (request) => readingProgram(config, layers, "step", request),
+    prefill: canPrefill ? (request) => readingProgram(config, layers, "prefill", request) : undefined,
+    close: canClose ? (request) => closingProgram(layers, request) : undefined,
   };
 }
 
-function shapeOf(config: GatedModelConfig): DecodingShape {
-  const { architecture, layers, chunk, maxLength, shared, width, vocabSize } = config;
-  const { tokenShift, attentionFunction } = config;
-  const chunked = architecture === "flash";
-  const span = chunked ? chunk : maxLength;
-  const quadratic = !chunked || config.attention !== "global";
-  const distant = chunked && config.attention !== "local";
-  const scales = [
-    ...(quadratic ? [scoreScale(attentionFunction, span, shared), 1] : []),
-    ...(distant ? [1 / span, 1] : []),
-  ];
-  const { expanded } = unitConfig(config);
-  return {
-    ...{ layers, span, shared, expanded, width, vocabSize },
-    ...{ chunked, quadratic, distant, tokenShift, scales },
-  };
+function recurrenceOf(config: ModelConfig, index: number): Recurrence {
+  const { recurrence } = architectureOf(config).layer(config, index);
+  if (recurrence !== undefined) return recurrence;
+  throw new LonghandError(
+    "config",
+    `model.architecture: ${config.architecture} has no recurrent form and cannot be decoded`,
+  );
 }
 
-function programsOf(config: GatedModelConfig): DecodingPrograms {
-  return {
-    tile: (tokens, readout) => tileProgram(config, tokens, readout),
-    block: hasBlocks(config) ? (chunks, readout) => blockProgram(config, chunks, readout) : undefined,
-    fold: () => foldProgram(config),
-  };
-}
-
-/** The ablations that lack what continuedFlashLayer goes on from are taken in tiles alone. */
-function hasBlocks(config: GatedModelConfig): boolean {
-  return config.architecture === "flash" && config.attention === "mixed" && !config.tokenShift;
-}
-
-/**
- * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [H P, s]; for each layer
- * memory.i [., e], with token shift before.i [d / 2]; where there is quadratic attention keys.i [n, s], and for all
- * layers written [n], bias [L, P + n - 1] and own_bias [L, 2 P - 1].
- * Outputs: the readout; rows [L P, .], layer by layer, to be stored by the host.
- */
-function tileProgram(config: GatedModelConfig, P: number, readout: Readout): Program {
-  const shape = shapeOf(config);
-  const { layers, span: n, shared: s, expanded: e, width: d, quadratic, tokenShift, scales } = shape;
-  const heads = scales.length;
+/** Reads P tokens of each of B texts by the layers' `step` or `prefill`. */
+function readingProgram(
+  config: ModelConfig,
+  layers: readonly Recurrence[],
+  form: "step" | "prefill",
+  { texts: B, tokens: P, padded, readout, room, whole }: StepRequest,
+): StateProgram {
   const scope = new Scope();
-  const rotation = { cos: input("rotation.cos", [heads * P, s]), sin: input("rotation.sin", [heads * P, s]) };
-  const rowsOf = (name: string, width: number) =>
-    input(name, [layers, width])
-      .split(0, new Array<number>(layers).fill(1))
-      .map((row) => row.reshape([width]));
-  const ofAll = quadratic && {
-    written: input("written", [n]),
-    bias: rowsOf("bias", P + n - 1),
-    ownBias: rowsOf("own_bias", 2 * P - 1),
+  const half = architectureOf(config).rotaryWidth(config) / 2;
+  const rotations = angleInputs("rotation", [B, P, half]);
+  const places = rowPlaces(B);
+  const { "open-rows": open, "token-rows": position, "span-rows": closed } = places.first;
+  const tokens = new NewTokens({
+    ...{ texts: B, tokens: P, rotations, open, position, closed },
+    count: padded ? places.count : undefined,
+  });
+  const changes = new Changes(whole ? { ...places, count: padded ? places.count : numbers(B, P) } : undefined);
+  const { table } = tiedEmbedding(scope, config);
+  const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [B, P, config.width / 2]));
+  let x = table.gather(input("tokens", [B, P], "int32")).add(positions); // [B, P, d]
+  for (const [i, layer] of layers.entries()) {
+    const own = scope.at("layers").at(i);
+    const state = stateInputs(layer, i, B, room);
+    const { y, state: changed } =
+      form === "prefill" && layer.prefill ? layer.prefill(own, x, rotations, state) : layer.step(own, x, tokens, state);
+    changes.add(i, layer, { before: state, changed });
+    x = y;
+  }
+  const result = readOut(scope, config, { x, tokens, readout });
+  return {
+    program: program(`decode_${form}_${B}_${P}`, { result, ...changes.output() }),
+    changed: changes.entries,
   };
-  const stored: Tensor[] = [];
-  let x = embed(scope, config as unknown as ModelConfig, P);
-  for (let i = 0; i < layers; i++) {
-    const { y, rows } = gatedUnitStep(scope.at("layers").at(i), x, unitConfig(config), rotation, {
-      memory: input(`memory.${i}`, [memoryRows(shape), e]),
-      quadratic: ofAll
-        ? { keys: input(`keys.${i}`, [n, s]), written: ofAll.written, bias: ofAll.bias[i], ownBias: ofAll.ownBias[i] }
-        : undefined,
-      before: tokenShift ? input(`before.${i}`, [1, d / 2]) : undefined,
-    });
-    x = y;
-    stored.push(rows);
-  }
-  const [first, ...rest] = stored;
-  return program(`decode_tile_${P}`, {
-    ...readOut(scope, config as unknown as ModelConfig, x, readout),
-    rows: first.concat(rest, 0),
-  });
 }
 
-/**
- * Inputs beside parameters: what `embed` and `readOut` name; rotation.cos and rotation.sin [P, s / 2]; done.i [s, e].
- * Outputs: the readout; done.i, with these chunks.
- */
-function blockProgram(config: GatedModelConfig, chunks: number, readout: Readout): Program {
-  const { layers, span: C, shared: s, expanded: e, width: d } = shapeOf(config);
-  const P = chunks * C;
-  const scope = new Scope();
-  const rotations: AngleTable = { cos: input("rotation.cos", [P, s / 2]), sin: input("rotation.sin", [P, s / 2]) };
-  const visibility = new Visibility({ causal: true });
-  const { prefill } = flash({ ...unitConfig(config), chunk: C }).recurrence ?? {};
-  if (!prefill) throw new LonghandError("graph", "flash: expected a prefill");
-  const sums: Record<string, Tensor> = {};
-  let x = embed(scope, config as unknown as ModelConfig, P).reshape([1, P, d]);
-  for (let i = 0; i < layers; i++) {
-    const before = { done: input(`done.${i}`, [s, e]).reshape([1, s, e]), rest: x.zeros([1, s, e]) };
-    const { y, state } = prefill(scope.at("layers").at(i), x, { rotations, visibility }, before);
-    x = y;
-    sums[`done.${i}`] = state.done.reshape([s, e]);
+function closingProgram(layers: readonly Recurrence[], { texts, room, whole }: CloseRequest): StateProgram {
+  const changes = new Changes(whole ? rowPlaces(texts) : undefined);
+  for (const [i, layer] of layers.entries()) {
+    if (!layer.close) continue;
+    const before = stateInputs(layer, i, texts, room);
+    changes.add(i, layer, { before, changed: layer.close(before) });
   }
-  return program(`decode_block_${P}`, {
-    ...readOut(scope, config as unknown as ModelConfig, x.reshape([P, d]), readout),
-    ...renamed(sums),
-  });
+  return { program: program(`decode_close_${texts}`, changes.output()), changed: changes.entries };
 }
 
-/** Inputs done [s, e], linear_keys [C, s], values [C, e]; output sum [s, e]. */
-function foldProgram(config: GatedModelConfig): Program {
-  const { span: C, shared: s, expanded: e } = shapeOf(config);
-  const sum = withChunk(input("done", [s, e]), input("linear_keys", [C, s]), input("values", [C, e]));
-  return program("decode_fold", { sum });
+/** Where texts stand, as inputs [B] of a program. */
+function rowPlaces(B: number): RowPlaces {
+  const [open, position, closed, count] = ["open", "position", "closed", "count"].map((name) => input(name, [B]));
+  return { first: { "open-rows": open, "token-rows": position, "span-rows": closed }, count };
+}
+
+function numbers(count: number, value: number): Tensor {
+  return constant(new Float32Array(count).fill(value), [count]);
+}
+
+/** What changes in the state: as one flat output, since each output costs a copy and a call of its own, or whole entries. */
+class Changes {
+  readonly entries: ChangedEntry[] = [];
+  readonly #places: RowPlaces | undefined;
+  readonly #tensors: Tensor[] = [];
+
+  /** `places` where whole entries come out. */
+  constructor(places: RowPlaces | undefined) {
+    this.#places = places;
+  }
+
+  add(index: number, layer: Recurrence, state: { readonly before: Tensors; readonly changed: Tensors }): void {
+    const changed = this.#places ? storedState(layer, state, this.#places) : state.changed;
+    for (const [name, tensor] of Object.entries(changed)) {
+      this.entries.push({ key: entryKey(index, name), shape: tensor.shape });
+      this.#tensors.push(tensor);
+    }
+  }
+
+  output(): Record<string, Tensor> {
+    if (this.#places) return Object.fromEntries(this.entries.map(({ key }, i) => [newKey(key), this.#tensors[i]]));
+    const [first, ...rest] = this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
+    return first === undefined ? {} : { changes: first.concat(rest, 0) };
+  }
+}
+
+function stateInputs({ state }: Recurrence, layer: number, texts: number, room: Room): Tensors {
+  return Object.fromEntries(
+    Object.entries(state).map(([name, entry]) => [name, input(entryKey(layer, name), entryShape(entry, texts, room))]),
+  );
+}
+
+function angleInputs(name: string, shape: readonly number[]): AngleTable {
+  return { cos: input(`${name}.cos`, shape), sin: input(`${name}.sin`, shape) };
+}
+
+/** x [B, P, d] after the last layer: see Readout. */
+function readOut(
+  scope: Scope,
+  config: ModelConfig,
+  { x, tokens, readout }: { readonly x: Tensor; readonly tokens: NewTokens; readonly readout: Readout },
+): Tensor {
+  const [B, P, d] = x.shape;
+  const states = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
+  const { table, bias } = tiedEmbedding(scope, config);
+  if (readout !== "losses") {
+    const rows = states.reshape([states.size / d, d]);
+    return timesTransposed(rows, table).add(bias);
+  }
+  const weights = constant(new Float32Array(B * P), [B * P]); // of the weighted sum, which is not asked for
+  const targets = input("targets", [B, P], "int32").reshape([B * P]);
+  return crossEntropy({ x: states.reshape([B * P, d]), table, bias, targets, weights }).perToken.reshape([B, P]);
 }

@@ -1,63 +1,101 @@
 /**
- * What an architecture must offer to be decoded: a state and a way to take tokens into it. The state lives in host arrays;
- * an architecture decides what is in them (FLASH: the sum of finished chunks and the current chunk; a softmax Transformer:
- * all keys and values; Performer: one sum a head) and which programs advance it. The engine stays outside: programs are
- * compiled and run by whoever holds one (generate/decoder.ts).
+ * What decoding needs of a model: the recurrent form of its layers, and programs that read new tokens from a state. The
+ * state goes in and comes out as tensors, so that a host, a server and an exported graph drive the same programs; who holds
+ * it, and where, is the decoder's business (generate/state.ts).
  */
-import type { HostArray } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import type { Program } from "../graph/program.ts";
+import type { Recurrence, StateEntry } from "./layer.ts";
 import type { Parameter } from "./scope.ts";
 
-export type HostArrays = Readonly<Record<string, HostArray>>;
-
-/** Compiles a program once for each key; `build` is called at the first use of the key. */
-export type CompileOnce = (key: string, build: () => Program) => Promise<BindInputs>;
-
 /**
- * Ties a compiled program to the arrays of all its inputs except the parameters. The returned function runs it on what
- * the arrays then hold; its results are overwritten by the next run of the same program.
- */
-export type BindInputs = (inputs: HostArrays) => () => Promise<HostArrays>;
-
-/**
- * What to compute beside the state. last: logits of the last token, [1, V]. all: of every token, [tokens, V].
- * losses: -log p of a given target after every token, [tokens], in nats.
+ * What to compute beside the state. last: logits after the last real token of each text, [B, V]. all: after every token,
+ * [B, P, V]. losses: -log p of a given target after every token, [B, P], in nats.
  */
 export type Readout = "last" | "all" | "losses";
 
-export interface Advance {
-  /** The first of these tokens are taken. */
-  readonly tokens: Int32Array;
+/** How often the entries that grow were doubled, by what adds a row to them. */
+export interface Room {
+  readonly tokens: number;
+  readonly spans: number;
+}
+
+export interface StepRequest {
+  /** B: texts at once. */
+  readonly texts: number;
+  /** P: new tokens of each. */
+  readonly tokens: number;
+  /** Whether a text may have fewer real tokens than P. */
+  readonly padded: boolean;
   readonly readout: Readout;
-  /** For losses: what follows each token. */
-  readonly targets?: Int32Array;
+  readonly room: Room;
+  /** Whether the whole state comes out, for devices on which it stays; else only what changes, for the host to store. */
+  readonly whole: boolean;
 }
 
-export interface Advanced {
-  /** How many tokens this call took: at least one; call again with the rest. */
-  readonly count: number;
-  /** The readout of exactly these tokens; overwritten by the next call. */
-  readonly result: Float32Array;
+/** The open span of a text is full. */
+export type CloseRequest = Pick<StepRequest, "texts" | "room" | "whole">;
+
+/**
+ * Inputs beside parameters, those that a program needs: `tokens` and for losses `targets` [B, P] int32; `position.cos`,
+ * `position.sin` [B, P, d / 2] and `rotation.cos`, `rotation.sin` [B, P, half], angles of the positions; `open`, `position`,
+ * `closed` and where padded `count` [B] float32 (see NewTokens); `state.LAYER.NAME` [B, …] for each entry of the state.
+ * Outputs: `result`, the readout (none of a program that closes spans), and of the state either `changes` [N], the changes
+ * of all layers in the order of `changed`, each flattened; or, whole, `new.LAYER.NAME` for each entry that changes. A
+ * program that closes spans and returns whole states has the input `count`: 1 for texts whose span is full, 0 for others.
+ */
+export interface StateProgram {
+  readonly program: Program;
+  readonly changed: readonly ChangedEntry[];
 }
 
-export interface DecodingState {
-  /** Tokens taken so far. */
-  readonly position: number;
-  /** Size of all its arrays: constant, or for softmax Transformers and Combiner growing with the position. */
-  readonly bytes: number;
-  /** Never asked for tokens beyond the architecture's maxLength. */
-  advance(request: Advance): Promise<Advanced>;
-  /** Back to position 0. */
-  reset(): void;
-  /** A copy that goes its own way. */
-  clone(): DecodingState;
+export interface ChangedEntry {
+  /** `state.LAYER.NAME` */
+  readonly key: string;
+  /** [B, …]: new rows of an entry of rows, else the whole new value. */
+  readonly shape: Shape;
 }
 
 export interface DecodingArchitecture {
   readonly vocabSize: number;
+  /** d */
+  readonly width: number;
+  /** Pairs of features that RoPE turns; 0 without it. */
+  readonly rotaryPairs: number;
   /** Longest text in tokens that the model is made for; Infinity when there is no such length. */
   readonly maxLength: number;
-  /** The parameters that the model has. */
   readonly parameters: readonly Parameter[];
-  begin(compile: CompileOnce, parameters: HostArrays): DecodingState;
+  /** Tokens after which the open span of every layer is closed. */
+  readonly span: number;
+  /** By `state.LAYER.NAME`. */
+  readonly state: ReadonlyMap<string, StateEntry>;
+  /** P new tokens of each text, in its open span. */
+  step(request: StepRequest): StateProgram;
+  /** P tokens of each text that are whole spans, from the beginning of one on; undefined where prompts are read in steps. */
+  readonly prefill?: ((request: StepRequest) => StateProgram) | undefined;
+  /** The open span of every text is full; undefined where nothing is done then. */
+  readonly close?: ((request: CloseRequest) => StateProgram) | undefined;
+}
+
+/** The shape of an entry of so many texts, with the room it has grown to. */
+export function entryShape({ shape, change }: StateEntry, texts: number, room: Room): Shape {
+  const grown = change === "token-rows" ? room.tokens : change === "span-rows" ? room.spans : 0;
+  return [texts, ...shape.map((size, axis) => (axis === shape.length - 2 ? size * 2 ** grown : size))];
+}
+
+/** `state.LAYER.NAME` */
+export function entryKey(layer: number, name: string): string {
+  return `state.${layer}.${name}`;
+}
+
+/** `new.LAYER.NAME` of `state.LAYER.NAME` */
+export function newKey(key: string): string {
+  return key.replace(/^state/, "new");
+}
+
+/** Every entry of a stack of layers by its key. */
+export function entriesOf(layers: readonly Recurrence[]): ReadonlyMap<string, StateEntry> {
+  return new Map(
+    layers.flatMap(({ state }, i) => Object.entries(state).map(([name, entry]) => [entryKey(i, name), entry] as const)),
+  );
 }

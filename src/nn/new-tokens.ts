@@ -149,7 +149,7 @@ export class NewTokens {
 }
 
 /** The numbers 0 … count - 1, float32 [count]. */
-function range(count: number): Tensor {
+export function range(count: number): Tensor {
   return constant(
     Float32Array.from({ length: count }, (_, i) => i),
     [count],

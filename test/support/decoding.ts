@@ -7,7 +7,13 @@ import { randomKey, randomNormals, randomUniform } from "../../src/base/random.t
 import type { Decoder } from "../../src/generate/decoder.ts";
 import { type Program, program } from "../../src/graph/program.ts";
 import { input } from "../../src/graph/tensor.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
+import {
+  type ArchitectureName,
+  architectureNames,
+  hasField,
+  type ModelConfig,
+  parseModelConfig,
+} from "../../src/models/config.ts";
 import { languageModel, logitsOf, parametersOf } from "../../src/models/language-model.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import type { Engine } from "../../src/runtime/engine.ts";
@@ -29,8 +35,22 @@ export function recordingEngine(): { readonly engine: Engine; readonly programs:
   return { engine, programs };
 }
 
-/** The vocabulary of all models here. */
+/** The vocabulary of all models here, and the tokens of their chunks. */
 export const V = 23;
+export const C = 8;
+
+/** A small model of any architecture, of two layers. */
+export function smallConfig(architecture: ArchitectureName, fields: object = {}): ModelConfig {
+  const sizes = { vocabSize: V, width: 16, layers: 2 };
+  const own = { shared: 6, chunk: C, maxLength: 8 * C, heads: 2, ffn: 24, features: 12 };
+  const existing = Object.entries(own).filter(([field]) => hasField(architecture, field));
+  return parseModelConfig({ architecture, ...sizes, ...Object.fromEntries(existing), ...fields });
+}
+
+/** One of each architecture. */
+export const smallConfigs: Readonly<Record<string, ModelConfig>> = Object.fromEntries(
+  architectureNames().map((name) => [name, smallConfig(name)]),
+);
 
 /** Parameters far from their quiet start: offsets, biases and gains vary, so that every path contributes. */
 export function wildParameters(config: ModelConfig, seed = 1): Record<string, Float32Array> {

@@ -1,0 +1,215 @@
+/**
+ * Reads tokens into a state: chooses the program for the tokens at hand, fills its inputs, runs it and stores what changed.
+ * One text or many, at any positions; what an architecture remembers and computes is its own (nn/decoding.ts).
+ */
+import type { DecodingArchitecture, Readout, StateProgram, StepRequest } from "../nn/decoding.ts";
+import { angles } from "../nn/positions.ts";
+import type { CompiledFunction, Engine, HostArraysByName } from "../runtime/engine.ts";
+import { DecodingState } from "./state.ts";
+
+/** Compiled programs, each once, with the parameters that they read. */
+export class DecodingPrograms {
+  readonly #engine: Engine;
+  readonly #parameters: HostArraysByName;
+  readonly #compiled = new Map<string, Promise<Compiled>>();
+
+  constructor(engine: Engine, parameters: HostArraysByName) {
+    this.#engine = engine;
+    this.#parameters = parameters;
+  }
+
+  /** `build` is called at the first use of the key. */
+  get(key: string, build: () => StateProgram): Promise<Compiled> {
+    const found = this.#compiled.get(key) ?? this.#compile(build());
+    this.#compiled.set(key, found);
+    return found;
+  }
+
+  async release(): Promise<void> {
+    for (const compiled of this.#compiled.values()) await (await compiled).run.release();
+    this.#compiled.clear();
+  }
+
+  async #compile({ program, changed }: StateProgram): Promise<Compiled> {
+    const names = [...program.inputs.keys()];
+    const parameters = Object.fromEntries(
+      names.filter((name) => Object.hasOwn(this.#parameters, name)).map((name) => [name, this.#parameters[name]]),
+    );
+    return { run: await this.#engine.compile(program), inputs: new Set(names), parameters, changed };
+  }
+}
+
+interface Compiled {
+  readonly run: CompiledFunction;
+  readonly inputs: ReadonlySet<string>;
+  readonly parameters: HostArraysByName;
+  readonly changed: StateProgram["changed"];
+}
+
+/** A program with the arrays of all its inputs: those of the state, and those that are filled anew for every run. */
+interface Pass {
+  readonly compiled: Compiled;
+  readonly all: HostArraysByName;
+  readonly tokens: Int32Array;
+  readonly targets: Int32Array;
+  readonly places: Angles;
+  readonly rotations: Angles;
+  /** open, position, closed, count: [B] each. */
+  readonly standing: readonly Float32Array[];
+}
+
+interface Angles {
+  readonly cos: Float32Array;
+  readonly sin: Float32Array;
+}
+
+export interface ReadRequest {
+  /** The next tokens of each text; none for a text that rests. The first few of each are read. */
+  readonly tokens: readonly Int32Array[];
+  readonly readout: Readout;
+  /** For losses: what follows each token. */
+  readonly targets?: readonly Int32Array[];
+}
+
+export interface ReadResult {
+  /** How many tokens of each text were read: of one at least one; call again with the rest. */
+  readonly counts: readonly number[];
+  /** P: places of each text in `result`, of which the first `counts` are real. */
+  readonly padded: number;
+  /** See Readout; overwritten by the next call. */
+  readonly result: Float32Array;
+}
+
+/** Tokens read at once in a prefill, and bytes of its logits when all are wanted. */
+const PREFILL_TOKENS = 1024;
+const LOGITS_BYTES = 64 << 20;
+/** Tokens of a step of several: sizes at which reading the weights no longer dominates. */
+const STEPS = [64, 256];
+/** Up to this many tokens, steps of one cost less than the smallest of several. */
+const FEW_TOKENS = 3;
+
+export class TokenReader {
+  readonly state: DecodingState;
+  readonly #architecture: DecodingArchitecture;
+  readonly #programs: DecodingPrograms;
+  readonly #passes = new Map<string, Pass>();
+  /** Of the state's arrays that the passes hold. */
+  #generation = 0;
+
+  constructor(architecture: DecodingArchitecture, programs: DecodingPrograms, texts: number) {
+    this.#architecture = architecture;
+    this.#programs = programs;
+    this.state = new DecodingState(architecture, texts);
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const { tokens, readout } = request;
+    const { prefill, step } = this.#architecture;
+    const spans = prefill ? this.#spansToPrefill(request) : 0;
+    const P = spans > 0 ? spans * this.#architecture.span : this.#stepSize(tokens);
+    const counts = tokens.map((own, text) => Math.min(P, own.length, this.#left(text)));
+    this.state.makeRoom(counts);
+    if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the arrays
+    this.#generation = this.state.generation;
+    const padded = counts.some((count) => count < P);
+    const form = spans > 0 && prefill ? prefill : step;
+    const shape = { texts: tokens.length, tokens: P, padded, readout, room: this.state.room, whole: false };
+    const pass = await this.#pass(spans > 0 ? "prefill" : "step", shape, form);
+    this.#fill(pass, request, counts);
+    const { result, changes } = (await pass.compiled.run.run(pass.all)) as Record<string, Float32Array>;
+    if (changes) this.state.store(changes, pass.compiled.changed, counts);
+    if (spans === 0) await this.#close(counts);
+    return { counts, padded: P, result };
+  }
+
+  /** Tokens that fit into the open span. */
+  #left(text: number): number {
+    return this.#architecture.span - this.state.open(text);
+  }
+
+  /** Whole spans that every text can take now; a power of two, so that there are few different programs. */
+  #spansToPrefill({ tokens, readout }: ReadRequest): number {
+    const { span, vocabSize } = this.#architecture;
+    const most =
+      readout === "all" ? Math.min(PREFILL_TOKENS, Math.floor(LOGITS_BYTES / 4 / vocabSize)) : PREFILL_TOKENS;
+    const spans = tokens.map((own, text) =>
+      this.state.open(text) === 0 && own.length >= span
+        ? Math.max(1, Math.floor(Math.min(most, own.length) / span))
+        : 0,
+    );
+    const least = Math.min(...spans);
+    return least === 0 ? 0 : 2 ** Math.floor(Math.log2(least));
+  }
+
+  /** The largest step that the span allows when there are more tokens, else the smallest that holds them. */
+  #stepSize(tokens: readonly Int32Array[]): number {
+    const most = Math.max(...tokens.map((own, text) => Math.min(own.length, this.#left(text))));
+    if (most <= FEW_TOKENS) return 1;
+    const sizes = STEPS.map((size) => Math.min(size, this.#architecture.span));
+    return sizes.find((size) => size >= most) ?? sizes[sizes.length - 1];
+  }
+
+  async #close(counts: readonly number[]): Promise<void> {
+    const { close } = this.#architecture;
+    const { state } = this;
+    const full = new Set(counts.flatMap((count, text) => (count > 0 && state.open(text) === 0 ? [text] : [])));
+    if (close === undefined || full.size === 0) return;
+    const shape = { texts: state.texts, room: state.room, whole: false };
+    const { run, inputs, changed } = await this.#programs.get(`close ${JSON.stringify(shape)}`, () => close(shape));
+    const own = Object.fromEntries(Object.entries(state.arrays).filter(([key]) => inputs.has(key)));
+    const { changes } = (await run.run(own)) as Record<string, Float32Array>;
+    state.storeClosed(changes, changed, full);
+  }
+
+  async #pass(form: string, shape: StepRequest, build: (request: StepRequest) => StateProgram): Promise<Pass> {
+    const key = `${form} ${JSON.stringify(shape)}`;
+    const found = this.#passes.get(key);
+    if (found) return found;
+    const compiled = await this.#programs.get(key, () => build(shape));
+    const { width, rotaryPairs } = this.#architecture;
+    const { texts: B, tokens: P } = shape;
+    const angleArrays = (pairs: number): Angles => ({
+      cos: new Float32Array(B * P * pairs),
+      sin: new Float32Array(B * P * pairs),
+    });
+    const [places, rotations] = [angleArrays(width / 2), angleArrays(rotaryPairs)];
+    const [tokens, targets] = [new Int32Array(B * P), new Int32Array(B * P)];
+    const standing = [0, 1, 2, 3].map(() => new Float32Array(B));
+    const [open, position, closed, count] = standing;
+    const given: HostArraysByName = {
+      ...compiled.parameters,
+      ...this.state.arrays,
+      ...{ tokens, targets, open, position, closed, count },
+      ...{ "position.cos": places.cos, "position.sin": places.sin },
+      ...{ "rotation.cos": rotations.cos, "rotation.sin": rotations.sin },
+    };
+    const all = Object.fromEntries(Object.entries(given).filter(([name]) => compiled.inputs.has(name)));
+    const pass = { compiled, all, tokens, targets, places, rotations, standing };
+    this.#passes.set(key, pass);
+    return pass;
+  }
+
+  /** Texts are padded with token 0, which nothing sees. */
+  #fill(pass: Pass, { tokens, targets }: ReadRequest, counts: readonly number[]): void {
+    const { state } = this;
+    const P = pass.tokens.length / state.texts;
+    const [open, position, closed, count] = pass.standing;
+    for (const [text, own] of tokens.entries()) {
+      const at = text * P;
+      pass.tokens.fill(0, at, at + P).set(own.subarray(0, counts[text]), at);
+      const next = targets?.[text];
+      if (next) pass.targets.fill(0, at, at + P).set(next.subarray(0, counts[text]), at);
+      open[text] = state.open(text);
+      position[text] = state.position(text);
+      closed[text] = state.closed(text);
+      count[text] = counts[text];
+      for (const { cos, sin } of [pass.places, pass.rotations]) {
+        const pairs = cos.length / pass.tokens.length;
+        if (pairs === 0) continue;
+        const own = angles(state.position(text), P, pairs);
+        cos.set(own.cos, at * pairs);
+        sin.set(own.sin, at * pairs);
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** What the decoders of one model share: its compiled programs, what is checked of tokens, and the order of calls. */
+import { LonghandError } from "../base/errors.ts";
+import type { DecodingArchitecture, Readout } from "../nn/decoding.ts";
+import type { Engine, HostArraysByName } from "../runtime/engine.ts";
+import { DecodingPrograms, TokenReader } from "./reader.ts";
+
+export interface DecoderOptions {
+  readonly engine: Engine;
+  /** Of the model: `decodingArchitecture(config)`. */
+  readonly architecture: DecodingArchitecture;
+  /** Every parameter by path, row-major. Read in place: do not change them between two resets. */
+  readonly parameters: HostArraysByName;
+}
+
+export class Session {
+  readonly architecture: DecodingArchitecture;
+  readonly #programs: DecodingPrograms;
+  #queue: Promise<unknown> = Promise.resolve();
+  #released = false;
+
+  constructor({ engine, architecture, parameters }: DecoderOptions) {
+    for (const { path, shape } of architecture.parameters) {
+      const size = shape.reduce((product, n) => product * n, 1);
+      const found = parameters[path];
+      if (found?.length !== size) {
+        throw new LonghandError(
+          "checkpoint",
+          `parameter ${path}: expected ${size} values [${shape.join(", ")}], got ${found ? found.length : "none"}`,
+        );
+      }
+    }
+    this.architecture = architecture;
+    this.#programs = new DecodingPrograms(engine, parameters);
+  }
+
+  reader(texts: number): TokenReader {
+    return new TokenReader(this.architecture, this.#programs, texts);
+  }
+
+  /** Runs `work` after all work given before. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(() => {
+      if (this.#released) throw new LonghandError("engine", "decoder: used after release");
+      return work();
+    });
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async release(): Promise<void> {
+    await this.#queue;
+    this.#released = true;
+    await this.#programs.release();
+  }
+
+  check(name: string, tokens: ArrayLike<number>): Int32Array {
+    if (tokens.length === 0) throw new LonghandError("usage", `${name}: expected at least one token, got none`);
+    for (let i = 0; i < tokens.length; i++) this.requireToken(`${name}[${i}]`, tokens[i]);
+    return Int32Array.from(tokens);
+  }
+
+  requireToken(name: string, token: number): void {
+    const { vocabSize } = this.architecture;
+    if (!(Number.isInteger(token) && token >= 0 && token < vocabSize)) {
+      throw new LonghandError("usage", `${name}: expected a token from 0 to ${vocabSize - 1}, got ${token}`);
+    }
+  }
+
+  /** Nothing is read of a text that does not fit. */
+  requireRoom(length: number): void {
+    const { maxLength } = this.architecture;
+    if (length > maxLength) {
+      throw new LonghandError(
+        "usage",
+        `text of ${length} tokens: the model was made for at most ${maxLength} (model.maxLength); use a ` +
+          "shorter text, or train with a larger maxLength or as flash, which has no such limit",
+      );
+    }
+  }
+}
+
+/** Reads all tokens of one text; `take` is given each result with the place of its first token. */
+export async function readAll(
+  reader: TokenReader,
+  request: { readonly tokens: Int32Array; readonly targets?: Int32Array; readonly readout: Readout },
+  take: (result: Float32Array, at: number, count: number) => void,
+): Promise<void> {
+  const { tokens, targets, readout } = request;
+  for (let at = 0; at < tokens.length; ) {
+    const rest = { tokens: [tokens.subarray(at)], ...(targets && { targets: [targets.subarray(at)] }), readout };
+    const { counts, result } = await reader.read(rest);
+    take(result, at, counts[0]);
+    at += counts[0];
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * The state of decoding on the host: of any number of texts, for any architecture, as its entries declare it. Programs
+ * read the arrays in place and return only what changes, which is stored here: a step of FLASH copies a few kilobytes.
+ */
+import { type Shape, sizeOf } from "../base/shape.ts";
+import { type ChangedEntry, type DecodingArchitecture, entryShape, type Room } from "../nn/decoding.ts";
+
+export class DecodingState {
+  readonly texts: number;
+  /** By `state.LAYER.NAME`, [B, …]; an entry that grows gets a new array. */
+  readonly arrays: Record<string, Float32Array> = {};
+  readonly #architecture: DecodingArchitecture;
+  readonly #positions: number[];
+  #room: Room = { tokens: 0, spans: 0 };
+  #generation = 0;
+
+  constructor(architecture: DecodingArchitecture, texts: number) {
+    this.#architecture = architecture;
+    this.texts = texts;
+    this.#positions = new Array<number>(texts).fill(0);
+    this.#allocate();
+  }
+
+  get room(): Room {
+    return this.#room;
+  }
+
+  get bytes(): number {
+    return Object.values(this.arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Tokens that a text has read. */
+  position(text: number): number {
+    return this.#positions[text];
+  }
+
+  /** Tokens in its open span. */
+  open(text: number): number {
+    const { span } = this.#architecture;
+    return Number.isFinite(span) ? this.#positions[text] % span : this.#positions[text];
+  }
+
+  closed(text: number): number {
+    return Math.floor(this.#positions[text] / this.#architecture.span);
+  }
+
+  /** Changes whenever an array was exchanged for a larger or smaller one. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Doubles the entries that grow until so many more tokens of each text fit. */
+  makeRoom(counts: readonly number[]): void {
+    const { state, span } = this.#architecture;
+    const longest = Math.max(...counts.map((count, text) => this.#positions[text] + count));
+    const doublings = (change: string, needed: number) => {
+      const rows = [...state.values()]
+        .filter((entry) => entry.change === change)
+        .map(({ shape }) => shape[shape.length - 2]);
+      return rows.length === 0 ? 0 : Math.max(0, Math.ceil(Math.log2(needed / Math.min(...rows))));
+    };
+    const before = this.#room;
+    const tokens = Math.max(before.tokens, doublings("token-rows", longest));
+    const spans = Math.max(before.spans, doublings("span-rows", Math.floor(longest / span)));
+    if (tokens === before.tokens && spans === before.spans) return;
+    this.#room = { tokens, spans };
+    this.#generation++;
+    for (const [key, entry] of state) {
+      const [from, to] = [entryShape(entry, this.texts, before), entryShape(entry, this.texts, this.#room)];
+      if (sizeOf(from) !== sizeOf(to)) this.arrays[key] = withMoreRows(this.arrays[key], from, to);
+    }
+  }
+
+  /** Stores what a step changed, of each text's first `counts` tokens, which it has then read. */
+  store(changes: Float32Array, changed: readonly ChangedEntry[], counts: readonly number[]): void {
+    this.#write(changes, changed, (change, text) => {
+      if (change === "replaced") return counts[text] > 0 ? { row: 0, rows: 0 } : undefined;
+      return { row: change === "open-rows" ? this.open(text) : this.#positions[text], rows: counts[text] };
+    });
+    for (const [text, count] of counts.entries()) this.#positions[text] += count;
+  }
+
+  /** Stores what closing changed in those texts whose open span has just become full. */
+  storeClosed(changes: Float32Array, changed: readonly ChangedEntry[], texts: ReadonlySet<number>): void {
+    this.#write(changes, changed, (change, text) => {
+      if (!texts.has(text)) return undefined;
+      return change === "replaced" ? { row: 0, rows: 0 } : { row: this.closed(text) - 1, rows: 1 };
+    });
+  }
+
+  /** Back to the start of a text. */
+  reset(text: number): void {
+    this.#positions[text] = 0;
+    for (const [key, { initial }] of this.#architecture.state) this.#partOf(key, text).fill(initial);
+  }
+
+  /** Back to the start of all texts, and to the memory that they took there. */
+  resetAll(): void {
+    this.#positions.fill(0);
+    const grown = this.#room.tokens > 0 || this.#room.spans > 0;
+    this.#room = { tokens: 0, spans: 0 };
+    if (grown) this.#allocate();
+    else for (const [key, { initial }] of this.#architecture.state) this.arrays[key].fill(initial);
+  }
+
+  /** Makes a text here what `text` of another state of the same architecture is. */
+  copyFrom(other: DecodingState, text: number, here: number): void {
+    this.#positions[here] = 0;
+    const counts = new Array<number>(this.texts).fill(0);
+    counts[here] = other.position(text);
+    this.makeRoom(counts);
+    this.#positions[here] = other.position(text);
+    for (const [key, entry] of this.#architecture.state) {
+      const from = entryShape(entry, 1, other.room);
+      const to = entryShape(entry, 1, this.#room);
+      copyRows({ from: other.#partOf(key, text), shape: from }, { to: this.#partOf(key, here), shape: to });
+    }
+  }
+
+  #allocate(): void {
+    this.#generation++;
+    for (const [key, entry] of this.#architecture.state) {
+      this.arrays[key] = new Float32Array(sizeOf(entryShape(entry, this.texts, this.#room))).fill(entry.initial);
+    }
+  }
+
+  #partOf(key: string, text: number): Float32Array {
+    const each = this.arrays[key].length / this.texts;
+    return this.arrays[key].subarray(text * each, (text + 1) * each);
+  }
+
+  /** `placeOf` says where a text's new rows go, and how many of them; undefined: nothing of it changes. */
+  #write(
+    changes: Float32Array,
+    changed: readonly ChangedEntry[],
+    placeOf: (change: string, text: number) => { readonly row: number; readonly rows: number } | undefined,
+  ): void {
+    let at = 0;
+    for (const { key, shape } of changed) {
+      const { change } = this.#architecture.state.get(key) ?? { change: "replaced" };
+      const each = sizeOf(shape) / this.texts;
+      for (let text = 0; text < this.texts; text++) {
+        const place = placeOf(change, text);
+        const own = changes.subarray(at + text * each, at + (text + 1) * each);
+        if (place === undefined) continue;
+        if (change === "replaced") this.#partOf(key, text).set(own);
+        else this.#writeRows(key, text, own, { ...place, shape });
+      }
+      at += each * this.texts;
+    }
+  }
+
+  /** own [lead, P, width] into rows of the entry [lead, n, width]. */
+  #writeRows(
+    key: string,
+    text: number,
+    own: Float32Array,
+    { row, rows, shape }: { readonly row: number; readonly rows: number; readonly shape: Shape },
+  ): void {
+    const [P, width] = shape.slice(-2);
+    const array = this.#partOf(key, text);
+    const lead = own.length / (P * width);
+    const n = array.length / (lead * width);
+    for (let k = 0; k < lead; k++) {
+      const from = k * P * width;
+      array.set(own.subarray(from, from + rows * width), (k * n + row) * width);
+    }
+  }
+}
+
+/** The same rows in an array that has room for more: [B, lead, n, width] each. */
+function withMoreRows(data: Float32Array, from: Shape, to: Shape): Float32Array {
+  const larger = new Float32Array(sizeOf(to));
+  copyRows({ from: data, shape: from }, { to: larger, shape: to });
+  return larger;
+}
+
+/** Copies the rows that both have room for: [..., n, width] each. */
+function copyRows(
+  { from, shape }: { readonly from: Float32Array; readonly shape: Shape },
+  { to, shape: toShape }: { readonly to: Float32Array; readonly shape: Shape },
+): void {
+  if (from.length === to.length) {
+    to.set(from);
+    return;
+  }
+  const block = sizeOf(shape.slice(-2));
+  const toBlock = sizeOf(toShape.slice(-2));
+  const size = Math.min(block, toBlock);
+  for (let at = 0, k = 0; at < from.length; at += block, k++) to.set(from.subarray(at, at + size), k * toBlock);
+}
