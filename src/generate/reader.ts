@@ -107,7 +107,7 @@ export class TokenReader {
     const { prefill, step } = this.#architecture;
     const spans = prefill ? this.#spansToPrefill(request) : 0;
     const P = spans > 0 ? spans * this.#architecture.span : this.#stepSize(tokens);
-    const counts = tokens.map((own, text) => Math.min(P, own.length, this.#left(text)));
+    const counts = tokens.map((own, text) => (spans > 0 ? P : Math.min(P, own.length, this.#left(text))));
     this.state.makeRoom(counts);
     if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the arrays
     this.#generation = this.state.generation;
@@ -117,7 +117,7 @@ export class TokenReader {
     const pass = await this.#pass(spans > 0 ? "prefill" : "step", shape, form);
     this.#fill(pass, request, counts);
     const { result, changes } = (await pass.compiled.run.run(pass.all)) as Record<string, Float32Array>;
-    if (changes) this.state.store(changes, pass.compiled.changed, counts);
+    this.state.store(changes, pass.compiled.changed, counts);
     if (spans === 0) await this.#close(counts);
     return { counts, padded: P, result };
   }

@@ -25,6 +25,7 @@ import { NewTokens } from "../nn/new-tokens.ts";
 import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
 import { type RowPlaces, storedState } from "../nn/stored-state.ts";
+import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
 import { architectureOf } from "./registry.ts";
@@ -88,6 +89,7 @@ function readingProgram(
     ...{ texts: B, tokens: P, rotations, open, position, closed },
     count: padded ? places.count : undefined,
   });
+  const visibility = new Visibility({ causal: true });
   const changes = new Changes(whole ? { ...places, count: padded ? places.count : numbers(B, P) } : undefined);
   const { table } = tiedEmbedding(scope, config);
   const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [B, P, config.width / 2]));
@@ -96,7 +98,9 @@ function readingProgram(
     const own = scope.at("layers").at(i);
     const state = stateInputs(layer, i, B, room);
     const { y, state: changed } =
-      form === "prefill" && layer.prefill ? layer.prefill(own, x, rotations, state) : layer.step(own, x, tokens, state);
+      form === "prefill" && layer.prefill
+        ? layer.prefill(own, x, { rotations, visibility }, state)
+        : layer.step(own, x, tokens, state);
     changes.add(i, layer, { before: state, changed });
     x = y;
   }
@@ -148,8 +152,10 @@ class Changes {
 
   output(): Record<string, Tensor> {
     if (this.#places) return Object.fromEntries(this.entries.map(({ key }, i) => [newKey(key), this.#tensors[i]]));
-    const [first, ...rest] = this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
-    return first === undefined ? {} : { changes: first.concat(rest, 0) };
+    // Rows of one token of one text lie in a row as they are: no node is spent on a shape.
+    const isRow = this.#tensors.every(({ shape, size }) => shape.length === 3 && shape[2] === size);
+    const [first, ...rest] = isRow ? this.#tensors : this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
+    return first === undefined ? {} : { changes: first.concat(rest, -1) };
   }
 }
 

@@ -83,7 +83,7 @@ export class NewTokens {
       const past = range(n).less(open).where(place, place.constant(hidden)).cast("int32");
       const own = Int32Array.from({ length: P * P }, (_, at) => {
         const distance = Math.floor(at / P) - (at % P);
-        return distance < 0 ? hidden : n - 1 - distance;
+        return distance < 0 ? hidden : Math.max(0, n - 1 - distance);
       });
       return past.concat([constant(own, [1, P, P]).expand([B, P, P])], 2);
     });
