@@ -3,10 +3,12 @@
  * angles, computed by the host in float64, so that one program serves every position.
  */
 import { LonghandError } from "../base/errors.ts";
+import { type Shape, sizeOf } from "../base/shape.ts";
 import { program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import {
+  batchAxis,
   type ChangedEntry,
   type CloseRequest,
   type DecodingArchitecture,
@@ -82,18 +84,22 @@ function readingProgram(
 ): StateProgram {
   const scope = new Scope();
   const half = architectureOf(config).rotaryWidth(config) / 2;
-  const rotations = angleInputs("rotation", [B, P, half]);
+  // Whole spans are read as in training, with an axis for texts though there be one.
+  const axis = form === "prefill" ? [B] : batchAxis(B);
+  const rotations = angleInputs("rotation", [...axis, P, half]);
   const places = rowPlaces(B);
   const { "open-rows": open, "token-rows": position, "span-rows": closed } = places.first;
   const tokens = new NewTokens({
-    ...{ texts: B, tokens: P, rotations, open, position, closed },
+    ...{ batch: batchAxis(B), tokens: P, rotations, open, position, closed },
     count: padded ? places.count : undefined,
   });
   const visibility = new Visibility({ causal: true });
-  const changes = new Changes(whole ? { ...places, count: padded ? places.count : numbers(B, P) } : undefined);
+  const changes = new Changes(
+    whole ? { ...places, count: padded ? places.count : numbers(batchAxis(B), P) } : undefined,
+  );
   const { table } = tiedEmbedding(scope, config);
-  const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [B, P, config.width / 2]));
-  let x = table.gather(input("tokens", [B, P], "int32")).add(positions); // [B, P, d]
+  const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [...axis, P, config.width / 2]));
+  let x = table.gather(input("tokens", [...axis, P], "int32")).add(positions); // [B …, P, d]
   for (const [i, layer] of layers.entries()) {
     const own = scope.at("layers").at(i);
     const state = stateInputs(layer, i, B, room);
@@ -121,14 +127,16 @@ function closingProgram(layers: readonly Recurrence[], { texts, room, whole }: C
   return { program: program(`decode_close_${texts}`, changes.output()), changed: changes.entries };
 }
 
-/** Where texts stand, as inputs [B] of a program. */
+/** Where texts stand, as inputs [B …] of a program. */
 function rowPlaces(B: number): RowPlaces {
-  const [open, position, closed, count] = ["open", "position", "closed", "count"].map((name) => input(name, [B]));
+  const [open, position, closed, count] = ["open", "position", "closed", "count"].map((name) =>
+    input(name, batchAxis(B)),
+  );
   return { first: { "open-rows": open, "token-rows": position, "span-rows": closed }, count };
 }
 
-function numbers(count: number, value: number): Tensor {
-  return constant(new Float32Array(count).fill(value), [count]);
+function numbers(shape: Shape, value: number): Tensor {
+  return constant(new Float32Array(sizeOf(shape)).fill(value), shape);
 }
 
 /** What changes in the state: as one flat output, since each output costs a copy and a call of its own, or whole entries. */
@@ -153,7 +161,7 @@ class Changes {
   output(): Record<string, Tensor> {
     if (this.#places) return Object.fromEntries(this.entries.map(({ key }, i) => [newKey(key), this.#tensors[i]]));
     // Rows of one token of one text lie in a row as they are: no node is spent on a shape.
-    const isRow = this.#tensors.every(({ shape, size }) => shape.length === 3 && shape[2] === size);
+    const isRow = this.#tensors.every(({ shape, size }) => shape.length === 2 && shape[1] === size);
     const [first, ...rest] = isRow ? this.#tensors : this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
     return first === undefined ? {} : { changes: first.concat(rest, -1) };
   }
@@ -169,20 +177,18 @@ function angleInputs(name: string, shape: readonly number[]): AngleTable {
   return { cos: input(`${name}.cos`, shape), sin: input(`${name}.sin`, shape) };
 }
 
-/** x [B, P, d] after the last layer: see Readout. */
+/** x [B …, P, d] after the last layer: see Readout. */
 function readOut(
   scope: Scope,
   config: ModelConfig,
   { x, tokens, readout }: { readonly x: Tensor; readonly tokens: NewTokens; readonly readout: Readout },
 ): Tensor {
-  const [B, P, d] = x.shape;
+  const d = config.width;
   const states = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
+  const rows = states.reshape([states.size / d, d]);
   const { table, bias } = tiedEmbedding(scope, config);
-  if (readout !== "losses") {
-    const rows = states.reshape([states.size / d, d]);
-    return timesTransposed(rows, table).add(bias);
-  }
-  const weights = constant(new Float32Array(B * P), [B * P]); // of the weighted sum, which is not asked for
-  const targets = input("targets", [B, P], "int32").reshape([B * P]);
-  return crossEntropy({ x: states.reshape([B * P, d]), table, bias, targets, weights }).perToken.reshape([B, P]);
+  if (readout !== "losses") return timesTransposed(rows, table).add(bias);
+  const [count] = rows.shape;
+  const weights = numbers([count], 0); // of the weighted sum, which is not asked for
+  return crossEntropy({ x: rows, table, bias, targets: input("targets", [count], "int32"), weights }).perToken;
 }

@@ -43,13 +43,17 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
     const own = headProjections(scope, x, { ...options, rotations: tokens.rotations });
     const stored = [
       { keys, values, hidden: tokens.hiddenOpenRows(C) },
-      { keys: summaryKeys, values: summaryValues, hidden: tokens.hiddenSpanRows(summaryKeys.shape[2]) },
+      {
+        keys: summaryKeys,
+        values: summaryValues,
+        hidden: tokens.hiddenSpanRows(summaryKeys.shape[summaryKeys.rank - 2]),
+      },
     ];
     const { real } = tokens; // [B, P, 1]
     const queries = real ? own.q.add(besideHeads(hiddenWhereMasked(real), 4)) : own.q;
     return {
       y: attentionOut(scope, softmaxAfter(own, stored, tokens)),
-      state: { keys: own.k, values: own.v, queryPeak: queryPeak.max(queries.maximum([2])) },
+      state: { keys: own.k, values: own.v, queryPeak: queryPeak.max(queries.maximum([-2])) },
     };
   }
 
@@ -69,7 +73,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
       },
       step,
       close: ({ keys, values, queryPeak }) => ({
-        summaryKeys: keys.maximum([2]),
+        summaryKeys: keys.maximum([-2]),
         summaryValues: summaryValue(queryPeak, keys, values),
         queryPeak: queryPeak.constant(HIDDEN).expand(queryPeak.shape),
       }),

@@ -10,7 +10,7 @@ import type { Parameter } from "./scope.ts";
 
 /**
  * What to compute beside the state. last: logits after the last real token of each text, [B, V]. all: after every token,
- * [B, P, V]. losses: -log p of a given target after every token, [B, P], in nats.
+ * [B P, V]. losses: -log p of a given target after every token, [B P], in nats.
  */
 export type Readout = "last" | "all" | "losses";
 
@@ -37,9 +37,10 @@ export interface StepRequest {
 export type CloseRequest = Pick<StepRequest, "texts" | "room" | "whole">;
 
 /**
- * Inputs beside parameters, those that a program needs: `tokens` and for losses `targets` [B, P] int32; `position.cos`,
- * `position.sin` [B, P, d / 2] and `rotation.cos`, `rotation.sin` [B, P, half], angles of the positions; `open`, `position`,
- * `closed` and where padded `count` [B] float32 (see NewTokens); `state.LAYER.NAME` [B, …] for each entry of the state.
+ * Inputs beside parameters, those that a program needs: `tokens` [B …, P] and for losses `targets` [B P] int32; `position.cos`,
+ * `position.sin` [B …, P, d / 2] and `rotation.cos`, `rotation.sin` [B …, P, half], angles of the positions; `open`,
+ * `position`, `closed` and where padded `count` [B …] float32 (see NewTokens); `state.LAYER.NAME` [B …, …] for each entry of
+ * the state. One text has no axis B.
  * Outputs: `result`, the readout (none of a program that closes spans), and of the state either `changes` [N], the changes
  * of all layers in the order of `changed`, each flattened; or, whole, `new.LAYER.NAME` for each entry that changes. A
  * program that closes spans and returns whole states has the input `count`: 1 for texts whose span is full, 0 for others.
@@ -77,10 +78,15 @@ export interface DecodingArchitecture {
   readonly close?: ((request: CloseRequest) => StateProgram) | undefined;
 }
 
-/** The shape of an entry of so many texts, with the room it has grown to. */
+/** The axis of texts, which one text alone goes without. */
+export function batchAxis(texts: number): Shape {
+  return texts === 1 ? [] : [texts];
+}
+
+/** The shape of an entry of so many texts, with the room it has grown to: [B …, …]. */
 export function entryShape({ shape, change }: StateEntry, texts: number, room: Room): Shape {
   const grown = change === "token-rows" ? room.tokens : change === "span-rows" ? room.spans : 0;
-  return [texts, ...shape.map((size, axis) => (axis === shape.length - 2 ? size * 2 ** grown : size))];
+  return [...batchAxis(texts), ...shape.map((size, axis) => (axis === shape.length - 2 ? size * 2 ** grown : size))];
 }
 
 /** `state.LAYER.NAME` */

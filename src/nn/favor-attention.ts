@@ -58,8 +58,7 @@ export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK
    */
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { sums, peak, done, donePeak }: Tensors): Stepped {
     const { q, k, v } = headProjections(scope, x, { heads: H, rotations: tokens.rotations });
-    const [B, , P] = v.shape;
-    const padding = tokens.real && hiddenWhereMasked(tokens.real).reshape([B, 1, 1, P]);
+    const padding = tokens.real && hiddenWhereMasked(tokens.real).reshape([...tokens.batch, 1, 1, tokens.tokens]);
     const exponents = keyExponents(omega, k, padding); // [B, H, m, P]
     const newPeak = peak.max(exponents.maximum([-2, -1])); // [B, H, 1, 1]
     const phiK = exponents.sub(newPeak).exp();

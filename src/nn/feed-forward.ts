@@ -15,7 +15,7 @@ export interface FeedForwardConfig {
 
 /** x [B, T, d] -> [B, T, d] */
 export function feedForward(scope: Scope, x: Tensor, { inner, gated }: FeedForwardConfig): Tensor {
-  const d = x.shape[2];
+  const d = x.shape[x.rank - 1];
   if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, inner)), d);
   const maps = ["up", "gate"].map((name) => linearParameters(scope.at(name), d, inner));
   const [up, gate] = linearMaps(x, maps); // [B, T, inner] each

@@ -78,7 +78,7 @@ function queriesAndKeys(
   z: Tensor,
   { tokens, scales, beside = [] }: UnitInputs,
 ): Pick<GatedUnit, "pairs" | "beside"> {
-  const [B, T, s] = z.shape;
+  const s = z.shape[z.rank - 1];
   const factors = scales.flatMap((scale) => [scale, 1]);
   const H = factors.length;
   const gammas = scope.parameter("gamma", [H, s], { constant: 1 });
@@ -92,11 +92,11 @@ function queriesAndKeys(
     return gamma.map((own, h) => rope(scaleAndShift(z, own, beta[h]), rotations));
   };
   const together = (newTokens: NewTokens) => {
-    const all = z.reshape([B, T, 1, s]).mul(gammas).add(betas); // [B, T, H, s]
-    const more = beside.map((vector) => vector.reshape([1, 1, 1, s]).expand([B, T, 1, s]));
-    const turned = newTokens.turned(all.concat(more, 2), [...factors, ...more.map(() => 1)]);
-    const count = H + more.length;
-    return turned.reshape([B, T, count * s]).split(2, new Array<number>(count).fill(s));
+    const all = newTokens.eachToken(z).mul(gammas).add(betas); // [B …, T, H, s], of one token [B …, H, s]
+    const more = beside.map((vector) => vector.expand([...all.shape.slice(0, -2), 1, s]));
+    const turned = newTokens.turned(all.concat(more, -2), [...factors, ...more.map(() => 1)]);
+    const each = turned.split(-2, new Array<number>(H + more.length).fill(1));
+    return each.map((head) => head.reshape(z.shape));
   };
   const heads = tokens instanceof NewTokens ? together(tokens) : apart(tokens);
   const pairs = scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));

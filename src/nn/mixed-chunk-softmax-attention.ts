@@ -93,7 +93,7 @@ export function affineHeads(
   heads: number,
   scales: readonly number[],
 ): Tensor[] {
-  const d = sources[0].shape[2];
+  const d = sources[0].shape[sources[0].rank - 1];
   const rowsOf = (name: string, value: number) =>
     scope
       .parameter(name, [4, heads, d / heads], { constant: value })

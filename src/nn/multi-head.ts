@@ -25,7 +25,7 @@ export interface ChunkedHeadsConfig extends MultiHeadConfig {
 
 /** Queries, keys and values [B, T, d] each, of all heads side by side; the queries times `scale`. */
 export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor[] {
-  const d = x.shape[2];
+  const d = x.shape[x.rank - 1];
   const times = (t: Tensor) => (scale === 1 ? t : t.mul(scale));
   const [query, ...others] = ["query", "key", "value"].map((name) => linearParameters(scope.at(name), d, d));
   if (hasFewRows(x)) {
@@ -58,18 +58,26 @@ export function anglesOfHeads({ cos, sin }: AngleTable): AngleTable {
   return { cos: besideHeads(cos, 4), sin: besideHeads(sin, 4) };
 }
 
-/** [B, T, d] -> [B, H, T, w] */
+/** [B, T, d] -> [B, H, T, w]; a step of one text has no axis B. */
 export function splitHeads(t: Tensor, heads: number): Tensor {
-  const [B, T, d] = t.shape;
+  const batch = t.shape.slice(0, -2);
+  const [T, d] = t.shape.slice(-2);
   const w = d / heads;
-  return T === 1 ? t.reshape([B, heads, 1, w]) : t.reshape([B, T, heads, w]).transpose([0, 2, 1, 3]);
+  return T === 1 ? t.reshape([...batch, heads, 1, w]) : headsFirst(t.reshape([...batch, T, heads, w]));
+}
+
+/** Exchanges the axes of heads and tokens, the second and third from the end. */
+function headsFirst(t: Tensor): Tensor {
+  const axes = t.shape.map((_, axis) => axis);
+  const [a, b, w] = axes.slice(-3);
+  return t.transpose([...axes.slice(0, -3), b, a, w]);
 }
 
 /** What the heads found, [B, H, T, w], joined and mapped into the stream: [B, T, d]. */
 export function attentionOut(scope: Scope, found: Tensor): Tensor {
-  const [B, H, T, w] = found.shape;
-  const joined = T === 1 ? found : found.transpose([0, 2, 1, 3]);
-  return linear(scope.at("attention_out"), joined.reshape([B, T, H * w]), H * w);
+  const [H, T, w] = found.shape.slice(-3);
+  const joined = T === 1 ? found : headsFirst(found);
+  return linear(scope.at("attention_out"), joined.reshape([...found.shape.slice(0, -3), T, H * w]), H * w);
 }
 
 /** Rows of a state. */
@@ -91,7 +99,7 @@ export function softmaxAfter({ q, k, v }: QueriesKeysValues, stored: readonly St
     const scores = timesTransposed(q, keys); // [B, H, P, n]
     return hidden ? scores.add(besideHeads(hidden, 4)) : scores;
   });
-  const sizes = rows.map(({ keys }) => keys.shape[2]);
+  const sizes = rows.map(({ keys }) => keys.shape[keys.rank - 2]);
   const weights = first.concat(rest, -1).softmax().split(-1, sizes);
   return rows.map(({ values }, i) => weights[i].matmul(values)).reduce((sum, t) => sum.add(t));
 }

@@ -44,7 +44,7 @@ export function openSpanAttention(
   tokens: NewTokens,
   kind: AttentionFunction,
 ): FoundInSpan {
-  const [n, P] = [keys.shape[1], q.shape[1]];
+  const [n, P] = [keys, q].map(({ shape }) => shape[shape.length - 2]);
   const isRotary = beside.length > 0;
   const own = isRotary ? withRotaryBias({ q, k }, beside) : { q, k };
   const learned = () => {
@@ -52,7 +52,7 @@ export function openSpanAttention(
     return table.gather(tokens.distances(n, table.size - 1));
   };
   const added = isRotary ? tokens.hiddenInSpan(n) : learned();
-  const weights = weightsOf(kind, timesTransposed(own.q, keys, own.k).add(added)); // [B, P, n + P]
-  const [past, fresh] = weights.split(2, [n, P]);
+  const weights = weightsOf(kind, timesTransposed(own.q, keys, own.k).add(added)); // [B …, P, n + P]
+  const [past, fresh] = weights.split(-1, [n, P]);
   return { found: past.matmul(values).add(fresh.matmul(v)), keys: own.k };
 }

@@ -38,7 +38,7 @@ export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfi
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values }: Tensors): Stepped {
     const own = inHeads(scope, x, tokens.rotations);
-    const stored = { keys, values, hidden: tokens.hiddenTokenRows(keys.shape[2]) };
+    const stored = { keys, values, hidden: tokens.hiddenTokenRows(keys.shape[keys.rank - 2]) };
     return {
       y: attentionOut(scope, softmaxAfter(own, [stored], tokens)),
       state: { keys: own.k, values: own.v },

@@ -6,7 +6,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Recurrence, StateEntry, Tensors } from "./layer.ts";
 import { range } from "./new-tokens.ts";
 
-/** Where the new rows go: the first row [B] float32, by what adds rows, and how many [B] of those given. */
+/** Where the new rows go: the first row [B …] float32, by what adds rows, and how many [B …] of those given. */
 export interface RowPlaces {
   readonly first: Readonly<Record<Exclude<StateEntry["change"], "replaced">, Tensor>>;
   readonly count: Tensor;
@@ -24,32 +24,26 @@ export function storedState(
       const old = before[name];
       if (change !== "replaced")
         return [name, withRows(old, given, { first: places.first[change], count: places.count })];
-      const [B] = old.shape;
-      const unchanged = places.count.equal(0).reshape([B, ...old.shape.slice(1).map(() => 1)]);
-      return [name, unchanged.where(old, given)];
+      const batch = places.count.shape;
+      const unchanged = places.count.equal(0).reshape([...batch, ...old.shape.slice(batch.length).map(() => 1)]);
+      return [name, unchanged.where(old, given.reshape(old.shape))];
     }),
   );
 }
 
-/** old [B, …, n, w] with the first `count` [B] of rows [B, …, P, w] from row `first` [B] on. */
+/** old [B …, lead …, n, w] with the first `count` [B …] of rows [B …, lead …, P, w] from row `first` [B …] on. */
 function withRows(
   old: Tensor,
   rows: Tensor,
   { first, count }: { readonly first: Tensor; readonly count: Tensor },
 ): Tensor {
-  const [B] = old.shape;
-  const n = old.shape[old.rank - 2];
-  const P = rows.shape[rows.rank - 2];
-  const leading = new Array<number>(old.rank - 3).fill(1);
-  const source = range(n)
-    .reshape([1, n, 1])
-    .sub(first.reshape([B, 1, 1])); // [B, n, 1]: the new row that lands in row n
-  const own = range(P).reshape([1, 1, P]);
-  const chosen = source
-    .equal(own)
-    .and(own.less(count.reshape([B, 1, 1])))
-    .cast("float32"); // [B, n, P]
-  const isNew = chosen.constant(0).less(chosen.sum([2])); // [B, n, 1]
-  const placed = chosen.reshape([B, ...leading, n, P]).matmul(rows);
-  return isNew.reshape([B, ...leading, n, 1]).where(placed, old);
+  const [n, P] = [old, rows].map(({ shape }) => shape[shape.length - 2]);
+  const batch = count.shape;
+  const lead = old.shape.slice(batch.length, -2).map(() => 1);
+  const [from, most] = [first, count].map((t) => t.reshape([...batch, ...lead, 1, 1]));
+  const source = range(n).reshape([n, 1]).sub(from); // [B …, lead …, n, 1]: the new row that lands in row n
+  const own = range(P);
+  const chosen = source.equal(own).and(own.less(most)).cast("float32"); // [B …, lead …, n, P]
+  const isNew = chosen.constant(0).less(chosen.sum([-1])); // [B …, lead …, n, 1]
+  return isNew.where(chosen.matmul(rows), old);
 }

@@ -9,7 +9,7 @@ import type { Visibility } from "./visibility.ts";
 export interface ShiftInputs {
   /** The first token of a document and one after padding get zeros. */
   readonly visibility?: Visibility | undefined;
-  /** [B, 1, d / 2]: features that the first token takes over; default: zeros. */
+  /** [B, 1, d / 2] or what reshapes to it: features that the first token takes over; default: zeros. */
   readonly before?: Tensor | undefined;
 }
 
@@ -22,11 +22,11 @@ export interface Shifted {
 
 /** x [B, T, d] */
 export function shiftTokens(x: Tensor, { visibility, before }: ShiftInputs): Shifted {
-  const [B, T, d] = x.shape;
+  const [T, d] = x.shape.slice(-2);
   const { mask, documents } = visibility ?? {};
-  const [own, rest] = x.split(2, [d / 2, d / 2]);
-  const real = mask ? own.mul(mask.reshape([B, T, 1])) : own;
-  const joined = before ? before.concat([real], 1) : real.pad(1, 1, 0); // [B, 1 + T, d / 2]
-  const previous = joined.slice(1, 0, T);
-  return { shifted: (documents ? previous.mul(documents.afterFirst()) : previous).concat([rest], 2), own };
+  const [own, rest] = x.split(-1, [d / 2, d / 2]);
+  const real = mask ? own.mul(mask.reshape([-1, T, 1])) : own;
+  const joined = before ? before.reshape([...x.shape.slice(0, -2), 1, d / 2]).concat([real], -2) : real.pad(-2, 1, 0); // [B, 1 + T, d / 2]
+  const previous = joined.slice(-2, 0, T);
+  return { shifted: (documents ? previous.mul(documents.afterFirst()) : previous).concat([rest], -1), own };
 }

@@ -83,7 +83,7 @@ export class RecurrentReader {
     const graph = this.#once(`step ${P} ${padded}`, () => {
       const row = (name: string) => input(name, [B]);
       const tokens = new NewTokens({
-        ...{ texts: B, tokens: P, rotations: this.#rotations(P) },
+        ...{ batch: [B], tokens: P, rotations: this.#rotations(P) },
         ...{ open: row("open"), position: row("position"), closed: row("closed") },
         count: padded ? row("count") : undefined,
       });
