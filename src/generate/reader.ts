@@ -3,9 +3,9 @@
  * One text or many, at any positions; what an architecture remembers and computes is its own (nn/decoding.ts).
  */
 import type { DecodingArchitecture, Readout, StateProgram, StepRequest } from "../nn/decoding.ts";
-import { angles } from "../nn/positions.ts";
+import { fillAngles, frequencies } from "../nn/positions.ts";
 import type { CompiledFunction, Engine, HostArraysByName } from "../runtime/engine.ts";
-import { DecodingState } from "./state.ts";
+import { DecodingState, type StorePlan } from "./state.ts";
 
 /** Compiled programs, each once, with the parameters that they read. */
 export class DecodingPrograms {
@@ -49,6 +49,7 @@ interface Compiled {
 /** A program with the arrays of all its inputs: those of the state, and those that are filled anew for every run. */
 interface Pass {
   readonly compiled: Compiled;
+  readonly plan: StorePlan;
   readonly all: HostArraysByName;
   readonly tokens: Int32Array;
   readonly targets: Int32Array;
@@ -59,9 +60,12 @@ interface Pass {
 }
 
 interface Angles {
+  readonly frequencies: Float64Array;
   readonly cos: Float32Array;
   readonly sin: Float32Array;
 }
+
+const keyOf = ({ texts, room }: Pick<StepRequest, "texts" | "room">) => `${texts} ${room.tokens} ${room.spans}`;
 
 export interface ReadRequest {
   /** The next tokens of each text; none for a text that rests. The first few of each are read. */
@@ -117,7 +121,7 @@ export class TokenReader {
     const pass = await this.#pass(spans > 0 ? "prefill" : "step", shape, form);
     this.#fill(pass, request, counts);
     const { result, changes } = (await pass.compiled.run.run(pass.all)) as Record<string, Float32Array>;
-    this.state.store(changes, pass.compiled.changed, counts);
+    this.state.store(changes, pass.plan, counts);
     if (spans === 0) await this.#close(counts);
     return { counts, padded: P, result };
   }
@@ -155,20 +159,21 @@ export class TokenReader {
     const full = new Set(counts.flatMap((count, text) => (count > 0 && state.open(text) === 0 ? [text] : [])));
     if (close === undefined || full.size === 0) return;
     const shape = { texts: state.texts, room: state.room, whole: false };
-    const { run, inputs, changed } = await this.#programs.get(`close ${JSON.stringify(shape)}`, () => close(shape));
+    const { run, inputs, changed } = await this.#programs.get(`close ${keyOf(shape)}`, () => close(shape));
     const own = Object.fromEntries(Object.entries(state.arrays).filter(([key]) => inputs.has(key)));
     const { changes } = (await run.run(own)) as Record<string, Float32Array>;
-    state.storeClosed(changes, changed, full);
+    state.storeClosed(changes, state.planOf(changed), full);
   }
 
   async #pass(form: string, shape: StepRequest, build: (request: StepRequest) => StateProgram): Promise<Pass> {
-    const key = `${form} ${JSON.stringify(shape)}`;
+    const key = `${form} ${shape.tokens} ${shape.padded} ${shape.readout} ${keyOf(shape)}`;
     const found = this.#passes.get(key);
     if (found) return found;
     const compiled = await this.#programs.get(key, () => build(shape));
     const { width, rotaryPairs } = this.#architecture;
     const { texts: B, tokens: P } = shape;
     const angleArrays = (pairs: number): Angles => ({
+      frequencies: frequencies(pairs),
       cos: new Float32Array(B * P * pairs),
       sin: new Float32Array(B * P * pairs),
     });
@@ -184,7 +189,16 @@ export class TokenReader {
       ...{ "rotation.cos": rotations.cos, "rotation.sin": rotations.sin },
     };
     const all = Object.fromEntries(Object.entries(given).filter(([name]) => compiled.inputs.has(name)));
-    const pass = { compiled, all, tokens, targets, places, rotations, standing };
+    const pass = {
+      compiled,
+      plan: this.state.planOf(compiled.changed),
+      all,
+      tokens,
+      targets,
+      places,
+      rotations,
+      standing,
+    };
     this.#passes.set(key, pass);
     return pass;
   }
@@ -203,12 +217,8 @@ export class TokenReader {
       position[text] = state.position(text);
       closed[text] = state.closed(text);
       count[text] = counts[text];
-      for (const { cos, sin } of [pass.places, pass.rotations]) {
-        const pairs = cos.length / pass.tokens.length;
-        if (pairs === 0) continue;
-        const own = angles(state.position(text), P, pairs);
-        cos.set(own.cos, at * pairs);
-        sin.set(own.sin, at * pairs);
+      for (const { frequencies, cos, sin } of [pass.places, pass.rotations]) {
+        fillAngles({ cos, sin }, { frequencies, start: state.position(text), count: P, at });
       }
     }
   }

@@ -4,6 +4,22 @@
  */
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { type ChangedEntry, type DecodingArchitecture, entryShape, type Room } from "../nn/decoding.ts";
+import type { StateChange } from "../nn/layer.ts";
+
+/** For each changed entry: its array, and the place and layout of its changes and rows. */
+export type StorePlan = readonly {
+  readonly array: Float32Array;
+  readonly change: StateChange;
+  /** First element of the changes of text 0, and elements of each text there and in the array. */
+  readonly from: number;
+  readonly size: number;
+  readonly each: number;
+  /** Rows given of each block, their width, blocks (heads) of a text, and elements of a block in the array. */
+  readonly P: number;
+  readonly width: number;
+  readonly blocks: number;
+  readonly block: number;
+}[];
 
 export class DecodingState {
   readonly texts: number;
@@ -71,21 +87,43 @@ export class DecodingState {
     }
   }
 
-  /** Stores what a step changed, of each text's first `counts` tokens, which it has then read. */
-  store(changes: Float32Array, changed: readonly ChangedEntry[], counts: readonly number[]): void {
-    this.#write(changes, changed, (change, text) => {
-      if (change === "replaced") return counts[text] > 0 ? { row: 0, rows: 0 } : undefined;
-      return { row: change === "open-rows" ? this.open(text) : this.#positions[text], rows: counts[text] };
+  /** Where the changes of a program go: to be asked for again when the generation has changed. */
+  planOf(changed: readonly ChangedEntry[]): StorePlan {
+    let from = 0;
+    return changed.map(({ key, shape }) => {
+      const change = this.#architecture.state.get(key)?.change ?? "replaced";
+      const size = sizeOf(shape) / this.texts;
+      const array = this.arrays[key];
+      const each = array.length / this.texts;
+      const [P, width] = change === "replaced" ? [1, size] : shape.slice(-2);
+      const blocks = size / (P * width);
+      const place = { array, change, from, size, each, P, width, blocks, block: each / blocks };
+      from += size * this.texts;
+      return place;
     });
-    for (const [text, count] of counts.entries()) this.#positions[text] += count;
+  }
+
+  /** Stores what a step changed, of each text's first `counts` tokens, which it has then read. */
+  store(changes: Float32Array, plan: StorePlan, counts: readonly number[]): void {
+    for (let text = 0; text < this.texts; text++) {
+      const count = counts[text];
+      if (count === 0) continue;
+      const open = this.open(text);
+      for (const place of plan) {
+        const row = place.change === "replaced" ? 0 : place.change === "open-rows" ? open : this.#positions[text];
+        write(changes, place, text, { row, rows: place.change === "replaced" ? 1 : count });
+      }
+      this.#positions[text] += count;
+    }
   }
 
   /** Stores what closing changed in those texts whose open span has just become full. */
-  storeClosed(changes: Float32Array, changed: readonly ChangedEntry[], texts: ReadonlySet<number>): void {
-    this.#write(changes, changed, (change, text) => {
-      if (!texts.has(text)) return undefined;
-      return change === "replaced" ? { row: 0, rows: 0 } : { row: this.closed(text) - 1, rows: 1 };
-    });
+  storeClosed(changes: Float32Array, plan: StorePlan, texts: Iterable<number>): void {
+    for (const text of texts) {
+      for (const place of plan) {
+        write(changes, place, text, { row: place.change === "replaced" ? 0 : this.closed(text) - 1, rows: 1 });
+      }
+    }
   }
 
   /** Back to the start of a text. */
@@ -128,43 +166,20 @@ export class DecodingState {
     const each = this.arrays[key].length / this.texts;
     return this.arrays[key].subarray(text * each, (text + 1) * each);
   }
+}
 
-  /** `placeOf` says where a text's new rows go, and how many of them; undefined: nothing of it changes. */
-  #write(
-    changes: Float32Array,
-    changed: readonly ChangedEntry[],
-    placeOf: (change: string, text: number) => { readonly row: number; readonly rows: number } | undefined,
-  ): void {
-    let at = 0;
-    for (const { key, shape } of changed) {
-      const { change } = this.#architecture.state.get(key) ?? { change: "replaced" };
-      const each = sizeOf(shape) / this.texts;
-      for (let text = 0; text < this.texts; text++) {
-        const place = placeOf(change, text);
-        const own = changes.subarray(at + text * each, at + (text + 1) * each);
-        if (place === undefined) continue;
-        if (change === "replaced") this.#partOf(key, text).set(own);
-        else this.#writeRows(key, text, own, { ...place, shape });
-      }
-      at += each * this.texts;
-    }
-  }
-
-  /** own [lead, P, width] into rows of the entry [lead, n, width]. */
-  #writeRows(
-    key: string,
-    text: number,
-    own: Float32Array,
-    { row, rows, shape }: { readonly row: number; readonly rows: number; readonly shape: Shape },
-  ): void {
-    const [P, width] = shape.slice(-2);
-    const array = this.#partOf(key, text);
-    const lead = own.length / (P * width);
-    const n = array.length / (lead * width);
-    for (let k = 0; k < lead; k++) {
-      const from = k * P * width;
-      array.set(own.subarray(from, from + rows * width), (k * n + row) * width);
-    }
+/** The first `rows` of P rows of each block of a text, [blocks, P, width] of the changes, into [blocks, n, width] from `row` on. */
+function write(
+  changes: Float32Array,
+  { array, from, size, each, P, width, blocks, block }: StorePlan[number],
+  text: number,
+  { row, rows }: { readonly row: number; readonly rows: number },
+): void {
+  const source = from + text * size;
+  const target = text * each + row * width;
+  for (let k = 0; k < blocks; k++) {
+    const at = source + k * P * width;
+    array.set(changes.subarray(at, at + rows * width), target + k * block);
   }
 }
 

@@ -20,16 +20,34 @@ export interface HostAngles {
 
 /** Host tables for positions start … start + count - 1. */
 export function angles(start: number, count: number, half: number): HostAngles {
-  const cos = new Float32Array(count * half);
-  const sin = new Float32Array(count * half);
-  for (let i = 0; i < half; i++) {
-    const frequency = 10000 ** (-i / half);
-    for (let t = 0; t < count; t++) {
-      cos[t * half + i] = Math.cos((start + t) * frequency);
-      sin[t * half + i] = Math.sin((start + t) * frequency);
+  const table = { cos: new Float32Array(count * half), sin: new Float32Array(count * half) };
+  fillAngles(table, { frequencies: frequencies(half), start, count, at: 0 });
+  return table;
+}
+
+/** Angles a position of each pair of features: 10000^(-i / half). */
+export function frequencies(half: number): Float64Array {
+  return Float64Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
+}
+
+export interface AngleRows {
+  readonly frequencies: Float64Array;
+  /** Positions start … start + count - 1, written from row `at` on. */
+  readonly start: number;
+  readonly count: number;
+  readonly at: number;
+}
+
+export function fillAngles({ cos, sin }: HostAngles, { frequencies, start, count, at }: AngleRows): void {
+  const half = frequencies.length;
+  for (let t = 0; t < count; t++) {
+    const row = (at + t) * half;
+    for (let i = 0; i < half; i++) {
+      const angle = (start + t) * frequencies[i];
+      cos[row + i] = Math.cos(angle);
+      sin[row + i] = Math.sin(angle);
     }
   }
-  return { cos, sin };
 }
 
 /** The table of positions 0 … count - 1 for vectors of the given width, as constants of the graph. */
