@@ -6,7 +6,6 @@
 import { type Command, serveCommands } from "../reproduce/serve.ts";
 import type { HostArray } from "../src/base/dtype.ts";
 import { createDecoder, type Decoder } from "../src/generate/decoder.ts";
-import { isGated } from "../src/models/config.ts";
 import { decodingArchitecture } from "../src/models/decoding.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { readSetup } from "./setup.ts";
@@ -14,7 +13,6 @@ import { readSetup } from "./setup.ts";
 const [file, threads, ...places] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });
 const { setup, parameters, batches } = readSetup(file);
-if (!isGated(setup.model)) throw new Error(`expected a gated model, got ${setup.model.architecture}`);
 const { chunk } = setup.model as typeof setup.model & { readonly chunk: number };
 const text = batches[0].tokens;
 const arrays: Record<string, HostArray> = {};

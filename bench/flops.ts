@@ -6,7 +6,7 @@
 import type { Shape } from "../src/base/shape.ts";
 import type { Program } from "../src/graph/program.ts";
 import type { input } from "../src/graph/tensor.ts";
-import type { GatedModelConfig } from "../src/models/config.ts";
+import type { GatedConfig } from "../src/models/architectures/gated-unit-fields.ts";
 import { languageModel } from "../src/models/language-model.ts";
 import { evaluationProgram, trainingProgram } from "../src/train/objective.ts";
 import type { Setup } from "./setup.ts";
@@ -58,7 +58,7 @@ export function trainingProducts({
 }
 
 /** Throws when the graph and the formula disagree. */
-export function modelFlops({ model, batch, context }: Setup<GatedModelConfig>): ModelFlops {
+export function modelFlops({ model, batch, context }: Setup<GatedConfig>): ModelFlops {
   const build = (scope: Parameters<typeof languageModel>[0], tokens: ReturnType<typeof input>) =>
     languageModel(scope, tokens, model);
   const forward = total(productsOf(evaluationProgram(build, { batch, context }).program));
@@ -71,7 +71,7 @@ export function modelFlops({ model, batch, context }: Setup<GatedModelConfig>): 
 }
 
 /** Per token and layer: to u, v, z and back; scores and values in the chunk; sums and their use across chunks. */
-function forwardFlopsByFormula(config: GatedModelConfig, batch: number, context: number): number {
+function forwardFlopsByFormula(config: GatedConfig, batch: number, context: number): number {
   const { width: d, layers, shared: s, chunk: C, vocabSize: V, expansion } = config;
   const e = d * expansion;
   const chunks = Math.ceil(context / C);

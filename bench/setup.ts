@@ -9,12 +9,8 @@ import { madeUpTokens } from "../reproduce/made-up-tokens.ts";
 import type { HostTensor } from "../src/base/dtype.ts";
 import { randomKey } from "../src/base/random.ts";
 import { decodeSafetensors, encodeSafetensors } from "../src/checkpoint/safetensors.ts";
-import {
-  type ArchitectureName,
-  type GatedModelConfig,
-  type ModelConfig,
-  parseModelConfig,
-} from "../src/models/config.ts";
+import type { GatedConfig } from "../src/models/architectures/gated-unit-fields.ts";
+import { type ArchitectureName, type ModelConfig, parseModelConfig } from "../src/models/config.ts";
 import { parametersOf } from "../src/models/language-model.ts";
 import { type PresetName, presetModel, presets } from "../src/models/presets.ts";
 import { orthogonalFeatures } from "../src/nn/favor-attention.ts";
@@ -43,13 +39,13 @@ export const training = {
 } as const;
 
 /** The one model whose speed is reported: 17 million parameters, 4,096 tokens a step. */
-export function trainingSetup(): Setup<GatedModelConfig> {
+export function trainingSetup(): Setup<GatedConfig> {
   const model = { width: 512, layers: 8, shared: 128, chunk: 256, vocabSize: VOCABULARY, maxLength: 1024 };
   return { ...training, model: flashConfig(model), batch: 4, context: 1024 };
 }
 
 /** The tiny preset at some context, always with the same number of tokens a step. */
-export function contextSetup(context: number, tokensPerStep: number): Setup<GatedModelConfig> {
+export function contextSetup(context: number, tokensPerStep: number): Setup<GatedConfig> {
   const model = { ...presets.tiny, vocabSize: VOCABULARY, maxLength: context };
   return { ...training, batches: 2, model: flashConfig(model), batch: tokensPerStep / context, context };
 }
@@ -68,8 +64,8 @@ export function architectureSetup(architecture: ArchitectureName, options: Archi
 }
 
 /** With the fields of its own, which the type of a configuration in general does not say. */
-function flashConfig(fields: object): ModelConfig & GatedModelConfig {
-  return parseModelConfig({ architecture: "flash", ...fields }) as ModelConfig & GatedModelConfig;
+function flashConfig(fields: object): ModelConfig & GatedConfig {
+  return parseModelConfig({ architecture: "flash", ...fields }) as ModelConfig & GatedConfig;
 }
 
 /** Writes the file and returns its path; `remove` deletes it. */

@@ -4,7 +4,7 @@
  */
 import { type MeasuredProcess, settle } from "../reproduce/process.ts";
 import { median, type Spread, spread } from "../reproduce/statistics.ts";
-import type { GatedModelConfig } from "../src/models/config.ts";
+import type { GatedConfig } from "../src/models/architectures/gated-unit-fields.ts";
 import { measureBesidePytorch, optimizerShare, type PytorchReport, speed, times } from "./beside-pytorch.ts";
 import { modelFlops } from "./flops.ts";
 import { threads } from "./longhand.ts";
@@ -21,7 +21,7 @@ export interface ProductRate {
 }
 
 export interface TrainingReport {
-  readonly model: GatedModelConfig;
+  readonly model: GatedConfig;
   readonly batch: number;
   readonly context: number;
   readonly threads: number;

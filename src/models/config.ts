@@ -5,24 +5,10 @@
 import { z } from "zod";
 import { LonghandError, nearest } from "../base/errors.ts";
 import { type Architecture, commonFields, type ModelConfig } from "./architecture.ts";
-import type { attentionNames } from "./architectures/flash.ts";
-import type { GatedConfig } from "./architectures/gated-unit-fields.ts";
-import type { TransformerConfig } from "./architectures/transformer-frame.ts";
 import { architectureByName, architectureNameSchema, ownFieldNames } from "./registry.ts";
 
 export type { ModelConfig } from "./architecture.ts";
 export { type ArchitectureName, architectureNames, hasField } from "./registry.ts";
-
-/** FLASH and FLASH-Quad, until decoding is the layers' own. */
-export type GatedModelConfig = GatedConfig & { readonly attention?: (typeof attentionNames)[number] };
-export type TransformerModelConfig = TransformerConfig & {
-  readonly chunk: number;
-  readonly features: number;
-  readonly featureSeed: number;
-};
-export function isGated({ architecture }: ModelConfig): boolean {
-  return architecture === "flash" || architecture === "flash-quad";
-}
 
 /** The configuration of any registered architecture; after it, a value has exactly the fields of its own. */
 export const modelConfigSchema: z.ZodType<ModelConfig> = z.unknown().transform((value, context) => {
