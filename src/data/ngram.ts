@@ -3,7 +3,7 @@
  * (a map of the distinct pairs), meant for texts up to some ten million tokens.
  */
 import { LonghandError } from "../base/errors.ts";
-import { sliceTokens, type TokenSequence } from "./token-sequence.ts";
+import type { TokenSequence } from "./token-sequence.ts";
 
 interface NgramRequest {
   readonly train: TokenSequence;
@@ -44,15 +44,13 @@ export function ngramPerplexity({ train, heldOut, vocabSize }: NgramRequest): Ng
   const tail = Math.min(Math.floor(train.tokens * TAIL_FRACTION), MOST_TAIL_TOKENS);
   const border = train.tokens - tail;
   const counts = new Counts(vocabSize);
-  counts.add(sliceTokens(train, 0, border));
-  // The tail begins with the last token before it, so that its first token is a target too.
-  const beforeTail = sliceTokens(train, border - 1, train.tokens);
-  const weight = tail > 0 ? bestWeight(counts, beforeTail) : 0.5;
-  counts.add(beforeTail);
+  counts.add(train, 0, border);
+  const weight = tail > 0 ? bestWeight(counts, train, border) : 0.5;
+  counts.add(train, border, train.tokens);
 
   let unigram = 0;
   let bigram = 0;
-  forEachPair(heldOut, vocabSize, (previous, token) => {
+  counts.visit(heldOut, 1, heldOut.tokens, (token, previous) => {
     const single = counts.unigram(token);
     const pair = counts.bigram(previous, token);
     unigram -= Math.log(single);
@@ -75,11 +73,12 @@ class Counts {
     this.#predecessors = new Float64Array(vocabSize);
   }
 
-  /** Counts a sequence; the first token of the very first sequence is counted, of a later one it overlaps. */
-  add(sequence: TokenSequence): void {
-    if (this.#total === 0) this.#countToken(firstToken(sequence, this.#vocabSize));
-    forEachPair(sequence, this.#vocabSize, (previous, token) => {
-      this.#countToken(token);
+  /** Counts tokens start … end - 1, each with the token before it, where there is one. */
+  add(sequence: TokenSequence, start: number, end: number): void {
+    this.visit(sequence, start, end, (token, previous) => {
+      this.#tokens[token]++;
+      this.#total++;
+      if (previous < 0) return;
       this.#predecessors[previous]++;
       const key = previous * this.#vocabSize + token;
       this.#pairs.set(key, (this.#pairs.get(key) ?? 0) + 1);
@@ -96,20 +95,33 @@ class Counts {
     return seen === 0 ? undefined : (this.#pairs.get(previous * this.#vocabSize + token) ?? 0) / seen;
   }
 
-  #countToken(token: number): void {
-    this.#tokens[token]++;
-    this.#total++;
+  /** Visits tokens start … end - 1 of a sequence with the token before each: -1 for the first of the sequence. */
+  visit(sequence: TokenSequence, start: number, end: number, visit: (token: number, previous: number) => void): void {
+    const buffer = new Int32Array(READ_TOKENS);
+    let previous = -1;
+    for (let at = Math.max(0, start - 1); at < end; at += READ_TOKENS) {
+      const length = Math.min(READ_TOKENS, end - at);
+      sequence.read(at, length, buffer);
+      for (let i = 0; i < length; i++) {
+        const token = buffer[i];
+        if (!(token >= 0 && token < this.#vocabSize)) {
+          throw new LonghandError("data", `token ${token} is outside the vocabulary of ${this.#vocabSize}`);
+        }
+        if (at + i >= start) visit(token, previous);
+        previous = token;
+      }
+    }
   }
 }
 
 /**
- * The weight x that maximises Σ log(x b + (1 - x) u), u and b the unigram and bigram probabilities of the tail's tokens:
- * the sum is concave, so the zero of its derivative Σ (b - u) / (x b + (1 - x) u) is found by bisection.
+ * The weight x that maximises Σ log(x b + (1 - x) u) over the training tokens from `border` on, u and b their unigram and
+ * bigram probabilities. The sum is concave: bisection finds the zero of its derivative Σ (b - u) / (x b + (1 - x) u).
  */
-function bestWeight(counts: Counts, tail: TokenSequence): number {
+function bestWeight(counts: Counts, train: TokenSequence, border: number): number {
   const singles: number[] = [];
   const differences: number[] = [];
-  forEachPair(tail, undefined, (previous, token) => {
+  counts.visit(train, border, train.tokens, (token, previous) => {
     const pair = counts.bigram(previous, token);
     if (pair === undefined) return;
     const single = counts.unigram(token);
@@ -126,31 +138,4 @@ function bestWeight(counts: Counts, tail: TokenSequence): number {
     else high = x;
   }
   return low;
-}
-
-function firstToken(sequence: TokenSequence, vocabSize: number): number {
-  const out = new Int32Array(1);
-  sequence.read(0, 1, out);
-  requireToken(out[0], vocabSize);
-  return out[0];
-}
-
-function requireToken(token: number, vocabSize: number): void {
-  if (token >= 0 && token < vocabSize) return;
-  throw new LonghandError("data", `token ${token} is outside the vocabulary of ${vocabSize}`);
-}
-
-/** Visits every token but the first, with the token before it. */
-function forEachPair(
-  sequence: TokenSequence,
-  vocabSize: number | undefined,
-  visit: (previous: number, token: number) => void,
-): void {
-  const buffer = new Int32Array(READ_TOKENS + 1);
-  for (let start = 0; start < sequence.tokens - 1; start += READ_TOKENS) {
-    const length = Math.min(READ_TOKENS, sequence.tokens - 1 - start);
-    sequence.read(start, length + 1, buffer);
-    if (vocabSize !== undefined) for (let i = 0; i <= length; i++) requireToken(buffer[i], vocabSize);
-    for (let i = 1; i <= length; i++) visit(buffer[i - 1], buffer[i]);
-  }
 }

@@ -14,8 +14,8 @@ export interface CorpusRecipe {
   /** Files of each split; a star stands for any characters but a slash. */
   readonly splits: Partial<Record<Split, string>>;
   readonly field: string;
-  /** How the text is written: as it is, or with Wiki-40B's markers. */
-  readonly form: "plain" | "wiki40b";
+  /** What is done to the text of each document; default: nothing. */
+  readonly transform?: (text: string) => string;
 }
 
 // biome-ignore format: a list of words
@@ -23,6 +23,20 @@ const WIKI40B_LANGUAGES = [
   "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "id", "it", "ja", "ko",
   "lt", "lv", "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "th", "tl", "tr", "uk", "vi", "zh-cn", "zh-tw",
 ];
+
+const WIKI40B_PART = /\s*_START_(?:ARTICLE|SECTION|PARAGRAPH)_\s*/;
+const WIKI40B_NEW_LINE = /\s*_NEWLINE_\s*/g;
+
+/**
+ * An article of Wiki-40B (Guo, Dai, Vrandečić, Al-Rfou 2020) as plain text: title, headings and sections separated by an empty
+ * line, paragraphs by a line feed. Markers stand before each title, heading and section text, and between paragraphs; some
+ * copies have them on lines of their own, some within the line. Text without markers stays as it is.
+ */
+export function plainArticle(text: string): string {
+  if (!text.includes("_START_") && !text.includes("_NEWLINE_")) return text;
+  const parts = text.split(WIKI40B_PART).map((part) => part.replace(WIKI40B_NEW_LINE, "\n").trim());
+  return `${parts.filter((part) => part.length > 0).join("\n\n")}\n`;
+}
 
 export const recipes: readonly CorpusRecipe[] = [
   {
@@ -36,7 +50,7 @@ export const recipes: readonly CorpusRecipe[] = [
       test: "{config}/test-*.parquet",
     },
     field: "text",
-    form: "wiki40b",
+    transform: plainArticle,
   },
   {
     name: "pg19",
@@ -49,7 +63,6 @@ export const recipes: readonly CorpusRecipe[] = [
       test: "data/test-*.parquet",
     },
     field: "text",
-    form: "plain",
   },
   {
     name: "c4",
@@ -65,6 +78,5 @@ export const recipes: readonly CorpusRecipe[] = [
       validation: "{config}/c4-validation.*-of-*.json.gz",
     },
     field: "text",
-    form: "plain",
   },
 ];

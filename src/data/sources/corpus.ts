@@ -4,7 +4,6 @@ import { LonghandError } from "../../base/errors.ts";
 import { type Limit, limited, parseLimit } from "../limit.ts";
 import type { ShardOrigin } from "../shard-format.node.ts";
 import type { TextSource } from "../text-source.ts";
-import { plainArticle } from "../wiki40b.ts";
 import { isHubAddress, parseHubAddress } from "./hub/address.ts";
 import { HubDataset, type HubOptions } from "./hub/client.ts";
 import { findOnHub } from "./hub/find.ts";
@@ -45,7 +44,7 @@ export interface Corpus {
 interface Found {
   readonly data: DataSpec;
   readonly files: FilesBySplit;
-  readonly field?: string;
+  readonly field?: string | undefined;
   readonly transform?: Reading["transform"];
   readonly close?: () => Promise<void>;
 }
@@ -115,13 +114,8 @@ async function find(data: DataSpec, options: CorpusOptions): Promise<Found> {
     remote,
   });
   const files = await findOnHub(dataset, address);
-  const recipe = address.recipe?.recipe;
-  return {
-    data: address.at(dataset.commit),
-    files,
-    ...(recipe === undefined ? {} : { field: recipe.field }),
-    ...(recipe?.form === "wiki40b" ? { transform: plainArticle } : {}),
-  };
+  const { field, transform } = address.recipe?.recipe ?? {};
+  return { data: address.at(dataset.commit), files, field, transform };
 }
 
 /** All files of several paths, in this order, as one text. Throws "usage" when one is not a path. */

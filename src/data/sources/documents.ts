@@ -31,6 +31,11 @@ export function formatOf(name: string): Format | undefined {
   return PROSE.includes(ending) ? { kind: "text", compression } : undefined;
 }
 
+/** The same, and text for a name that says none. */
+export function formatOrText(name: string): Format {
+  return formatOf(name) ?? { kind: "text", compression: "none" };
+}
+
 /** A piece of one file, with the share of the file's bytes read so far. */
 type FilePiece = Omit<TextPiece, "input" | "done"> & { readonly read: number };
 

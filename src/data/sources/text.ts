@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import { glob } from "tinyglobby";
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import type { TextSource } from "../text-source.ts";
-import { type Format, formatOf, piecesOfFile } from "./documents.ts";
+import { type Format, formatOf, formatOrText, piecesOfFile } from "./documents.ts";
 import type { Reading } from "./records.ts";
 import { bySplit, type Split, splitNamed } from "./splits.ts";
 import { fileError, localFile, type StoredFile } from "./stored-file.ts";
@@ -84,7 +84,7 @@ export async function findLocal(path: string): Promise<FilesBySplit> {
   if (info.isDirectory()) return filesBelow(path);
   const file = await localFile(path);
   if (file.bytes === 0) throw new LonghandError("data", `data: ${path} is empty; give a file with some text`);
-  return { train: [{ file, format: formatOf(basename(path)) ?? { kind: "text", compression: "none" } }] };
+  return { train: [{ file, format: formatOrText(basename(path)) }] };
 }
 
 /** Standard input, kept in a temporary file, because it is read more than once. */
@@ -116,7 +116,7 @@ async function matching(pattern: string): Promise<FoundFile[]> {
   const files: FoundFile[] = [];
   for (const path of paths.sort(compareNaturally)) {
     const file = await localFile(path);
-    if (file.bytes > 0) files.push({ file, format: formatOf(basename(path)) ?? { kind: "text", compression: "none" } });
+    if (file.bytes > 0) files.push({ file, format: formatOrText(basename(path)) });
   }
   if (files.length === 0) throw new LonghandError("data", `data: every file that matches ${pattern} is empty`);
   return files;

@@ -39,7 +39,6 @@ export class HubDataset {
   readonly commit: string;
   readonly #options: HubOptions;
   readonly #cache: HubCache;
-  readonly #fetch: typeof fetch;
   /** Downloads that were begun ahead, by path; their progress is reported once they are waited for. */
   readonly #ahead = new Map<string, { readonly file: Promise<string>; readonly progress: { reported: boolean } }>();
 
@@ -48,7 +47,6 @@ export class HubDataset {
     this.commit = commit;
     this.#cache = cache;
     this.#options = options;
-    this.#fetch = hubFetch(options.access, name);
   }
 
   /** Finds the commit that a revision (branch, tag or commit) is now. */
@@ -57,14 +55,7 @@ export class HubDataset {
     const wanted = revision ?? "main";
     if (COMMIT.test(wanted)) return new HubDataset(name, wanted, cache, options);
     const { access, retries } = options;
-    const request = {
-      name,
-      revision: wanted,
-      additionalFields: ["sha" as const],
-      hubUrl: access.endpoint,
-      ...(access.token === undefined ? {} : { accessToken: access.token }),
-      fetch: hubFetch(access, name),
-    };
+    const request = { name, revision: wanted, additionalFields: ["sha" as const], ...requestOptions(access, name) };
     const info = await withRetries(access, () => datasetInfo(request), retries);
     if (!COMMIT.test(String(info.sha))) {
       throw new LonghandError("data", `hub: ${access.endpoint} does not say which commit ${name} ${wanted} is`);
@@ -189,15 +180,14 @@ export class HubDataset {
   }
 
   #request() {
-    const { endpoint, token } = this.#options.access;
-    return {
-      repo: { type: "dataset" as const, name: this.name },
-      revision: this.commit,
-      hubUrl: endpoint,
-      ...(token === undefined ? {} : { accessToken: token }),
-      fetch: this.#fetch,
-    };
+    const repo = { type: "dataset" as const, name: this.name };
+    return { repo, revision: this.commit, ...requestOptions(this.#options.access, this.name) };
   }
+}
+
+function requestOptions(access: HubAccess, name: string) {
+  const { endpoint, token } = access;
+  return { hubUrl: endpoint, ...(token !== undefined && { accessToken: token }), fetch: hubFetch(access, name) };
 }
 
 /** Bytes of a blob; fewer than asked for is an answer that was cut off. */

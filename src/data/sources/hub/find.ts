@@ -1,6 +1,6 @@
 /** Which files of a data set on the hub make up its splits: as the recipe says, or by their endings and names. */
 import { LonghandError } from "../../../base/errors.ts";
-import { formatOf } from "../documents.ts";
+import { formatOf, formatOrText } from "../documents.ts";
 import { bySplit, SPLITS, splitOfPath } from "../splits.ts";
 import { compareNaturally, type FilesBySplit } from "../text.ts";
 import type { HubAddress } from "./address.ts";
@@ -60,7 +60,7 @@ function foundFiles(dataset: HubDataset, entries: readonly HubEntry[]) {
     .map((entry) => ({
       entry,
       file: dataset.stored(entry),
-      format: formatOf(entry.path) ?? { kind: "text" as const, compression: "none" as const },
+      format: formatOrText(entry.path),
     }));
 }
 

@@ -1,6 +1,6 @@
 /** Wiki-40B's markers as plain text. */
 import { expect, it } from "vitest";
-import { plainArticle } from "./wiki40b.ts";
+import { plainArticle } from "./recipes.ts";
 
 const plain = "Loomings\n\nIshmael\n\nCall me Ishmael.\nSome years ago.\n\nThe sea\n\nHere is the water-gazer.\n";
 
