@@ -26,7 +26,6 @@ export const calibrationPointSchema = z.strictObject({
 export type CalibrationPoint = z.infer<typeof calibrationPointSchema>;
 
 export interface Costs {
-  readonly models: readonly ArchitectureName[];
   /** Seconds of a training step. */
   step(model: ArchitectureName, context: number, tokens: number, recompute?: Recompute): number;
   /** Seconds of evaluating so many tokens. */
@@ -69,7 +68,6 @@ export function costsFrom(points: readonly CalibrationPoint[], bytes: Costs["byt
     return pair[0] && pair[1] && [pair[0], pair[1]];
   };
   return {
-    models: [...new Set(points.map(({ model }) => model))] as ArchitectureName[],
     step: (model, context, tokens, recompute = "none") => tokens * fitOf(model, recompute).secondsPerToken(context),
     evaluation: (model, context, tokens) => EVALUATION_SHARE * tokens * plain(model).secondsPerToken(context),
     start: (model) => plain(model).start,
@@ -95,7 +93,7 @@ function lineThrough(points: readonly CalibrationPoint[]): Fit {
     throw new Error(`calibration: ${near.model} needs two contexts, got ${points.map(({ context }) => context)}`);
   }
   const [nearSeconds, farSeconds] = [near, far].map(({ milliseconds, tokens }) => milliseconds / 1000 / tokens);
-  const seconds = isQuadratic(near.model as ArchitectureName)
+  const seconds = isQuadratic(near.model)
     ? line(near.context, nearSeconds, far.context, farSeconds)
     : () => (nearSeconds + farSeconds) / 2;
   return {

@@ -26,11 +26,13 @@ const manifestSchema = z.strictObject({
   format: z.literal("longhand-reproduce"),
   version: z.literal(1),
   created: z.string(),
-  settings: z.looseObject({ modules: z.array(z.string()).optional() }),
+  settings: z.unknown(),
   identity: identitySchema,
   calibration: z.array(calibrationPointSchema),
   plan: planSchema,
 });
+
+const modulesSchema = z.object({ settings: z.object({ modules: z.array(z.string()).optional() }) });
 
 export type Manifest = Omit<z.infer<typeof manifestSchema>, "settings"> & { readonly settings: ReproduceSettings };
 
@@ -54,13 +56,12 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   } catch (error) {
     throw new LonghandError("config", `${path}: it is no JSON (${messageOf(error)}); start anew with --overwrite`);
   }
+  await importModules(modulesSchema.safeParse(value).data?.settings.modules); // before their architectures are looked up
   const parsed = manifestSchema.safeParse(value);
   if (!parsed.success) {
     throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with --overwrite`);
   }
-  const { settings } = parsed.data;
-  await importModules(settings.modules);
-  return { ...parsed.data, settings: resolveSettings(settings) };
+  return { ...parsed.data, settings: resolveSettings(parsed.data.settings) };
 }
 
 async function requireEmpty(folder: string): Promise<void> {

@@ -105,11 +105,14 @@ export async function fail(args: readonly string[], status: 1 | 2, sentence: Reg
   return result;
 }
 
-/** Runs a file of examples/ on the package as it is built. */
-export function runExample(name: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+/** Runs a program that may import TypeScript. */
+export function runTypeScript(path: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const tsx = join(root, "node_modules", "tsx", "dist", "cli.mjs");
-  return promisify(execFile)(process.execPath, [tsx, join(root, "examples", name), ...args], { timeout: 90_000 });
+  return promisify(execFile)(process.execPath, [tsx, path, ...args], { timeout: 90_000 });
 }
+
+/** Runs a file of examples/ on the package as it is built. */
+export const runExample = (name: string, ...args: string[]) => runTypeScript(join(root, "examples", name), ...args);
 
 /** A folder for one test file, with a text in it, gone at the end. */
 export function workspace(): { readonly folder: string; readonly text: string } {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { architectureByName, parseModelConfig, presetModel } from "longhand/models";
 import { expect, it } from "vitest";
-import { runExample, workspace } from "../cli/command.ts";
+import { command, fail, runExample, runTypeScript, workspace } from "../cli/command.ts";
 import { expectRecurrentEqualsForward } from "../support/recurrence.ts";
 import "../../examples/own-architecture.ts";
 
@@ -27,4 +27,11 @@ it("is trained and compared beside the architectures of the package", { timeout:
     .split("\r\n");
   expect(rows.map((row) => row.split(",").slice(0, 2).join(" "))).toEqual(["model context", "flash 256", "fading 256"]);
   expect(readFileSync(join(folder, "own-compared", "report.html"), "utf8")).toContain("Fading memory");
+});
+
+it("is known to whoever continues the comparison, and an unknown module is named", { timeout: 120_000 }, async () => {
+  const compared = join(folder, "own-compared");
+  const { stdout } = await runTypeScript(command, "reproduce", "--report", compared, "--json");
+  expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({ type: "end", finished: true });
+  await fail(["reproduce", "--modules", "none.js"], 2, /modules: .*none\.js cannot be imported/);
 });
