@@ -7,7 +7,7 @@ import { totalmem } from "node:os";
 import { speedSetup } from "../reproduce/calibrate.ts";
 import { resolveSettings } from "../reproduce/settings.ts";
 import { startWorker, type WorkerStep } from "../reproduce/worker-setup.ts";
-import { trainingMemory } from "../src/run/memory.ts";
+import { trainingMemory } from "../src/run/machine/memory.ts";
 import { longhandEnvironment } from "./machine.ts";
 
 export interface MemoryMeasurement {

@@ -17,27 +17,16 @@ export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
 export { type ArchitectureName, architectureNames } from "./models/registry.ts";
 export type { RunConfig } from "./run/config.ts";
-export { diagnose, type Finding } from "./run/doctor.ts";
-export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/estimate.ts";
-export {
-  type EvaluateOptions,
-  type EvaluateResult,
-  evaluate,
-  evaluateMasked,
-  type MaskedEvaluateResult,
-  type PositionLoss,
-} from "./run/evaluate.ts";
-export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/fill.ts";
-export { type GenerateTextOptions, generate } from "./run/generate.ts";
-export { type Inspection, type InspectOptions, inspectShards } from "./run/inspect.ts";
-export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/model.ts";
+export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/data/estimate.ts";
+export { type Inspection, type InspectOptions, inspectShards } from "./run/data/inspect.ts";
 export {
   type PreparedSplit,
   type PrepareEvent,
   type PrepareOptions,
   type PrepareResult,
   prepare,
-} from "./run/prepare.ts";
+} from "./run/data/prepare.ts";
+export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export {
   objectiveNames,
   type PrepareSettings,
@@ -45,7 +34,25 @@ export {
   type TrainSettings,
   type TrainSettingsInput,
 } from "./run/settings.ts";
-export { type ResumeOptions, type RunEvent, resume, type TrainOptions, type TrainResult, train } from "./run/train.ts";
+export {
+  type ResumeOptions,
+  type RunEvent,
+  resume,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from "./run/train/train.ts";
+export {
+  type EvaluateOptions,
+  type EvaluateResult,
+  evaluate,
+  evaluateMasked,
+  type MaskedEvaluateResult,
+  type PositionLoss,
+} from "./run/use/evaluate.ts";
+export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/use/fill.ts";
+export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
+export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
 export { version } from "./run/version.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";

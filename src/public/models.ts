@@ -21,4 +21,4 @@ export {
   architectures,
   registerArchitecture,
 } from "../models/registry.ts";
-export { trainingMemory } from "../run/memory.ts";
+export { trainingMemory } from "../run/machine/memory.ts";

@@ -7,7 +7,7 @@ export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
 export { resolveConfig } from "../run/config.ts";
 export { parseSettings } from "../run/settings.ts";
-export { placeInData, restoreState, storedState } from "../run/state.ts";
+export { placeInData, restoreState, storedState } from "../run/train/state.ts";
 export { createEvaluator, type Evaluation, type Evaluator, evaluationShape } from "../train/evaluate.ts";
 export {
   type EvalRecord,

@@ -14,7 +14,7 @@ import { presetModel } from "../models/presets.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { scheduleSchema } from "../train/schedule.ts";
-import { dataPath, trainingParts } from "./corpora.ts";
+import { dataPath, trainingParts } from "./data/corpora.ts";
 import { documentsNames, objectiveNames, type TrainSettings } from "./settings.ts";
 
 const count = () => z.number().int().positive();

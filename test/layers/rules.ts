@@ -49,7 +49,7 @@ export const rules: Rules = {
   byName: ["reproduce", "examples"],
   circles: [
     ["src/graph/operator.ts", "src/graph/tensor.ts"],
-    ["src/run/data.ts", "src/run/config.ts"],
-    ["src/run/data.ts", "src/run/corpora.ts"],
+    ["src/run/data/run-data.ts", "src/run/config.ts"],
+    ["src/run/data/run-data.ts", "src/run/data/corpora.ts"],
   ],
 };

@@ -9,7 +9,7 @@ import { root } from "../cli/command.ts";
 /** In the built package, which is what is installed. */
 const SCRIPT = `
 const [settings] = process.argv.slice(1);
-const { prepare } = await import(${JSON.stringify(pathToFileURL(join(root, "dist/src/run/prepare.js")).href)});
+const { prepare } = await import(${JSON.stringify(pathToFileURL(join(root, "dist/src/run/data/prepare.js")).href)});
 const onEvent = (event) => console.log(JSON.stringify(event));
 await prepare(JSON.parse(settings), { onEvent, shards: { maxTokensPerShard: 7000, journalEveryMs: 0 } });
 `;

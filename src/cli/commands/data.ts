@@ -1,7 +1,7 @@
 /** longhand data inspect */
 import type { Command } from "commander";
 import { nameOf } from "../../data/sources/corpus.ts";
-import { type Inspection, inspectShards, type LengthRange } from "../../run/inspect.ts";
+import { type Inspection, inspectShards, type LengthRange } from "../../run/data/inspect.ts";
 import { byteCount, count } from "../amounts.ts";
 import { printJson, type Streams } from "../output.ts";
 import { openProgress } from "../progress.ts";

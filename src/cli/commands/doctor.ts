@@ -1,6 +1,6 @@
 /** longhand doctor */
 import type { Command } from "commander";
-import { diagnose } from "../../run/doctor.ts";
+import { diagnose } from "../../run/machine/doctor.ts";
 import { printJson, type Streams } from "../output.ts";
 
 export function addDoctor(program: Command, streams: Streams): void {

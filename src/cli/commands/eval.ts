@@ -1,7 +1,7 @@
 /** longhand eval */
 import { type Command, InvalidArgumentError } from "commander";
-import { type EvaluateOptions, evaluate, evaluateMasked, type PositionLoss } from "../../run/evaluate.ts";
-import { type LoadedModel, loadModel } from "../../run/model.ts";
+import { type EvaluateOptions, evaluate, evaluateMasked, type PositionLoss } from "../../run/use/evaluate.ts";
+import { type LoadedModel, loadModel } from "../../run/use/model.ts";
 import { printJson, type Streams } from "../output.ts";
 import { fetching, openProgress } from "../progress.ts";
 

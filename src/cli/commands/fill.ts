@@ -1,7 +1,7 @@
 /** longhand fill */
 import type { Command } from "commander";
-import { fill, fillDefaults } from "../../run/fill.ts";
-import { loadModel } from "../../run/model.ts";
+import { fill, fillDefaults } from "../../run/use/fill.ts";
+import { loadModel } from "../../run/use/model.ts";
 import { readStandardInput } from "../input.ts";
 import { printJson, type Streams } from "../output.ts";
 import { wholeNumber } from "./eval.ts";

@@ -1,8 +1,8 @@
 /** longhand generate */
 import type { Command } from "commander";
 import { LonghandError } from "../../base/errors.ts";
-import { generate, generateDefaults } from "../../run/generate.ts";
-import { loadModel } from "../../run/model.ts";
+import { generate, generateDefaults } from "../../run/use/generate.ts";
+import { loadModel } from "../../run/use/model.ts";
 import { readStandardInput } from "../input.ts";
 import { numberOrText } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";

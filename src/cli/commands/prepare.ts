@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
 import { nameOf } from "../../data/sources/corpus.ts";
-import { estimatePreparation, type PrepareEstimate } from "../../run/estimate.ts";
-import { type PrepareEvent, type PrepareResult, prepare } from "../../run/prepare.ts";
+import { estimatePreparation, type PrepareEstimate } from "../../run/data/estimate.ts";
+import { type PrepareEvent, type PrepareResult, prepare } from "../../run/data/prepare.ts";
 import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.ts";
 import { byteCount, count } from "../amounts.ts";
 import { addFlags, flagOf } from "../options.ts";

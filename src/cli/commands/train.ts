@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
 import { recomputeNames } from "../../graph/recompute.ts";
 import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
-import { type RunEvent, resume, type TrainResult, train } from "../../run/train.ts";
+import { type RunEvent, resume, type TrainResult, train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";

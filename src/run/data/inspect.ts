@@ -1,11 +1,11 @@
 /** A look at prepared text: how much there is, how long the documents are, how many are there twice, and some of them. */
 import { createHash } from "node:crypto";
-import { LonghandError } from "../base/errors.ts";
-import { randomKey, randomUint32 } from "../base/random.ts";
-import { openShards, type ShardOrigin, type TokenShards } from "../data/shards.node.ts";
-import type { Split } from "../data/sources/splits.ts";
-import { loadTokenizer, type TextTokenizer } from "../data/tokenizer.node.ts";
-import { preparedParts } from "./data.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { randomKey, randomUint32 } from "../../base/random.ts";
+import { openShards, type ShardOrigin, type TokenShards } from "../../data/shards.node.ts";
+import type { Split } from "../../data/sources/splits.ts";
+import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
+import { preparedParts } from "./run-data.ts";
 
 export interface LengthRange {
   /** Tokens from … to (exclusive) of a document, its end token included. */

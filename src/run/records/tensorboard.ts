@@ -12,8 +12,8 @@ import {
   FieldDescriptorProto_Label as Label,
   FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
-import { LonghandError } from "../base/errors.ts";
-import { type AppendFile, openAppendFile } from "../checkpoint/append.node.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { type AppendFile, openAppendFile } from "../../checkpoint/append.node.ts";
 
 export interface EventFile {
   readonly path: string;

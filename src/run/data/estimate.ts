@@ -1,15 +1,15 @@
 /** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
 import { availableParallelism } from "node:os";
-import { LonghandError } from "../base/errors.ts";
-import { encodedBatches } from "../data/encoded-batches.node.ts";
-import { parseLimit } from "../data/limit.ts";
-import { type DataSpec, openCorpus } from "../data/sources/corpus.ts";
-import type { Split } from "../data/sources/splits.ts";
-import type { TextSource } from "../data/text-source.ts";
-import { textInMemory } from "../data/text-source.ts";
-import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { encodedBatches } from "../../data/encoded-batches.node.ts";
+import { parseLimit } from "../../data/limit.ts";
+import { type DataSpec, openCorpus } from "../../data/sources/corpus.ts";
+import type { Split } from "../../data/sources/splits.ts";
+import type { TextSource } from "../../data/text-source.ts";
+import { textInMemory } from "../../data/text-source.ts";
+import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
+import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "../settings.ts";
 import { partsOf, textOptions } from "./prepare.ts";
-import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "./settings.ts";
 
 export interface SplitEstimate {
   readonly split: Split;

@@ -1,12 +1,12 @@
 /** What a machine offers Longhand, and what to do about each problem that can be seen from here. */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
-import { messageOf } from "../base/errors.ts";
-import { program } from "../graph/program.ts";
-import { input } from "../graph/tensor.ts";
-import { hugePages } from "../runtime/huge-pages.node.ts";
-import { ortNodeEngine, ortProviders, ortVersion } from "../runtime/ort-node.ts";
-import { version } from "./version.ts";
+import { messageOf } from "../../base/errors.ts";
+import { program } from "../../graph/program.ts";
+import { input } from "../../graph/tensor.ts";
+import { hugePages } from "../../runtime/huge-pages.node.ts";
+import { ortNodeEngine, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
+import { version } from "../version.ts";
 
 export interface Finding {
   readonly name: string;

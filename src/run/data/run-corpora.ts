@@ -1,10 +1,10 @@
 /** The corpora of a saved configuration: what to open of them, and what they are called while they are trained on. */
-import type { WeightedCorpus } from "../data/mixture.ts";
-import type { DataSpec } from "../data/sources/corpus.ts";
-import { precededBy, type TokenSequence } from "../data/token-sequence.ts";
-import { documentStartOf, type RunConfig } from "./config.ts";
+import type { WeightedCorpus } from "../../data/mixture.ts";
+import type { DataSpec } from "../../data/sources/corpus.ts";
+import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
+import { documentStartOf, type RunConfig } from "../config.ts";
 import { type DataPart, partNames } from "./corpora.ts";
-import type { DataRequest } from "./data.ts";
+import type { DataRequest } from "./run-data.ts";
 import type { RunData } from "./run-tokens.ts";
 
 /** The parts of its mixture, or its one text. */

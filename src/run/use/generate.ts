@@ -1,8 +1,8 @@
 /** Text from a loaded model: a fresh decoder, the prompt, then a stream of text. */
-import { LonghandError } from "../base/errors.ts";
-import { createDecoder } from "../generate/decoder.ts";
-import { type GeneratedPiece, generate as generateWith } from "../generate/generate.ts";
-import { decodingArchitecture } from "../models/decoding.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { createDecoder } from "../../generate/decoder.ts";
+import { type GeneratedPiece, generate as generateWith } from "../../generate/generate.ts";
+import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface GenerateTextOptions {

@@ -3,11 +3,11 @@
  * event file. A resumed run continues the file as if it had never stopped.
  */
 import { join } from "node:path";
-import { LonghandError } from "../base/errors.ts";
-import { openAppendFile } from "../checkpoint/append.node.ts";
-import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
-import { readWhole } from "../checkpoint/read.node.ts";
-import type { EvalRecord, SkipRecord, TrainRecord } from "../train/loop.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { openAppendFile } from "../../checkpoint/append.node.ts";
+import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
+import { readWhole } from "../../checkpoint/read.node.ts";
+import type { EvalRecord, SkipRecord, TrainRecord } from "../../train/loop.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 export interface CheckpointRecord {

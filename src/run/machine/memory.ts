@@ -2,21 +2,21 @@
  * Whether a training fits into memory, told before anything is compiled: an estimate from the graph of the step, and where
  * it does not fit, which batch, context or recomputation would (docs/decisions/0014-memory-estimate.md).
  */
-import { LonghandError, messageOf } from "../base/errors.ts";
-import { programMemory } from "../graph/memory.ts";
-import type { Recompute } from "../graph/recompute.ts";
-import type { ModelConfig } from "../models/config.ts";
-import { languageModel, parameterCount } from "../models/language-model.ts";
-import { evaluationShape } from "../train/evaluate.ts";
+import { LonghandError, messageOf } from "../../base/errors.ts";
+import { programMemory } from "../../graph/memory.ts";
+import type { Recompute } from "../../graph/recompute.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { languageModel, parameterCount } from "../../models/language-model.ts";
+import { evaluationShape } from "../../train/evaluate.ts";
 import {
   type BatchShape,
   evaluationProgram,
   type Model,
   maskedEvaluationProgram,
   trainingProgram,
-} from "../train/objective.ts";
+} from "../../train/objective.ts";
+import type { RunConfig } from "../config.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
-import type { RunConfig } from "./config.ts";
 
 /** Node, its modules and the runtime before anything is computed. */
 const PROCESS_BYTES = 190e6;

@@ -1,17 +1,17 @@
 /** A trained model of a run folder, ready for use: configuration, tokenizer, parameters and an engine. */
 import { join } from "node:path";
-import type { HostTensor } from "../base/dtype.ts";
-import { LonghandError } from "../base/errors.ts";
-import { loadLatestCheckpoint } from "../checkpoint/checkpoints.node.ts";
-import { readConfig } from "../checkpoint/run-folder.node.ts";
-import { loadTokenizer, type TextTokenizer } from "../data/tokenizer.node.ts";
-import { parametersOf } from "../models/language-model.ts";
-import { initialise } from "../nn/scope.ts";
-import type { Engine } from "../runtime/engine.ts";
-import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { parseRunConfig, type RunConfig } from "./config.ts";
-import { requireDevice } from "./device.ts";
-import { requireTensors } from "./state.ts";
+import type { HostTensor } from "../../base/dtype.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
+import { readConfig } from "../../checkpoint/run-folder.node.ts";
+import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
+import { parametersOf } from "../../models/language-model.ts";
+import { initialise } from "../../nn/scope.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import { ortNodeEngine } from "../../runtime/ort-node.ts";
+import { parseRunConfig, type RunConfig } from "../config.ts";
+import { requireDevice } from "../machine/device.ts";
+import { requireTensors } from "../train/state.ts";
 
 export interface LoadModelOptions {
   /** Default: those that the run was trained with. */

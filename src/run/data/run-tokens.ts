@@ -2,11 +2,11 @@
  * Opens the tokens of a run: of each corpus what is learnt and what is held out, or one text held out for all. The
  * held-out part of a corpus is its validation split, or else its end.
  */
-import { LonghandError } from "../base/errors.ts";
-import { openShards, type TokenShards } from "../data/shards.node.ts";
-import { type DataSpec, nameOf } from "../data/sources/corpus.ts";
-import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../data/token-sequence.ts";
-import type { TextTokenizer } from "../data/tokenizer.node.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { openShards, type TokenShards } from "../../data/shards.node.ts";
+import { type DataSpec, nameOf } from "../../data/sources/corpus.ts";
+import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../../data/token-sequence.ts";
+import type { TextTokenizer } from "../../data/tokenizer.node.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;

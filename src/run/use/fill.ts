@@ -1,8 +1,8 @@
 /** Filling in the blanks of a text with a loaded model that was trained with the masked objective. */
-import { LonghandError } from "../base/errors.ts";
-import { SPECIAL_TOKENS } from "../data/tokenizer.ts";
-import { fillBlanks } from "../generate/blanks.ts";
-import { languageModel } from "../models/language-model.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { SPECIAL_TOKENS } from "../../data/tokenizer.ts";
+import { fillBlanks } from "../../generate/blanks.ts";
+import { languageModel } from "../../models/language-model.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface FillOptions {

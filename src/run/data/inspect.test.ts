@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { writeShards } from "../data/shards.node.ts";
-import { textInMemory } from "../data/text-source.ts";
-import { trainTokenizer } from "../data/tokenizer.node.ts";
+import { writeShards } from "../../data/shards.node.ts";
+import { textInMemory } from "../../data/text-source.ts";
+import { trainTokenizer } from "../../data/tokenizer.node.ts";
 import { histogram, inspectShards } from "./inspect.ts";
 
 it("counts what is there, and finds what is there twice", async () => {

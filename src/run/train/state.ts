@@ -1,12 +1,12 @@
 /** Training state as a checkpoint holds it, and back: m and v side by side in one file, counters in state.json. */
 import { z } from "zod";
-import type { HostTensor } from "../base/dtype.ts";
-import { LonghandError } from "../base/errors.ts";
-import { sameShape, showShape } from "../base/shape.ts";
-import type { CheckpointContent, FullCheckpoint } from "../checkpoint/checkpoints.node.ts";
-import { contentOf, type DataCursor } from "../data/mixture.ts";
-import type { LoopState, TrainingState } from "../train/loop.ts";
-import type { FloatArrays } from "../train/optimizer.ts";
+import type { HostTensor } from "../../base/dtype.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { sameShape, showShape } from "../../base/shape.ts";
+import type { CheckpointContent, FullCheckpoint } from "../../checkpoint/checkpoints.node.ts";
+import { contentOf, type DataCursor } from "../../data/mixture.ts";
+import type { LoopState, TrainingState } from "../../train/loop.ts";
+import type { FloatArrays } from "../../train/optimizer.ts";
 
 const whole = () => z.number().int().min(0);
 

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncat
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { TrainRecord } from "../train/loop.ts";
+import type { TrainRecord } from "../../train/loop.ts";
 import { type MetricsRecord, openMetrics } from "./metrics.ts";
 
 let dir: string;

@@ -5,17 +5,17 @@
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { LonghandError } from "../base/errors.ts";
-import { writeDirectoryAtomic } from "../checkpoint/atomic.node.ts";
-import { limited } from "../data/limit.ts";
-import { isShardFile, JOURNAL_FILE } from "../data/shard-format.node.ts";
-import { type ShardOrigin, writeShards } from "../data/shards.node.ts";
-import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
-import type { DownloadProgress } from "../data/sources/hub/client.ts";
-import type { Split } from "../data/sources/splits.ts";
-import type { TextSource } from "../data/text-source.ts";
-import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
-import type { ResolvedData } from "./config.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
+import { limited } from "../../data/limit.ts";
+import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.node.ts";
+import { type ShardOrigin, writeShards } from "../../data/shards.node.ts";
+import { type Corpus, type DataSpec, nameOf, openCorpus } from "../../data/sources/corpus.ts";
+import type { DownloadProgress } from "../../data/sources/hub/client.ts";
+import type { Split } from "../../data/sources/splits.ts";
+import type { TextSource } from "../../data/text-source.ts";
+import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
+import type { ResolvedData } from "../config.ts";
 import type { DataPart } from "./corpora.ts";
 import { evalShare, openTokens, type RunData } from "./run-tokens.ts";
 

@@ -1,9 +1,9 @@
 /** Whether a device can be computed on here, found out before a run begins or a model is loaded. */
-import { LonghandError, messageOf } from "../base/errors.ts";
-import { program } from "../graph/program.ts";
-import { input } from "../graph/tensor.ts";
-import type { Device } from "../runtime/engine.ts";
-import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { LonghandError, messageOf } from "../../base/errors.ts";
+import { program } from "../../graph/program.ts";
+import { input } from "../../graph/tensor.ts";
+import type { Device } from "../../runtime/engine.ts";
+import { ortNodeEngine } from "../../runtime/ort-node.ts";
 
 /** Throws `engine` naming the device when it does not compute a small product. The CPU always does. */
 export async function requireDevice(device: Device): Promise<void> {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
-import { LonghandError } from "../base/errors.ts";
+import { LonghandError } from "../../base/errors.ts";
 
 /** Overrides what is measured: bytes, or a number with kB, MB, GB or TB. */
 export const MEMORY_LIMIT_VARIABLE = "LONGHAND_MEMORY_LIMIT";

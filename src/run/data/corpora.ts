@@ -1,10 +1,10 @@
 /** What a run is to learn, of the settings: one corpus, or several by weight; their names; the folder named after them. */
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { LonghandError } from "../base/errors.ts";
-import { type DataSpec, nameOf } from "../data/sources/corpus.ts";
-import { isHubAddress } from "../data/sources/hub/address.ts";
-import { preparedParts, refuseTextOptions } from "./data.ts";
-import type { TrainSettings } from "./settings.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { type DataSpec, nameOf } from "../../data/sources/corpus.ts";
+import { isHubAddress } from "../../data/sources/hub/address.ts";
+import type { TrainSettings } from "../settings.ts";
+import { preparedParts, refuseTextOptions } from "./run-data.ts";
 
 /** One corpus of a run. */
 export interface DataPart {

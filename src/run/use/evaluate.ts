@@ -6,17 +6,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LonghandError } from "../base/errors.ts";
-import { openShards, type TokenShards, writeShards } from "../data/shards.node.ts";
-import { type CorpusOptions, openCorpus } from "../data/sources/corpus.ts";
-import { precededBy } from "../data/token-sequence.ts";
-import { languageModel } from "../models/language-model.ts";
-import { architectureOf } from "../models/registry.ts";
-import { createEvaluator, type Evaluation, evaluationShape } from "../train/evaluate.ts";
-import type { Model } from "../train/objective.ts";
-import { documentStartOf, maskingOf, type RunConfig } from "./config.ts";
-import { preparedParts, refuseTextOptions } from "./data.ts";
-import { requireEvaluationMemory } from "./memory.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { openShards, type TokenShards, writeShards } from "../../data/shards.node.ts";
+import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
+import { precededBy } from "../../data/token-sequence.ts";
+import { languageModel } from "../../models/language-model.ts";
+import { architectureOf } from "../../models/registry.ts";
+import { createEvaluator, type Evaluation, evaluationShape } from "../../train/evaluate.ts";
+import type { Model } from "../../train/objective.ts";
+import { documentStartOf, maskingOf, type RunConfig } from "../config.ts";
+import { preparedParts, refuseTextOptions } from "../data/run-data.ts";
+import { requireEvaluationMemory } from "../machine/memory.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface EvaluateOptions {

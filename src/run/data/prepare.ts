@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { LonghandError } from "../base/errors.ts";
-import { writeError } from "../base/files.node.ts";
-import { writeFileAtomic } from "../checkpoint/atomic.node.ts";
-import { acquireRunLock, type RunLock } from "../checkpoint/run-lock.node.ts";
-import { JOURNAL_FILE } from "../data/shard-format.node.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { writeError } from "../../base/files.node.ts";
+import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
+import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
+import { JOURNAL_FILE } from "../../data/shard-format.node.ts";
 import {
   canResumeShards,
   openShards,
@@ -16,14 +16,14 @@ import {
   type ShardRequest,
   type ShardsBefore,
   writeShards,
-} from "../data/shards.node.ts";
-import { type Corpus, type DataSpec, nameOf, openCorpus } from "../data/sources/corpus.ts";
-import type { DownloadProgress } from "../data/sources/hub/client.ts";
-import type { Split } from "../data/sources/splits.ts";
-import type { TextSource } from "../data/text-source.ts";
-import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../data/tokenizer.node.ts";
-import { preparedParts } from "./data.ts";
-import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "./settings.ts";
+} from "../../data/shards.node.ts";
+import { type Corpus, type DataSpec, nameOf, openCorpus } from "../../data/sources/corpus.ts";
+import type { DownloadProgress } from "../../data/sources/hub/client.ts";
+import type { Split } from "../../data/sources/splits.ts";
+import type { TextSource } from "../../data/text-source.ts";
+import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
+import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "../settings.ts";
+import { preparedParts } from "./run-data.ts";
 
 export type PrepareEvent =
   | ({ readonly type: "download" } & DownloadProgress)
