@@ -1,6 +1,6 @@
 /**
- * JSON files that say what they are: `format` and `version` come first, a checksum of everything before it last. So damage is
- * noticed, and a file of another kind or version is refused instead of being misread.
+ * JSON files that say what they are: `format` and `version` come first, a checksum of everything before it last. So
+ * damage is noticed, and a file of another kind or version is refused instead of being misread.
  */
 import { messageOf } from "./errors.ts";
 

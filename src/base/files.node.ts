@@ -1,6 +1,6 @@
 /**
- * Reading and writing files to the last byte (one system call may do less than it is asked), checksums, and what the system
- * refuses as one sentence: the path, what is the matter, what to do about it.
+ * Reading and writing files to the last byte (one system call may do less than it is asked), checksums, and what the
+ * system refuses as one sentence: the path, what is the matter, what to do about it.
  */
 import { createHash } from "node:crypto";
 import { statfsSync } from "node:fs";
@@ -79,7 +79,7 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
-/** Writes a file (text as UTF-8) and flushes it to the disk; with "wx" it must not exist. Throws the system's errors. */
+/** Writes a file (text as UTF-8) and flushes it to the disk; "wx" demands a new file. Throws the system's errors. */
 export async function writeFlushed(
   path: string,
   chunks: readonly (Uint8Array | string)[],

@@ -44,7 +44,9 @@ export function philox(counter: readonly [number, number, number, number], key: 
   out[3] = c3;
 }
 
-/** The key of a stream: a seed, the purpose of the numbers, and a step within it. Distinct triples give unrelated streams. */
+/**
+ * The key of a stream: a seed, the purpose of the numbers, a step within it. Distinct triples give unrelated streams.
+ */
 export function randomKey(seed: number, stream: string, step = 0): RandomKey {
   let a = 0x811c9dc5;
   for (let i = 0; i < stream.length; i++) a = Math.imul(a ^ stream.charCodeAt(i), 0x01000193);
@@ -87,7 +89,8 @@ export function randomNormals(key: RandomKey, count: number, deviation = 1): Flo
 
 /**
  * Where element `index` goes under a seeded permutation of 0 … count - 1, in constant memory: a four-round Feistel
- * network over the next power of four, walked until it lands inside the range (Black and Rogaway 2002, "cycle walking").
+ * network over the next power of four, walked until it lands inside the range (Black and Rogaway 2002, "cycle
+ * walking").
  */
 export function permuteIndex(key: RandomKey, count: number, index: number): number {
   let half = 1;

@@ -1,6 +1,6 @@
 /**
- * A file that only grows, by whole records: after a failed append it is as long as before, so that a full disk leaves no
- * half record in the middle. A kill can leave half a record at the end; readers of such files repair that on open.
+ * A file that only grows, by whole records: after a failed append it is as long as before, so that a full disk leaves
+ * no half record in the middle. A kill can leave half a record at the end; readers of such files repair that on open.
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { writeError } from "../base/files.node.ts";

@@ -1,6 +1,6 @@
 /**
- * Files and folders that appear complete or not at all, whenever the process is killed or the power fails: written beside
- * the target under a hidden temporary name, flushed to the disk, then renamed.
+ * Files and folders that appear complete or not at all, whenever the process is killed or the power fails: written
+ * beside the target under a hidden temporary name, flushed to the disk, then renamed.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
@@ -40,8 +40,8 @@ export async function writeFileAtomic(
 /**
  * Creates or replaces a folder: `fill` writes what belongs in it to the temporary folder that it is given; afterwards
  * `path` holds that and is on the disk, or it is as it was before. What `fill` throws is rethrown, system errors as
- * `io`. A folder that is replaced is missing only between two renames; if the process dies just then, `setAside` finds it
- * and `removeStaleTemporaries` puts it back.
+ * `io`. A folder that is replaced is missing only between two renames; if the process dies just then, `setAside` finds
+ * it and `removeStaleTemporaries` puts it back.
  */
 export async function writeDirectoryAtomic(
   path: string,
@@ -60,7 +60,7 @@ export async function writeDirectoryAtomic(
   }
 }
 
-/** Removes a folder under its name in one step, and only then its files, so that it never looks half there. Throws `io`. */
+/** Renames a folder before its files are removed, so that under its name it is never half there. Throws `io`. */
 export async function removeDirectoryAtomic(path: string): Promise<void> {
   const temporary = temporaryName(path);
   try {

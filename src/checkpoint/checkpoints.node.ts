@@ -1,7 +1,7 @@
 /**
  * The checkpoints of a run folder: `checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json}`.
- * One appears complete or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one is
- * skipped for the one before it.
+ * One appears complete or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one
+ * is skipped for the one before it.
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
@@ -63,8 +63,8 @@ const folderOf = (runDir: string): string => join(runDir, "checkpoints");
 /**
  * Saves a checkpoint and returns its path; a checkpoint of the same step is replaced. Once it is safely on the disk,
  * older ones beyond the newest `keep` complete ones are removed; if anything fails before, all older ones are still
- * there. One save at a time; tensors must not change until it settles. Throws `checkpoint` for tensors or state that cannot be
- * saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
+ * there. One save at a time; tensors must not change until it settles. Throws `checkpoint` for tensors or state that
+ * cannot be saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
  */
 export async function saveCheckpoint(runDir: string, options: SaveOptions): Promise<string> {
   const { step, model, optimizer, state, keep, onWarning } = options;
@@ -193,9 +193,9 @@ async function readTensors(path: string, name: TensorFile, { files }: Manifest):
 }
 
 /**
- * The newest intact checkpoint of a run folder; each newer, damaged one is reported to `onWarning`. Training may be saving
- * to the folder meanwhile. Throws `checkpoint` when there is none to use, saying what is wrong with the newest, and `io`
- * when the system refuses to read.
+ * The newest intact checkpoint of a run folder; each newer, damaged one is reported to `onWarning`. Training may be
+ * saving to the folder meanwhile. Throws `checkpoint` when there is none to use, saying what is wrong with the newest,
+ * and `io` when the system refuses to read.
  */
 export async function loadLatestCheckpoint(
   runDir: string,

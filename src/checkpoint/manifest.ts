@@ -38,7 +38,7 @@ const kindOf = (digest: Digest): JsonKind => ({
   checksum: { field: "sha256", digest },
 });
 
-/** The text of `state.json`. Throws `checkpoint` when `state` holds something that JSON would lose, naming the place. */
+/** The text of `state.json`. Throws `checkpoint` naming the place when `state` holds what JSON would lose. */
 export function encodeManifest({ step, files, state }: Manifest, digest: Digest): string {
   checkJson(state, "state");
   return encodeCheckedJson(kindOf(digest), { step, files, state });

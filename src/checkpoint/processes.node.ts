@@ -1,6 +1,7 @@
 /**
- * Whether the process that left a file behind still runs. Its number alone does not tell, because numbers are reused, above
- * all in containers: on Linux a process is identified by its number, the boot and its start time within that boot.
+ * Whether the process that left a file behind still runs. Its number alone does not tell, because numbers are reused,
+ * above all in containers: on Linux a process is identified by its number, the boot and its start time within that
+ * boot.
  */
 import { readFileSync } from "node:fs";
 

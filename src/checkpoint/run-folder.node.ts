@@ -126,7 +126,7 @@ export async function isRunFolder(dir: string): Promise<boolean> {
   }
 }
 
-/** Writes `config.json`: `format`, `version`, then the fields of `config`, which has none of these names. Throws `io`. */
+/** Writes `config.json`: `format`, `version`, then the fields of `config`, which has neither name. Throws `io`. */
 export async function writeConfig(dir: string, config: object): Promise<void> {
   const file = join(dir, CONFIG_FILE);
   for (const reserved of ["format", "version"]) {
@@ -137,8 +137,8 @@ export async function writeConfig(dir: string, config: object): Promise<void> {
 
 /**
  * The configuration of a run folder: the fields of `config.json` without `format` and `version`, through `parse`, whose
- * errors come out as `config` with the file's name in front. Throws `checkpoint` when `dir` is not a run folder, `config`
- * when the file is damaged or of another version, and `io` when the system refuses.
+ * errors come out as `config` with the file's name in front. Throws `checkpoint` when `dir` is not a run folder,
+ * `config` when the file is damaged or of another version, and `io` when the system refuses.
  */
 export async function readConfig<T>(dir: string, parse: (fields: unknown) => T): Promise<T> {
   const file = join(dir, CONFIG_FILE);

@@ -1,6 +1,7 @@
 /**
  * One training at a time in a run folder: a `.lock` file that names the process that writes there. It appears whole (a
- * hard link to a finished file), so that no kill leaves half a lock; the lock of a process that has ended is taken over.
+ * hard link to a finished file), so that no kill leaves half a lock; the lock of a process that has ended is taken
+ * over.
  */
 import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -15,7 +16,7 @@ import { checkpointReadError } from "./read.node.ts";
 export const LOCK_FILE = ".lock";
 
 export interface RunLock {
-  /** Frees the folder for the next training; does nothing the second time. Never throws: a lock left behind is stale. */
+  /** Frees the folder for the next training, or does nothing the second time. Never throws: a lock left is stale. */
   release(): void;
 }
 

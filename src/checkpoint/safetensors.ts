@@ -20,7 +20,7 @@ interface Readable {
   readonly read: (raw: Uint8Array, what: string) => HostArray;
 }
 
-/** The dtypes that are read, and what a tensor of each becomes on the host. I64 and U8 become int32, value for value. */
+/** The dtypes that are read, and how a tensor of each is read. I64 and U8 become int32, value for value. */
 const READABLE: ReadonlyMap<unknown, Readable> = new Map<unknown, Readable>([
   ["F32", { width: 4, dtype: "float32", read: (raw) => new Float32Array(...aligned(raw)) }],
   ["I32", { width: 4, dtype: "int32", read: (raw) => new Int32Array(...aligned(raw)) }],
@@ -235,7 +235,7 @@ function checkCoverage(entries: readonly Entry[], available: number, file: strin
   }
 }
 
-/** The arguments of a view of four-byte elements: of the file's own buffer when its place there allows, else of a copy. */
+/** The arguments of a view of four-byte elements: of the file's own buffer when it is aligned there, else of a copy. */
 function aligned(raw: Uint8Array): [ArrayBufferLike, number, number] {
   const source = raw.byteOffset % 4 === 0 ? raw : raw.slice();
   return [source.buffer, source.byteOffset, source.byteLength / 4];

@@ -1,6 +1,6 @@
 /**
- * Batches as pure functions. The tokens of an example follow from the seed and the example's number within its corpus, so
- * that any example can be read without those before it. mixture.ts decides which corpus comes next.
+ * Batches as pure functions. The tokens of an example follow from the seed and the example's number within its corpus,
+ * so that any example can be read without those before it. mixture.ts decides which corpus comes next.
  */
 import { LonghandError } from "../base/errors.ts";
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
@@ -53,10 +53,10 @@ interface ExampleRequest {
 
 /**
  * Writes one example to a row of a batch. Examples are windows of context + 1 tokens that tile the sequence. Each epoch
- * visits every window once, in a new random order and with the first window at a new random place. So in each epoch every
- * token is a target once, except the first token of the sequence and the remainder of the division by `context`, which is
- * another stretch of text each time. The tiling wraps around: one window of an epoch may run over the end of the sequence
- * to its beginning, as over a border of documents; where the sequence holds a single window, none does.
+ * visits every window once, in a new random order and with the first window at a new random place. So in each epoch
+ * every token is a target once, except the first token of the sequence and the remainder of the division by `context`,
+ * which is another stretch of text each time. The tiling wraps around: one window of an epoch may run over the end of
+ * the sequence to its beginning, as over a border of documents; where the sequence holds a single window, none does.
  * Throws "data" when the sequence is shorter than context + 1, "usage" for other numbers out of range.
  */
 export function readExample(
@@ -106,8 +106,8 @@ interface EvaluationBatch extends TrainingBatch {
 }
 
 /**
- * Consecutive windows, `batch` at a time, in which every token of the sequence but its first is a target exactly once. The
- * last batch is padded with zeros. Throws "data" when the sequence has fewer than two tokens.
+ * Consecutive windows, `batch` at a time, in which every token of the sequence but its first is a target exactly once.
+ * The last batch is padded with zeros. Throws "data" when the sequence has fewer than two tokens.
  */
 export function* evaluationBatches({ sequence, context, batch }: EvaluationRequest): Generator<EvaluationBatch> {
   if (sequence.tokens < 2) {

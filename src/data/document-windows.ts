@@ -1,10 +1,10 @@
 /**
- * Segment IDs: which document of its window each token belongs to, from the tokens alone. An end-of-text token counts as the
- * first token of the document after it, because the model predicts that document's beginning from it.
+ * Segment IDs: which document of its window each token belongs to, from the tokens alone. An end-of-text token counts
+ * as the first token of the document after it, because the model predicts that document's beginning from it.
  */
 
 interface WindowsRequest {
-  /** [B, T]: windows side by side, as they are in the text or masked, which leaves the end-of-text tokens as they are. */
+  /** [B, T]: windows as they are in the text, or masked, which keeps end-of-text tokens. */
   readonly tokens: Int32Array;
   /** T */
   readonly context: number;

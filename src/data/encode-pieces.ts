@@ -1,4 +1,4 @@
-/** A batch of pieces made into tokens and counted: the work of one thread of a preparation, the same wherever it runs. */
+/** A batch of pieces made into tokens and counted: the work of one thread of a preparation, and of a short text. */
 import { isSpace, TextCounter } from "./text-count.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 

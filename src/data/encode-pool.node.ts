@@ -1,6 +1,6 @@
 /**
- * Worker threads that make text into tokens, each with a tokenizer of its own. A batch goes to the thread with the fewest
- * batches waiting; the caller keeps them in order.
+ * Worker threads that make text into tokens, each with a tokenizer of its own. A batch goes to the thread with the
+ * fewest batches waiting; the caller keeps them in order.
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";

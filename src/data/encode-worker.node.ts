@@ -1,7 +1,7 @@
 /**
- * A thread that encodes, started by encode-pool.node.ts with the text of a tokenizer.json and the width of a token. Each
- * message is a batch of pieces. It is begun at once, so that the native encoder works on one batch while this thread counts
- * another; answers are in order. `null` ends the thread.
+ * A thread that encodes, started by encode-pool.node.ts with the text of a tokenizer.json and the width of a token.
+ * Each message is a batch of pieces. It is begun at once, so that the native encoder works on one batch while this
+ * thread counts another; answers are in order. `null` ends the thread.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { LonghandError, messageOf } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * The pieces of a text as tokens, in order. Batches of pieces go to worker threads, a fixed number at a time; the text is
- * read further only when one has come back, so that memory is bounded.
+ * The pieces of a text as tokens, in order. Batches of pieces go to worker threads, a fixed number at a time; the text
+ * is read further only when one has come back, so that memory is bounded.
  */
 import { type EncodedPieces, encodePieces } from "./encode-pieces.ts";
 import { EncoderPool, type EncoderPoolOptions } from "./encode-pool.node.ts";
@@ -29,8 +29,8 @@ const BATCH_BYTES = 256 * 1024;
 const BATCH_PIECES = 1024;
 
 /**
- * Throws what the source and the tokenizer throw, and "io" when a thread dies; no thread is left running, however it ends. A
- * text of a single batch is encoded in this thread.
+ * Throws what the source and the tokenizer throw, and "io" when a thread dies; no thread is left running, however it
+ * ends. A text of a single batch is encoded in this thread.
  */
 export async function* encodedBatches({
   pieces,
@@ -68,8 +68,8 @@ export async function* encodedBatches({
 }
 
 /**
- * A batch ends with a document where one ends near enough to its full size, and always where a document ends that began in
- * an earlier batch: so an interrupted preparation can continue after every document or two.
+ * A batch ends with a document where one ends near enough to its full size, and always where a document ends that began
+ * in an earlier batch: so an interrupted preparation can continue after every document or two.
  */
 async function* batchesOf(pieces: AsyncIterable<TextPiece>): AsyncGenerator<TextPiece[]> {
   let batch: TextPiece[] = [];

@@ -1,12 +1,12 @@
 /**
- * Masked language modelling (Devlin, Chang, Lee, Toutanova 2018, "BERT", section 3.1): which tokens of a batch are to be
- * predicted and what stands in their places. A pure function of seed and batch number, as batches are, so that a resumed
- * run masks what the uninterrupted one does.
+ * Masked language modelling (Devlin, Chang, Lee, Toutanova 2018, "BERT", section 3.1): which tokens of a batch are to
+ * be predicted and what stands in their places. A pure function of seed and batch number, as batches are, so that a
+ * resumed run masks what the uninterrupted one does.
  */
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
 import type { SpecialTokens } from "./tokenizer.ts";
 
-/** Shares of the tokens: selected, and of the selected those that become [MASK], and those that become any other token. */
+/** The share of tokens selected; of these, the shares that become [MASK] and any other token. */
 const MASKING = { selected: 0.15, mask: 0.8, random: 0.1 } as const;
 
 /** What masking must know of a tokenizer. */

@@ -1,7 +1,8 @@
 /**
- * Training examples of several corpora, drawn by weight. The corpus of example number n follows from the seed and n alone.
- * Within a corpus, examples come in the order of batches.ts whatever the other corpora do, so each corpus has epochs of its
- * own. The number of examples drawn from each corpus is the place in the data; training resumes from it at once.
+ * Training examples of several corpora, drawn by weight. The corpus of example number n follows from the seed and n
+ * alone. Within a corpus, examples come in the order of batches.ts whatever the other corpora do, so each corpus has
+ * epochs of its own. The number of examples drawn from each corpus is the place in the data; training resumes from it
+ * at once.
  */
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomUniform } from "../base/random.ts";
@@ -53,8 +54,8 @@ export interface MixtureBatchRequest {
 }
 
 /**
- * The next `batch` examples and the place after them. With one corpus they are those of `trainingBatch`. Throws "data" when
- * a corpus that is drawn is shorter than context + 1, "usage" for numbers out of range.
+ * The next `batch` examples and the place after them. With one corpus they are those of `trainingBatch`. Throws "data"
+ * when a corpus that is drawn is shorter than context + 1, "usage" for numbers out of range.
  */
 export function mixtureBatch({ corpora, context, batch, seed, cursor }: MixtureBatchRequest): {
   readonly batch: TrainingBatch;

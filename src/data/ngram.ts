@@ -115,8 +115,8 @@ class Counts {
 }
 
 /**
- * The weight x that maximises Σ log(x b + (1 - x) u) over the training tokens from `border` on, u and b their unigram and
- * bigram probabilities. The sum is concave: bisection finds the zero of its derivative Σ (b - u) / (x b + (1 - x) u).
+ * The weight x that maximises Σ log(x b + (1 - x) u) over the training tokens from `border` on, with their unigram and
+ * bigram probabilities u and b. The sum is concave: its derivative Σ (b - u) / (x b + (1 - x) u) is zero there.
  */
 function bestWeight(counts: Counts, train: TokenSequence, border: number): number {
   const singles: number[] = [];

@@ -28,9 +28,9 @@ const WIKI40B_PART = /\s*_START_(?:ARTICLE|SECTION|PARAGRAPH)_\s*/;
 const WIKI40B_NEW_LINE = /\s*_NEWLINE_\s*/g;
 
 /**
- * An article of Wiki-40B (Guo, Dai, Vrandečić, Al-Rfou 2020) as plain text: title, headings and sections separated by an empty
- * line, paragraphs by a line feed. Markers stand before each title, heading and section text, and between paragraphs; some
- * copies have them on lines of their own, some within the line. Text without markers stays as it is.
+ * An article of Wiki-40B (Guo, Dai, Vrandečić, Al-Rfou 2020) as plain text: title, headings and sections separated by
+ * an empty line, paragraphs by a line feed. Markers stand before each title, heading and section text, and between
+ * paragraphs; some copies have them on lines of their own, some within the line. Text without markers stays as it is.
  */
 export function plainArticle(text: string): string {
   if (!text.includes("_START_") && !text.includes("_NEWLINE_")) return text;

@@ -1,6 +1,7 @@
 /**
- * The shards of a folder while they are written (format: shard-format.node.ts): one file after the other, `shard-NNNNN.bin.tmp`
- * until it is complete. An interrupted one is continued at the end of a document up to which its tokens are known to be there.
+ * The shards of a folder while they are written (format: shard-format.node.ts): one file after the other,
+ * `shard-NNNNN.bin.tmp` until it is complete. An interrupted one is continued at the end of a document up to which its
+ * tokens are known to be there.
  */
 import { createHash, type Hash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
@@ -41,8 +42,8 @@ export class ShardFiles {
   }
 
   /**
-   * Begins where a journal says. Throws "data" when what it names is not there. Of finished shards only the size is compared:
-   * all their bytes are verified when the folder is opened for reading.
+   * Begins where a journal says. Throws "data" when what it names is not there. Of finished shards only the size is
+   * compared: all their bytes are verified when the folder is opened for reading.
    */
   static async open(dir: string, journal: ShardJournal, endOfText: number): Promise<ShardFiles> {
     const files = new ShardFiles(dir, journal);
@@ -141,9 +142,9 @@ class OpenShard {
   }
 
   /**
-   * Opens what an interrupted preparation left, cuts off what was written after the part, and reads the part once: for its
-   * checksum, and for the beginnings of its documents, each of which follows an end-of-text token. Throws "data" when it is
-   * not there as it was.
+   * Opens what an interrupted preparation left, cuts off what was written after the part, and reads the part once: for
+   * its checksum, and for the beginnings of its documents, each of which follows an end-of-text token. Throws "data"
+   * when it is not there as it was.
    */
   static async reopen(path: string, header: UnfinishedHeader, part: ShardPart, endOfText: number): Promise<OpenShard> {
     if (!existsSync(`${path}.tmp`) && existsSync(path)) await rename(path, `${path}.tmp`); // it had just been finished

@@ -10,8 +10,8 @@
  *    40  uint32    vocabulary size
  *    44  uint32    number of this shard, from 0
  *
- * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, where the text came from, the size of each
- * shard and a checksum of itself; a folder without it is an interrupted preparation.
+ * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, where the text came from, the size of
+ * each shard and a checksum of itself; a folder without it is an interrupted preparation.
  */
 import { endianness } from "node:os";
 import { decodeCheckedJson, encodeCheckedJson, isCount, isRecord, type Refuse } from "../base/checked-json.ts";

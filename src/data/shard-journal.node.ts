@@ -1,7 +1,7 @@
 /**
- * How far an unfinished preparation has come: `progress.json` beside its shards, replaced as a whole at ends of documents,
- * after the tokens up to there are on the disk. Whatever moment the process ends, the one there is now is true, and what
- * was written after it is written again.
+ * How far an unfinished preparation has come: `progress.json` beside its shards, replaced as a whole at ends of
+ * documents, after the tokens up to there are on the disk. Whatever moment the process ends, the one there is now is
+ * true, and what was written after it is written again.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -82,8 +82,8 @@ export interface JournalRequest {
 }
 
 /**
- * Whether the journal names documents that the same preparation need not do again. Throws "usage" when they are those of
- * another one: with them in the folder nothing else is begun there.
+ * Whether the journal names documents that the same preparation need not do again. Throws "usage" when they are those
+ * of another one: with them in the folder nothing else is begun there.
  */
 export function canContinue(journal: ShardJournal, request: JournalRequest, dir: string): boolean {
   if (journal.documents === 0) return false;

@@ -1,6 +1,7 @@
 /**
- * Text -> token shards on disk, streamed: worker threads encode, this one reads and writes. Every file is written under a
- * temporary name, flushed and renamed, index.json last; an interrupted preparation is continued where its journal says.
+ * Text -> token shards on disk, streamed: worker threads encode, this one reads and writes. Every file is written under
+ * a temporary name, flushed and renamed, index.json last; an interrupted preparation is continued where its journal
+ * says.
  */
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
@@ -53,7 +54,7 @@ export interface ShardRequest {
   readonly maxTokensPerShard?: number;
   /** Worker threads that encode; default: as many as processors. */
   readonly threads?: number;
-  /** Least time between two writes of the journal, in milliseconds; default 3000. Infinity where nobody will continue. */
+  /** Least time between two writes of the journal, in milliseconds; default 3000. Infinity: no journal. */
   readonly journalEveryMs?: number;
   /** Ends the work with its reason, after a last write of the journal. */
   readonly signal?: AbortSignal | undefined;
@@ -67,10 +68,10 @@ const TOKENS_PER_SHARD = 2 ** 24;
 const JOURNAL_MS = 3000;
 
 /**
- * Writes the tokens of every document, each followed by the end-of-text token, and returns the totals. Throws "usage" when
- * the folder holds finished shards or a part of others, "data" when the text or that part cannot be used, "io" when writing
- * fails. Whatever ends it, calling again with the same request continues after the last document in the journal; the folder
- * is then byte for byte what it would have been, whatever the number of threads.
+ * Writes the tokens of every document, each followed by the end-of-text token, and returns the totals. Throws "usage"
+ * when the folder holds finished shards or a part of others, "data" when the text or that part cannot be used, "io"
+ * when writing fails. Whatever ends it, calling again with the same request continues after the last document in the
+ * journal; the folder is then byte for byte what it would have been, whatever the number of threads.
  */
 export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
   const { source, tokenizer, out, origin, signal } = request;

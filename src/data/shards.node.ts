@@ -1,4 +1,4 @@
-/** Reads token shards (format: shard-format.node.ts): everything is checked when they are opened, then read by position. */
+/** Reads token shards (format: shard-format.node.ts): all is checked when they are opened, then read by position. */
 
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
@@ -208,9 +208,9 @@ function readAt(file: number, path: string, buffer: Buffer, position: number): v
 }
 
 /**
- * Reads tokens from open shards. Those that fit into `freeBytes`, first come, are kept whole in memory until closed. Windows
- * are read in random order, so that exchanging one shard for another would not help: of the others each window is read from
- * the file.
+ * Reads tokens from open shards. Those that fit into `freeBytes`, first come, are kept whole in memory until closed.
+ * Windows are read in random order, so that exchanging one shard for another would not help: of the others each window
+ * is read from the file.
  */
 function shardReader(shards: readonly Shard[], tokens: number, freeBytes: number): TokenSequence & { close(): void } {
   const cache = new Map<number, Tokens>();

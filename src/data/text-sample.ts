@@ -13,8 +13,8 @@ interface SampleRequest {
 const READ_FACTOR = 64;
 
 /**
- * Pieces of a source in its order, all of them when they fit. Every piece that is read is equally likely to be among them;
- * the same source and seed give the same pieces. Throws "data" when there is no text.
+ * Pieces of a source in its order, all of them when they fit. Every piece that is read is equally likely to be among
+ * them; the same source and seed give the same pieces. Throws "data" when there is no text.
  */
 export async function sampleText(source: TextSource, { seed, bytes: limit }: SampleRequest): Promise<string[]> {
   const key = randomKey(seed, "tokenizer sample");
@@ -29,8 +29,8 @@ export async function sampleText(source: TextSource, { seed, bytes: limit }: Sam
 }
 
 /**
- * The whole source where it fits into `most` bytes; else equal parts from up to READ_FACTOR inputs, drawn by seed. A source
- * with a limit is read from its beginning, because what lies beyond the limit is not wanted and may not be here.
+ * The whole source where it fits into `most` bytes; else equal parts from up to READ_FACTOR inputs, drawn by seed. A
+ * source with a limit is read from its beginning, because what lies beyond the limit is not wanted and may not be here.
  */
 async function* piecesToDrawFrom(source: TextSource, seed: number, most: number): AsyncGenerator<TextPiece> {
   if (source.totalBytes <= most) return yield* source.pieces();
@@ -58,7 +58,7 @@ interface Drawn {
   readonly key: number;
 }
 
-/** The pieces with the lowest keys whose bytes together stay within the limit, at least one: a heap, highest key on top. */
+/** The pieces with the lowest keys whose bytes together stay within the limit, at least one: a heap, highest on top. */
 class LowestKeys {
   readonly #limit: number;
   readonly #heap: Drawn[] = [];

@@ -52,7 +52,7 @@ export interface TextSource {
   piecesFrom?(position: TextPosition): AsyncIterable<TextPiece>;
 }
 
-/** The pieces of `source.pieces()` from a position on. Inputs before it are not opened, documents before it are skipped. */
+/** The pieces of `source.pieces()` from a position on. Inputs before it are not opened, documents are skipped. */
 export async function* piecesFrom(source: TextSource, position: TextPosition): AsyncGenerator<TextPiece> {
   if (source.piecesFrom !== undefined) return yield* source.piecesFrom(position);
   const chosen = [...source.inputs.keys()].slice(position.input);

@@ -72,8 +72,8 @@ export interface HeldOutSplit {
 
 /**
  * Keeps the last `fraction` (between 0 and 1) of the tokens for evaluation. With the ascending first tokens of the
- * documents given, the border moves to the nearest of them when that changes the held-out part by at most half its size.
- * Throws "usage" for another fraction, "data" when either part would be empty.
+ * documents given, the border moves to the nearest of them when that changes the held-out part by at most half its
+ * size. Throws "usage" for another fraction, "data" when either part would be empty.
  */
 export function splitHeldOut(
   sequence: TokenSequence,

@@ -1,7 +1,7 @@
 /**
  * Learns the merges of byte-level BPE with the `tokenizers` package. Its trainer always goes to 30,000 tokens, blocks,
- * and prints to standard output; so it runs in a child process, and smaller vocabularies take its first merges, which is
- * what a smaller training would have learnt.
+ * and prints to standard output; so it runs in a child process, and smaller vocabularies take its first merges, which
+ * is what a smaller training would have learnt.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
@@ -84,8 +84,8 @@ function firstMerges(merges: readonly Merge[], count: number): Merge[] {
 }
 
 /**
- * Writes the sample. The trainer reads line by line: a line feed after each piece bounds the length of lines, and being a
- * word of its own it changes no count.
+ * Writes the sample. The trainer reads line by line: a line feed after each piece bounds the length of lines, and being
+ * a word of its own it changes no count.
  */
 async function writeSample(texts: readonly WeightedText[], path: string, seed: number, limit: number): Promise<void> {
   const total = texts.reduce((sum, { weight }) => sum + weight, 0);

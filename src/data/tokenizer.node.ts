@@ -1,7 +1,7 @@
 /**
- * The tokenizer: byte-level BPE trained, loaded and run by the native `tokenizers` package. Encoding goes piece by piece
- * (the package slows down on long strings) and looks up words that were there before; the package encodes through a copy
- * without added tokens, so that no text can produce a special id. Decoding needs no native code.
+ * The tokenizer: byte-level BPE trained, loaded and run by the native `tokenizers` package. Encoding goes piece by
+ * piece (the package slows down on long strings) and looks up words that were there before; the package encodes through
+ * a copy without added tokens, so that no text can produce a special id. Decoding needs no native code.
  */
 import { readFile } from "node:fs/promises";
 import { Tokenizer } from "tokenizers";
@@ -15,19 +15,21 @@ import { type WordLibrary, WordTable } from "./word-table.node.ts";
 
 export type { TextTokenizer } from "./tokenizer.ts";
 
-/** Text encoded at once, in UTF-16 units: enough to keep the threads of the native encoder busy, some megabytes of memory. */
+/** Text encoded at once, in UTF-16 units: keeps the threads of the native encoder busy, takes some megabytes. */
 const UNITS_AT_ONCE = 640_000;
 
 /**
- * Trains byte-level BPE on (a seeded sample of) the source. Special tokens are ids 0, 1, 2; bytes 3 … 258; merges follow.
- * A text too small for `vocabSize` gives a smaller vocabulary: read `vocabSize` of the result. Deterministic.
+ * Trains byte-level BPE on (a seeded sample of) the source. Special tokens are ids 0, 1, 2; bytes 3 … 258; merges
+ * follow. A text too small for `vocabSize` gives a smaller vocabulary: read `vocabSize` of the result. Deterministic.
  * Throws "usage" for a vocabulary outside 260 … 30000, "data" for a source that cannot be read.
  */
 export async function trainTokenizer(request: TrainingRequest): Promise<TextTokenizer> {
   return tokenizerFromJson(await trainTokenizerJson(request), "the trained tokenizer");
 }
 
-/** Loads a tokenizer.json; throws "data" when it is missing or is not a byte-level BPE with all bytes and special tokens. */
+/**
+ * Loads a tokenizer.json; throws "data" when it is missing or not a byte-level BPE with all bytes and special tokens.
+ */
 export async function loadTokenizer(path: string): Promise<TextTokenizer> {
   let json: string;
   try {

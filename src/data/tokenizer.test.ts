@@ -221,7 +221,7 @@ describe("encoding", () => {
   });
 });
 
-/** What each token adds to the text when it is decoded as a stream, as generation does; last, what is left at the end. */
+/** What each token adds to the text when it is decoded as a stream, as generation does; last, what is left then. */
 function streamed(ids: readonly number[]): string[] {
   const characters = new TextDecoder("utf-8", { ignoreBOM: true });
   return [...ids.map((id) => characters.decode(tokenizer.bytesOf(id), { stream: true })), characters.decode()];

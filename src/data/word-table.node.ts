@@ -1,11 +1,12 @@
 /**
- * A table of words and their tokens in front of the native encoder. Byte-level BPE encodes each word by itself, and most
- * words of a text have occurred before: looking one up is several times faster than merging it again. The native encoder
- * alone decides the tokens of a word; the table remembers them.
+ * A table of words and their tokens in front of the native encoder. Byte-level BPE encodes each word by itself, and
+ * most words of a text have occurred before: looking one up is several times faster than merging it again. The native
+ * encoder alone decides the tokens of a word; the table remembers them.
  *
- * Text is divided into words here, by the pre-tokenizer's regular expression in JavaScript. Two regular-expression engines
- * can differ only in what counts as a letter, a digit or white space, which depends on the version of Unicode. So the native
- * encoder is asked once about each character beyond ASCII; a piece with a character on which they differ goes to it whole.
+ * Text is divided into words here, by the pre-tokenizer's regular expression in JavaScript. Two regular-expression
+ * engines can differ only in what counts as a letter, a digit or white space, which depends on the version of Unicode.
+ * So the native encoder is asked once about each character beyond ASCII; a piece with a character on which they differ
+ * goes to it whole.
  */
 import { splitWords } from "./pieces.ts";
 
@@ -24,7 +25,7 @@ interface Word {
 
 /** Words of one generation; there are two. About 10 MB. */
 const GENERATION = 65_536;
-/** Longer words (in UTF-16 units: rows of dashes, text without spaces) are seldom seen again and would take the memory. */
+/** Longer words (in UTF-16 units: rows of dashes, text without spaces) rarely occur again and would fill the memory. */
 const LONGEST_WORD = 48;
 
 /** What is known of a code point. */
@@ -35,7 +36,7 @@ const OTHER = 2;
 export class WordTable {
   readonly #library: WordLibrary;
   readonly #generation: number;
-  /** A word that is looked up moves to the recent ones; when these are full, words not looked up since are forgotten. */
+  /** A word that is looked up moves to the recent ones; when they are full, words not looked up since are dropped. */
   #recent = new Map<string, Word>();
   #older = new Map<string, Word>();
   readonly #characters = new Uint8Array(0x110000);

@@ -1,7 +1,8 @@
 /**
- * The rooms of `src` as a drawing: each stands on what it imports. Imports that follow from others are not drawn. Rows by
- * longest path, as in Sugiyama, Tagawa, Toda 1981, "Methods for visual understanding of hierarchical system structures":
- * an arrow across several rows has a place in each, neighbours decide the order, and places move towards their neighbours.
+ * The rooms of `src` as a drawing: each stands on what it imports. Imports that follow from others are not drawn. Rows
+ * by longest path, as in Sugiyama, Tagawa, Toda 1981, "Methods for visual understanding of hierarchical system
+ * structures": an arrow across several rows has a place in each, neighbours decide the order, and places move towards
+ * their neighbours.
  */
 import { needsNode, roomOf } from "./check.ts";
 import { type ImportsByFile, importedFile } from "./imports.ts";

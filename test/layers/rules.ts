@@ -1,6 +1,7 @@
 /**
- * The rooms of `src`, from the ground up, and what each may import: other rooms, or single files of them. A room is a folder;
- * it stands after everything that it imports. `npm run check` holds the code to this; tests may import what they like.
+ * The rooms of `src`, from the ground up, and what each may import: other rooms, or single files of them. A room is a
+ * folder; it stands after everything that it imports. `npm run check` holds the code to this; tests may import what
+ * they like.
  */
 export interface Room {
   readonly about: string;
@@ -9,7 +10,7 @@ export interface Room {
 
 export interface Rules {
   readonly rooms: Readonly<Record<string, Room>>;
-  /** Files of `src` that need Node: a folder ends with a slash, a star begins the end of a name. All others run in a browser. */
+  /** Files of `src` that may need Node; all others run in a browser. A folder ends with a slash, "*.x" ends a name. */
   readonly node: readonly string[];
   /** Packages that run in a browser. */
   readonly browserPackages: readonly string[];
@@ -17,7 +18,7 @@ export interface Rules {
   readonly engines: string;
   /** Folders beside `src` that import the package by its public name. */
   readonly byName: readonly string[];
-  /** Imports that still close a circle of types: [file, imported file]. One that closes none any more must be removed here. */
+  /** Imports that close a circle of types for now: [file, imported file]. One that closes none any more must go. */
   readonly circles: readonly (readonly [string, string])[];
 }
 

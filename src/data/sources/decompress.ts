@@ -1,6 +1,6 @@
 /**
- * gzip and zstd, streamed. gzip is Node's; zstd is fzstd, because Node 20 has none: pure JavaScript, and far faster than
- * the tokenizer behind it. Both read files of several members or frames.
+ * gzip and zstd, streamed. gzip is Node's; zstd is fzstd, because Node 20 has none: pure JavaScript, and far faster
+ * than the tokenizer behind it. Both read files of several members or frames.
  */
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";

@@ -1,6 +1,6 @@
 /**
- * The documents of one stored file as pieces, whatever its format: a text file is one document, in JSON lines and parquet
- * each record is one. The format follows from the file's name.
+ * The documents of one stored file as pieces, whatever its format: a text file is one document, in JSON lines and
+ * parquet each record is one. The format follows from the file's name.
  */
 import { LonghandError } from "../../base/errors.ts";
 import { splitText } from "../pieces.ts";

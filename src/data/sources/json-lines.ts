@@ -1,4 +1,4 @@
-/** JSON lines: one object a line, one of its fields the text of a document. Read line by line, whatever the file's size. */
+/** JSON lines: one object a line, one of its fields the text of a document. Read line by line, so any size will do. */
 import { isUtf8 } from "node:buffer";
 import { LonghandError } from "../../base/errors.ts";
 import { noSuchField, type Reading, UnusableRecords } from "./records.ts";
@@ -9,8 +9,8 @@ const LINE_FEED = 0x0a;
 const LONGEST_LINE = 256 * 1024 * 1024;
 
 /**
- * The text of each line. Up to 1 % of lines may be something else than a JSON object with such text, and are left out; a field
- * that the first object lacks is an error that lists those it has.
+ * The text of each line. Up to 1 % of lines may be something else than a JSON object with such text, and are left out;
+ * a field that the first object lacks is an error that lists those it has.
  */
 export async function* jsonDocuments(
   chunks: AsyncIterable<Buffer>,

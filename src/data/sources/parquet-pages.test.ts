@@ -1,4 +1,6 @@
-/** Parquet columns in large pages, read value by value: by every codec, encoding and page size what was written, and damage told. */
+/**
+ * Parquet columns in large pages, value by value: equal to what was written for every codec, encoding and page size.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -91,8 +93,8 @@ describe("a column read value by value", () => {
 });
 
 /**
- * Written by parquet-rs 59.3 (parquet-wasm 0.8) with pages of version 1, as pyarrow and most of the hub's files have them:
- * row groups of 40 rows, each codec with a dictionary and without, one row in seven null.
+ * Written by parquet-rs 59.3 (parquet-wasm 0.8) with pages of version 1, as pyarrow and most of the hub's files have
+ * them: row groups of 40 rows, each codec with a dictionary and without, one row in seven null.
  */
 describe("a file of another writer, with pages of version 1", () => {
   const folder = fileURLToPath(new URL("../../../test/fixtures/parquet-v1/", import.meta.url));

@@ -1,9 +1,10 @@
 /**
- * One column of a parquet row group whose pages are too large to hold in memory: values one by one from streamed pages. Some
- * writers put a thousand long texts into one page, and into its dictionary, before they check its size: hundreds of
- * megabytes. hyparquet 1.31 decompresses and decodes a page as a whole and offers nothing below that: 2.0 GB for such a file,
- * here 0.35 GB (decision 0016). Only what such columns use is read: byte arrays, plain or by dictionary, not nested. The
- * parsers of page headers and of run-length encodings are hyparquet's own, from modules that its `exports` publish.
+ * One column of a parquet row group whose pages are too large to hold in memory: values one by one from streamed pages.
+ * Some writers put a thousand long texts into one page, and into its dictionary, before they check its size: hundreds
+ * of megabytes. hyparquet 1.31 decompresses and decodes a page as a whole and offers nothing below that: 2.0 GB for
+ * such a file, here 0.35 GB (decision 0016). Only what such columns use is read: byte arrays, plain or by dictionary,
+ * not nested. The parsers of page headers and of run-length encodings are hyparquet's own, from modules that its
+ * `exports` publish.
  */
 import type { ColumnMetaData, PageHeader } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
@@ -58,8 +59,8 @@ function isStreamable({ type, data_page_header: v1, data_page_header_v2: v2 }: P
 }
 
 /**
- * The value of each row; undefined where it is null. Dictionary entries are read in order as rows need them, and kept only
- * while a later row needs them again. Throws an Error for what is damaged.
+ * The value of each row; undefined where it is null. Dictionary entries are read in order as rows need them, and kept
+ * only while a later row needs them again. Throws an Error for what is damaged.
  */
 export async function* columnValues(
   file: OpenFile,

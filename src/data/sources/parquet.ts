@@ -1,6 +1,6 @@
 /**
- * Parquet: a column of text, one document a row. hyparquet reads ranges of rows of about 16 MB; row groups whose pages are
- * larger than that are read value by value (parquet-pages.ts). So memory is bounded, however large the file.
+ * Parquet: a column of text, one document a row. hyparquet reads ranges of rows of about 16 MB; row groups whose pages
+ * are larger than that are read value by value (parquet-pages.ts). So memory is bounded, however large the file.
  */
 import { isUtf8 } from "node:buffer";
 import {
@@ -21,8 +21,9 @@ import type { OpenFile, StoredFile } from "./stored-file.ts";
 const RANGE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The text of each row. Throws "data" for a file that is not parquet or is damaged, for a column that is not there (listing
- * those there are) or holds no text; rows that are null are skipped, and so are up to 1 % of rows that are not UTF-8.
+ * The text of each row. Throws "data" for a file that is not parquet or is damaged, for a column that is not there
+ * (listing those there are) or holds no text; rows that are null are skipped, and so are up to 1 % of rows that are not
+ * UTF-8.
  */
 export async function* parquetDocuments(
   file: OpenFile,

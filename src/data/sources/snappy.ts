@@ -1,7 +1,8 @@
 /**
  * A block of Snappy (https://github.com/google/snappy/blob/main/format_description.txt), decoded as a stream. Packages
  * for JavaScript need the whole block and its whole output in memory, too much for pages of hundreds of megabytes
- * (parquet-pages.ts); here a window is enough. Encoders refer back 64 kB at most; a block that refers back beyond the window is refused.
+ * (parquet-pages.ts); here a window is enough. Encoders refer back 64 kB at most; a block that refers back beyond the
+ * window is refused.
  */
 
 /** How far back a block may refer, and how much output is collected before it is passed on. */

@@ -26,8 +26,8 @@ export const DEFAULT_READING: Reading = { field: "text", onWarning: () => {} };
 
 /**
  * Opens a text file, or a folder of them searched recursively: what `findLocal` finds, all splits in one. Throws "data"
- * when there is nothing to read and "io" when the file system refuses; `pieces()` throws "data" at the first byte that is
- * not UTF-8 or is NUL.
+ * when there is nothing to read and "io" when the file system refuses; `pieces()` throws "data" at the first byte that
+ * is not UTF-8 or is NUL.
  */
 export async function openTextSource(path: string, reading: Partial<Reading> = {}): Promise<TextSource> {
   const found = await findLocal(path);
@@ -70,10 +70,10 @@ export function sourceOf(
 }
 
 /**
- * The files that a path or a pattern (`dump/*.parquet`) stands for. In a folder, hidden entries, empty files and files with
- * unknown endings are left out, links to folders are not followed, and the order is natural: chapter_2 before chapter_10.
- * Folders in it named train, validation and test, and data files whose names begin so, are splits. A file named directly
- * may have any ending and is then text.
+ * The files that a path or a pattern (`dump/*.parquet`) stands for. In a folder, hidden entries, empty files and files
+ * with unknown endings are left out, links to folders are not followed, and the order is natural: chapter_2 before
+ * chapter_10. Folders in it named train, validation and test, and data files whose names begin so, are splits. A file
+ * named directly may have any ending and is then text.
  */
 export async function findLocal(path: string): Promise<FilesBySplit> {
   const info = await stat(path).catch((error) => error as NodeJS.ErrnoException);
@@ -161,7 +161,7 @@ async function filesBelow(folder: string): Promise<FilesBySplit> {
 
 const ABOUT = /^(readme|license|licence|changelog|contributing)\b/i;
 
-/** Either texts, or data files (JSON lines, parquet) without what is written about them; a folder of both is refused. */
+/** Either texts, or data files (JSON lines, parquet) without the texts about them; a folder of both is refused. */
 function oneKind<File extends FoundFile & { relative: string }>(found: readonly File[], folder: string): File[] {
   const data = found.filter(({ format }) => format.kind !== "text");
   if (data.length === 0) return [...found];
@@ -173,7 +173,7 @@ function oneKind<File extends FoundFile & { relative: string }>(found: readonly 
   );
 }
 
-/** By the name of the folder directly in it, or of a data file by the first word of its name; a text may be called anything. */
+/** By the top folder's name, or for a data file by the first word of its own; a text may be called anything. */
 function splitOfLocal({ relative, format }: FoundFile & { relative: string }): Split | undefined {
   const parts = relative.split(sep);
   if (parts.length > 1) return splitNamed(parts[0]);

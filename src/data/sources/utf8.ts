@@ -4,8 +4,8 @@ import { LonghandError } from "../../base/errors.ts";
 import { nextCut } from "../pieces.ts";
 
 /**
- * The text of a byte stream, one buffer at a time; a character cut by a buffer's end waits for the next. Throws "data" at
- * the first byte that is not UTF-8 or is NUL. A byte-order mark at the start is dropped.
+ * The text of a byte stream, one buffer at a time; a character cut by a buffer's end waits for the next. Throws "data"
+ * at the first byte that is not UTF-8 or is NUL. A byte-order mark at the start is dropped.
  */
 export async function* decodeUtf8(chunks: AsyncIterable<Buffer>, path: string): AsyncGenerator<string> {
   let held: Buffer = Buffer.alloc(0); // an unfinished character
@@ -80,7 +80,7 @@ function unfinishedBytes(buffer: Buffer): number {
   return 0;
 }
 
-/** The offset of the first byte that is not UTF-8: where a lenient decoder writes the first U+FFFD that is not in the text. */
+/** The offset of the first byte that is not UTF-8: where a lenient decoder writes a U+FFFD that is not in the text. */
 function firstInvalidByte(bytes: Buffer): number {
   const text = bytes.toString("utf8");
   for (let at = text.indexOf("\ufffd"); at >= 0; at = text.indexOf("\ufffd", at + 1)) {

@@ -20,8 +20,8 @@ export function isHubAddress(data: string): boolean {
 }
 
 /**
- * Throws "usage" for what is no address, an unknown recipe or an unknown configuration of one. A revision with a slash in
- * it is written with %2F.
+ * Throws "usage" for what is no address, an unknown recipe or an unknown configuration of one. A revision with a slash
+ * in it is written with %2F.
  */
 export function parseHubAddress(data: string): HubAddress {
   const refuse = (problem: string): never => {

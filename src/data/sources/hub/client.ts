@@ -1,7 +1,7 @@
 /**
- * One data set of the hub at one commit: its files, downloaded into the cache or read by ranges where they are. The package
- * @huggingface/hub knows addresses and answers; what it lacks is here: retries, resuming an interrupted download, and
- * comparing digests.
+ * One data set of the hub at one commit: its files, downloaded into the cache or read by ranges where they are. The
+ * package @huggingface/hub knows addresses and answers; what it lacks is here: retries, resuming an interrupted
+ * download, and comparing digests.
  */
 import { datasetInfo, downloadFile, listFiles } from "@huggingface/hub";
 import { LonghandError } from "../../../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Requests to the hub: with the user's token, repeated where that helps (too many requests, a server or network that fails
- * for a moment), and failing with one sentence where it does not.
+ * Requests to the hub: with the user's token, repeated where that helps (too many requests, a server or network that
+ * fails for a moment), and failing with one sentence where it does not.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidApiResponseFormatError } from "@huggingface/hub";
@@ -50,8 +50,8 @@ class PassingFailure extends Error {
 }
 
 /**
- * A `fetch` for one data set, to be called within `withRetries`. Refusals throw a LonghandError ("data" where the request is
- * at fault, "io" where the network is), except that for a file which does not exist.
+ * A `fetch` for one data set, to be called within `withRetries`. Refusals throw a LonghandError ("data" where the
+ * request is at fault, "io" where the network is), except that for a file which does not exist.
  */
 export function hubFetch(access: HubAccess, name: string): typeof fetch {
   return async (input, init) => {
@@ -68,7 +68,7 @@ export function hubFetch(access: HubAccess, name: string): typeof fetch {
   };
 }
 
-/** Repeats work that failed in the network (not what the hub refused); throws "io" for answers that are not from a hub. */
+/** Repeats work that failed in the network (not what the hub refused); throws "io" for answers not from a hub. */
 export async function withRetries<T>(
   access: HubAccess,
   work: () => Promise<T>,
