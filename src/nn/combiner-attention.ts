@@ -12,16 +12,10 @@ import type { ChunkDocuments } from "./documents.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { attentionOut, type ChunkedHeadsConfig, headProjections, softmaxAfter } from "./multi-head.ts";
 import type { NewTokens } from "./new-tokens.ts";
+import { tokenPositions } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import {
-  besideHeads,
-  type ChunkVisibility,
-  HIDDEN,
-  hiddenAcross,
-  hiddenWhereMasked,
-  tokenPositions,
-} from "./visibility.ts";
+import { besideHeads, type ChunkVisibility, HIDDEN, hiddenAcross, hiddenWhereMasked } from "./visibility.ts";
 
 /** Summaries for which a text has room at first. */
 const FIRST_SUMMARIES = 64;

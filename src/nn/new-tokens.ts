@@ -6,8 +6,8 @@
  */
 import type { Shape } from "../base/shape.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
-import type { AngleTable } from "./positions.ts";
-import { HIDDEN } from "./visibility.ts";
+import { type AngleTable, tokenPositions } from "./positions.ts";
+import { futureHidden, HIDDEN } from "./visibility.ts";
 
 export interface NewTokensInputs {
   /** The axis of texts: [B], or [] for one text without it. */
@@ -40,7 +40,7 @@ export class NewTokens {
     this.batch = batch;
     this.tokens = tokens;
     this.rotations = rotations;
-    this.real = count && range(tokens).reshape([tokens, 1]).less(this.#ofTexts(count)).cast("float32");
+    this.real = count && tokenPositions(tokens).reshape([tokens, 1]).less(this.#ofTexts(count)).cast("float32");
   }
 
   /** Added to scores [B …, P, n] on the rows of the open span, it hides those that are not written: [B …, 1, n]. */
@@ -62,13 +62,7 @@ export class NewTokens {
   hiddenFuture(): Tensor | undefined {
     const P = this.tokens;
     if (P === 1) return undefined;
-    return this.#once("future", () => {
-      const at = range(P);
-      return at
-        .reshape([P, 1])
-        .less(at.reshape([1, P]))
-        .where(at.constant(HIDDEN), at.constant(0));
-    });
+    return this.#once("future", () => futureHidden(tokenPositions(P)));
   }
 
   /**
@@ -81,7 +75,7 @@ export class NewTokens {
       const open = this.#ofTexts(this.#inputs.open);
       const fromBegin = Float32Array.from({ length: P * n }, (_, at) => (at % n) + n - 1 - Math.floor(at / n));
       const place = constant(fromBegin, [P, n]).sub(open).max(0); // [B …, P, n]; only padding would be below 0
-      const past = range(n).less(open).where(place, place.constant(hidden)).cast("int32");
+      const past = tokenPositions(n).less(open).where(place, place.constant(hidden)).cast("int32");
       const own = Int32Array.from({ length: P * P }, (_, at) => {
         const distance = Math.floor(at / P) - (at % P);
         return distance < 0 ? hidden : Math.max(0, n - 1 - distance);
@@ -128,7 +122,7 @@ export class NewTokens {
     const { count } = this.#inputs;
     if (count === undefined) return x.slice(-2, P - 1, P);
     const counts = this.#ofTexts(count);
-    const chosen = this.#once("last", () => range(P).reshape([1, P]).equal(counts.sub(1)).cast("float32"));
+    const chosen = this.#once("last", () => tokenPositions(P).reshape([1, P]).equal(counts.sub(1)).cast("float32"));
     const row = chosen.matmul(x); // zeros where there is none
     return before ? counts.equal(0).where(before, row) : row;
   }
@@ -140,7 +134,7 @@ export class NewTokens {
 
   #hidden(written: "open" | "position" | "closed", n: number): Tensor {
     return this.#once(`${written} ${n}`, () => {
-      const rows = range(n).reshape([1, n]);
+      const rows = tokenPositions(n).reshape([1, n]);
       const isWritten = rows.less(this.#ofTexts(this.#inputs[written]));
       return isWritten.where(rows.constant(0), rows.constant(HIDDEN));
     });
@@ -151,12 +145,4 @@ export class NewTokens {
     this.#made.set(key, found);
     return found;
   }
-}
-
-/** The numbers 0 … count - 1, float32 [count]. */
-export function range(count: number): Tensor {
-  return constant(
-    Float32Array.from({ length: count }, (_, i) => i),
-    [count],
-  );
 }

@@ -84,7 +84,7 @@ export const ROTARY_BIAS_FROM = 512;
 export function relativeBias(scope: Scope, length: number, tokens: number, s: number): Tensor {
   if (length < ROTARY_BIAS_FROM) {
     const weight = biasWeights(scope, length);
-    return toeplitz(weight.slice(0, length - tokens, length + tokens - 1), tokens);
+    return toeplitz(weight.slice(0, length - tokens, length + tokens - 1));
   }
   const table = angleTable(tokens, s);
   const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table));
@@ -102,42 +102,26 @@ export function biasWeights(scope: Scope, length: number): Tensor {
 }
 
 /**
- * bias[i, j] = w[j - i + rows - 1] from w [rows + columns - 1], by layout alone: rows of w written one element longer than
- * they are read shift by one from row to row.
+ * [n, n] with w[j - i + n - 1] at [i, j], from w [2 n - 1], by layout alone: rows of w written one element longer than they
+ * are read shift by one from row to row.
  */
-export function toeplitz(w: Tensor, rows: number, columns = rows): Tensor {
-  if (rows === 1) return w.reshape([1, columns]);
-  const width = rows + columns;
+export function toeplitz(w: Tensor): Tensor {
+  const n = (w.size + 1) / 2;
+  if (n === 1) return w.reshape([1, 1]);
   return w
-    .pad(0, 0, 1) // [width]
-    .reshape([1, width])
-    .expand([rows, width])
-    .reshape([rows * width])
-    .slice(0, rows - 1, rows - 1 + rows * (width - 1))
-    .reshape([rows, width - 1])
-    .slice(1, 0, columns);
+    .pad(0, 0, 1) // [2 n]
+    .reshape([1, 2 * n])
+    .expand([n, 2 * n])
+    .reshape([2 * n * n])
+    .slice(0, n - 1, n - 1 + n * (2 * n - 1))
+    .reshape([n, 2 * n - 1])
+    .slice(1, 0, n);
 }
 
-/** A layer's bias parameters on the host: `weight` [2 length - 1] below 512 positions, else `a` and `b` [s]. */
-export type BiasValues = { readonly weight: Float32Array } | { readonly a: Float32Array; readonly b: Float32Array };
-
-/**
- * The relative bias of a query `distance` positions after its key, for distances 0 … length - 1: what relativeBias puts
- * into a matrix depends on the distance alone. In the rotary form, with (a, b) of a pair as complex numbers, it is the
- * real part of the sum of a conj(b) e^(i angle); `table` holds the angles of positions 0 … length - 1.
- */
-export function hostBiasByDistance(values: BiasValues, length: number, table: HostAngles): Float32Array {
-  if ("weight" in values) return values.weight.slice(0, length).reverse();
-  const { a, b } = values;
-  const { cos, sin } = table;
-  const half = a.length / 2;
-  const bias = new Float32Array(length);
-  for (let distance = 0; distance < length; distance++) {
-    let sum = 0;
-    for (let i = 0, k = half, t = distance * half; i < half; i++, k++, t++) {
-      sum += (a[i] * b[i] + a[k] * b[k]) * cos[t] - (a[k] * b[i] - a[i] * b[k]) * sin[t];
-    }
-    bias[distance] = sum;
-  }
-  return bias;
+/** The numbers 0 … count - 1, float32 [count]. */
+export function tokenPositions(count: number): Tensor {
+  return constant(
+    Float32Array.from({ length: count }, (_, i) => i),
+    [count],
+  );
 }

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import type { Recurrence, StateEntry, Tensors } from "./layer.ts";
-import { range } from "./new-tokens.ts";
+import { tokenPositions } from "./positions.ts";
 
 /** Where the new rows go: the first row [B …] float32, by what adds rows, and how many [B …] of those given. */
 export interface RowPlaces {
@@ -41,8 +41,8 @@ function withRows(
   const batch = count.shape;
   const lead = old.shape.slice(batch.length, -2).map(() => 1);
   const [from, most] = [first, count].map((t) => t.reshape([...batch, ...lead, 1, 1]));
-  const source = range(n).reshape([n, 1]).sub(from); // [B …, lead …, n, 1]: the new row that lands in row n
-  const own = range(P);
+  const source = tokenPositions(n).reshape([n, 1]).sub(from); // [B …, lead …, n, 1]: the new row that lands in row n
+  const own = tokenPositions(P);
   const chosen = source.equal(own).and(own.less(most)).cast("float32"); // [B …, lead …, n, P]
   const isNew = chosen.constant(0).less(chosen.sum([-1])); // [B …, lead …, n, 1]
   return isNew.where(chosen.matmul(rows), old);

@@ -26,7 +26,8 @@ export function shiftTokens(x: Tensor, { visibility, before }: ShiftInputs): Shi
   const { mask, documents } = visibility ?? {};
   const [own, rest] = x.split(-1, [d / 2, d / 2]);
   const real = mask ? own.mul(mask.reshape([-1, T, 1])) : own;
-  const joined = before ? before.reshape([...x.shape.slice(0, -2), 1, d / 2]).concat([real], -2) : real.pad(-2, 1, 0); // [B, 1 + T, d / 2]
+  const first = before?.reshape([...x.shape.slice(0, -2), 1, d / 2]);
+  const joined = first ? first.concat([real], -2) : real.pad(-2, 1, 0); // [B, 1 + T, d / 2]
   const previous = joined.slice(-2, 0, T);
   return { shifted: (documents ? previous.mul(documents.afterFirst()) : previous).concat([rest], -1), own };
 }

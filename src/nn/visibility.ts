@@ -5,6 +5,7 @@
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { type ChunkDocuments, type Documents, sameDocument } from "./documents.ts";
+import { tokenPositions } from "./positions.ts";
 
 /** Added to a score, it makes the weight exactly 0: after softmax, squared ReLU and Laplace function alike. */
 export const HIDDEN = -1e30;
@@ -138,12 +139,4 @@ function futureOf(n: number): Float32Array {
 export function futureHidden(positions: Tensor): Tensor {
   const isFuture = positions.reshape([-1, 1]).less(positions.reshape([1, -1]));
   return isFuture.where(positions.constant(HIDDEN), positions.constant(0));
-}
-
-/** The numbers 0 … count - 1. */
-export function tokenPositions(count: number): Tensor {
-  return constant(
-    Float32Array.from({ length: count }, (_, i) => i),
-    [count],
-  );
 }
