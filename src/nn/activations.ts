@@ -2,8 +2,8 @@
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 
 /**
- * SiLU (Elfwing, Uchibe, Doya 2017): y = x sigma(x), dx = g (sigma(x) + y (1 - sigma(x))). In this form the backward pass
- * needs y and sigma(x), but not x, whose memory is free for the next layer.
+ * SiLU (Elfwing, Uchibe, Doya 2017): y = x sigma(x), dx = g (sigma(x) + y (1 - sigma(x))). In this form the backward
+ * pass needs y and sigma(x), but not x, whose memory is free for the next layer.
  */
 export function silu(x: Tensor): Tensor {
   const gate = x.sigmoid();

@@ -1,4 +1,7 @@
-/** The attention functions on the engine, in float32: what is hidden has weight and slope 0 exactly; Laplace by its formula. */
+/**
+ * The attention functions on the engine, in float32: what is hidden has weight and slope 0 exactly; Laplace by its
+ * formula.
+ */
 import { afterAll, describe, expect, it } from "vitest";
 import { floats } from "../../test/conformance/case.ts";
 import { erf } from "../../test/reference/elementwise.ts";

@@ -1,7 +1,7 @@
 /**
- * The function that turns scores into weights in a gated unit's quadratic attention: the paper's squared ReLU; softmax, which
- * it is compared with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al. 2022, "Mega:
- * Moving Average Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
+ * The function that turns scores into weights in a gated unit's quadratic attention: the paper's squared ReLU; softmax,
+ * which it is compared with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al.
+ * 2022, "Mega: Moving Average Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { squaredRelu } from "./activations.ts";
@@ -10,17 +10,17 @@ export const attentionFunctionNames = ["relu2", "softmax", "laplace"] as const;
 export type AttentionFunction = (typeof attentionFunctionNames)[number];
 
 /**
- * The factor of scores over a span of n positions: 1 / n, since relu2 and laplace weigh each key by itself and their sum
- * grows with n; for softmax, whose weights add up to 1 whatever n is, 1 / sqrt(s) as in a Transformer.
+ * The factor of scores over a span of n positions: 1 / n, since relu2 and laplace weigh each key by itself and their
+ * sum grows with n; for softmax, whose weights add up to 1 whatever n is, 1 / sqrt(s) as in a Transformer.
  */
 export function scoreScale(kind: AttentionFunction, span: number, s: number): number {
   return kind === "softmax" ? 1 / Math.sqrt(s) : 1 / span;
 }
 
 /**
- * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of HIDDEN has the weight 0. A row of
- * softmax in which nothing is left has finite weights of no meaning. `more` [..., R, N] are weights of another kind, added
- * to those of the scores.
+ * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of HIDDEN has the weight 0. A
+ * row of softmax in which nothing is left has finite weights of no meaning. `more` [..., R, N] are weights of another
+ * kind, added to those of the scores.
  */
 export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, more?: Tensor): Tensor {
   if (kind === "relu2") return squaredReluMatmul(scores, v, more);
@@ -33,7 +33,8 @@ export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, more?
 }
 
 /**
- * softmax(scores) v: scores [..., R, N], v [..., N, w] -> [..., R, w]. With P the weights and g the gradient of the result,
+ * softmax(scores) v: scores [..., R, N], v [..., N, w] -> [..., R, w]. With P the weights and g the gradient of the
+ * result,
  *
  *     dv = Pᵀ g = (gᵀ P)ᵀ           only narrow matrices are transposed
  *     dscores = P * (g vᵀ - r)      r = sum of g * result, a number a row: equal to the sum of P * (g vᵀ), and cheaper

@@ -59,7 +59,7 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     let dBias: Tensor | undefined;
     let finished: readonly Tensor[] = [];
     const dx = slices.map(({ p, losses }, i) => {
-      // The -1 that is scattered depends on the slice's loss and on the whole slice before: one [n, V] exists at a time.
+      // The scattered -1 depends on the loss of the slice and on the slice before: one [n, V] exists at a time.
       const minusOne = neverAfter([losses, ...finished])
         .cast("float32")
         .sub(1)

@@ -1,4 +1,6 @@
-/** The gradients that are written by hand (withGradient), each against central differences of its own forward formula. */
+/**
+ * The gradients that are written by hand (withGradient), each against central differences of its own forward formula.
+ */
 import { describe, it } from "vitest";
 import { floats } from "../../test/conformance/case.ts";
 import { expectGradients, type Tensors, type TestFunction } from "../../test/support/differences.ts";

@@ -1,8 +1,8 @@
 /**
  * Linear attention within documents: the sums over the chunks before and after one's own that hold no other document's
- * tokens. Since the tokens of a document lie in a row, each chunk adds to later ones what its last document has in it, to
- * earlier ones what its first has, and a sum runs as long as that document does. Cost and memory per token do not depend on
- * the length, nothing is subtracted, and no number of one document is ever multiplied into another but by 0.
+ * tokens. Since the tokens of a document lie in a row, each chunk adds to later ones what its last document has in it,
+ * to earlier ones what its first has, and a sum runs as long as that document does. Cost and memory per token do not
+ * depend on the length, nothing is subtracted, and no number of one document is ever multiplied into another but by 0.
  * Symbols: B windows, H heads, G chunks of C tokens, s width of queries and keys, n of values.
  */
 import type { Tensor } from "../graph/tensor.ts";
@@ -11,15 +11,15 @@ import { type ChunkDocuments, neighbours, type Side } from "./documents.ts";
 import { besideHeads, HIDDEN } from "./visibility.ts";
 
 /**
- * Chunks that are summed by one product of a [K, K] matrix of zeros and ones. More than these are taken in blocks, whose
- * sums are taken in the same way.
+ * Chunks that are summed by one product of a [K, K] matrix of zeros and ones. More than these are taken in blocks,
+ * whose sums are taken in the same way.
  */
 export const MOST_AT_ONCE = 64;
 
 /**
- * For each chunk g, the sum over the run of chunks that ends before it, h < g with label(h) = label(g - 1), or of the run
- * that begins after it, h > g with label(h) = label(g + 1). A label is the segment ID of a chunk's first or last token;
- * equal ones lie in a row. x [B, H, G, n], labels [B, G], none 0, -> [B, H, G, n].
+ * For each chunk g, the sum over the run of chunks that ends before it, h < g with label(h) = label(g - 1), or of the
+ * run that begins after it, h > g with label(h) = label(g + 1). A label is the segment ID of a chunk's first or last
+ * token; equal ones lie in a row. x [B, H, G, n], labels [B, G], none 0, -> [B, H, G, n].
  */
 export function neighbourSums(x: Tensor, labels: Tensor, side: Side, atOnce = MOST_AT_ONCE): Tensor {
   const [B, H, G, n] = x.shape;
@@ -33,7 +33,7 @@ export function neighbourSums(x: Tensor, labels: Tensor, side: Side, atOnce = MO
   const inside = wanted.equal(own).cast("float32").mul(onOneSide(K, side)).matmul(blocks); // [B, H, N, K, n]
   if (N === 1) return inside.reshape([B, H, G, n]);
 
-  // Of each block the run at the edge towards the blocks that ask is one summand for them, in their chunks up to its end.
+  // The run at a block's edge is one summand for the blocks on that side, in their chunks as far as the run goes on.
   const edge = (t: Tensor, far: boolean) => (far === (side === "before") ? t.slice(-1, K - 1, K) : t.slice(-1, 0, 1));
   const edgeLabels = edge(own, true); // [B, 1, N, 1, 1]
   const totals = edgeLabels.equal(own).cast("float32").matmul(blocks).reshape([B, H, N, n]);
@@ -88,8 +88,8 @@ export function acrossDocuments(
 }
 
 /**
- * The largest value of each token's document: x [B, H, T], segment IDs [B, T], none 0, -> [B, H, T]. Each step looks twice as
- * far as the one before.
+ * The largest value of each token's document: x [B, H, T], segment IDs [B, T], none 0, -> [B, H, T]. Each step looks
+ * twice as far as the one before.
  */
 export function largestInDocuments(x: Tensor, segmentIds: Tensor): Tensor {
   const [B, , T] = x.shape;

@@ -1,7 +1,7 @@
 /**
- * Every attention and every ablation within documents against its plain sibling in float64: outputs and all gradients by
- * name, with borders inside chunks, at borders of chunks and at the last token, several documents in one chunk and one
- * over many, causal and not, with and without padding.
+ * Every attention and every ablation within documents against its plain sibling in float64: outputs and all gradients
+ * by name, with borders inside chunks, at borders of chunks and at the last token, several documents in one chunk and
+ * one over many, causal and not, with and without padding.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";

@@ -1,7 +1,7 @@
 /**
- * Documents that lie side by side in a window and must not see each other, by segment IDs: where each begins, and which of
- * them reach over the borders of chunks. The tokens of a document lie in a row, so of a chunk only the document at its end
- * goes on in the next chunk, and only the one at its beginning comes from the chunk before.
+ * Documents that lie side by side in a window and must not see each other, by segment IDs: where each begins, and which
+ * of them reach over the borders of chunks. The tokens of a document lie in a row, so of a chunk only the document at
+ * its end goes on in the next chunk, and only the one at its beginning comes from the chunk before.
  * Symbols: B windows of T tokens in G chunks of C.
  */
 import type { Tensor } from "../graph/tensor.ts";

@@ -1,4 +1,7 @@
-/** Local and global attention are the two summands of mixed chunk attention, padded or not; their gradients on the engine. */
+/**
+ * Local and global attention are the two summands of mixed chunk attention, padded or not; their gradients on the
+ * engine.
+ */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";

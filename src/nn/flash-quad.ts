@@ -1,6 +1,6 @@
 /**
- * FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): the gated attention unit with attention over the whole sequence. Its cost
- * grows with the square of the length; decoding keeps keys and values of all tokens.
+ * FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): the gated attention unit with attention over the whole sequence. Its
+ * cost grows with the square of the length; decoding keeps keys and values of all tokens.
  */
 import { scoreScale } from "./attention-functions.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";

@@ -1,6 +1,6 @@
 /**
- * FLASH (Hua, Dai, Liu, Le 2022, section 3): a gated attention unit whose attention is mixed chunk attention, at a cost a
- * token that does not depend on the length; or one half of that attention alone (section 4, ablations): local, inside
+ * FLASH (Hua, Dai, Liu, Le 2022, section 3): a gated attention unit whose attention is mixed chunk attention, at a cost
+ * a token that does not depend on the length; or one half of that attention alone (section 4, ablations): local, inside
  * chunks, or global, across them. Two queries and keys are left then of the four, and global has no bias.
  */
 import type { Tensor } from "../graph/tensor.ts";

@@ -1,6 +1,7 @@
 /**
- * Every ablation of the gated units against a plain-loop sibling in float64: outputs and all gradients by name, at lengths
- * that fit no chunk, causal and not, with and without padding; what padding and the future may not do; and padding alone.
+ * Every ablation of the gated units against a plain-loop sibling in float64: outputs and all gradients by name, at
+ * lengths that fit no chunk, causal and not, with and without padding; what padding and the future may not do; and
+ * padding alone.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
@@ -71,7 +72,9 @@ function build(variant: Variant, { T, causal, masked }: Case) {
   return { graph, values, config };
 }
 
-/** The first sequence has three holes of one token; the second ends in padding of more than a chunk where there is one. */
+/**
+ * The first sequence has three holes of one token; the second ends in padding of more than a chunk where there is one.
+ */
 function holes(T: number): Float32Array {
   const real = T - Math.min(T - 1, chunk + 3);
   return Float32Array.from({ length: B * T }, (_, at) => {

@@ -1,4 +1,7 @@
-/** Decoding FLASH, FLASH-Quad and all their ablations, token by token, in tiles and in whole chunks, is their training form. */
+/**
+ * Decoding FLASH, FLASH-Quad and all their ablations, token by token, in tiles and in whole chunks, is their training
+ * form.
+ */
 import { describe, it } from "vitest";
 import { expectRecurrentEqualsForward } from "../../test/support/recurrence.ts";
 import { flash } from "./flash.ts";

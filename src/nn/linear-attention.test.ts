@@ -1,4 +1,7 @@
-/** Linear attention in chunks against plain loops, with gradients; sums over a long text that float32 does not round away. */
+/**
+ * Linear attention in chunks against plain loops, with gradients; sums over a long text that float32 does not round
+ * away.
+ */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";

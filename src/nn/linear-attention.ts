@@ -1,20 +1,26 @@
 /**
- * Linear attention in chunks (Katharopoulos et al. 2020, "Transformers are RNNs"; Hua, Dai, Liu, Le 2022, section 3.2): without
- * a softmax, q kᵀ v is a product with a sum of kᵀ v, one [s, n] matrix a chunk. Shared by FLASH, MC-TFM++ and Performer.
+ * Linear attention in chunks (Katharopoulos et al. 2020, "Transformers are RNNs"; Hua, Dai, Liu, Le 2022, section 3.2):
+ * without a softmax, q kᵀ v is a product with a sum of kᵀ v, one [s, n] matrix a chunk. Shared by FLASH, MC-TFM++ and
+ * Performer.
  * Symbols: B sequences, G chunks of C tokens, s width of queries and keys, n of values; heads are an axis after B.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { acrossDocuments, type LinearInputs } from "./document-sums.ts";
 import { besideHeads, type ChunkVisibility } from "./visibility.ts";
 
-/** A sum over a long text, [B, …, s, n]: float32 would round small summands away, so what was rounded away is kept as `rest`. */
+/**
+ * A sum over a long text, [B, …, s, n]: float32 would round small summands away, so what was rounded away is kept as
+ * `rest`.
+ */
 export interface RunningSum {
   readonly sum: Tensor;
   readonly rest: Tensor;
 }
 
 export interface LinearOptions {
-  /** Whether a causal query finds the tokens of its own chunk up to itself, or those of earlier chunks alone (default). */
+  /**
+   * Whether a causal query finds the tokens of its own chunk up to itself, or those of earlier chunks alone (default).
+   */
   readonly ownPast?: boolean;
   /** kᵀ v of all tokens before the first chunk; causal, and not with documents. */
   readonly before?: RunningSum | undefined;
@@ -51,8 +57,8 @@ export function ownWeights({ q, k }: LinearInputs, { visible }: ChunkVisibility)
 }
 
 /**
- * What queries find in other chunks than their own: in earlier ones and, looking both ways within documents, in later ones
- * (without documents, linearAttention does not tell them apart).
+ * What queries find in other chunks than their own: in earlier ones and, looking both ways within documents, in later
+ * ones (without documents, linearAttention does not tell them apart).
  */
 export function acrossChunks(inputs: LinearInputs, chunks: ChunkVisibility, before?: RunningSum): LinearFound {
   const { q, v } = inputs;
@@ -81,8 +87,8 @@ function ofRealTokens(k: Tensor, { real }: ChunkVisibility): Tensor {
 }
 
 /**
- * sum + x with what rounding takes from it: the two-sum of Knuth (The Art of Computer Programming 2, section 4.2.2), exact
- * in float32 as long as nothing reorders it.
+ * sum + x with what rounding takes from it: the two-sum of Knuth (The Art of Computer Programming 2, section 4.2.2),
+ * exact in float32 as long as nothing reorders it.
  */
 export function added({ sum, rest }: RunningSum, x: Tensor): RunningSum {
   const summand = x.add(rest);

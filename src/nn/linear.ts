@@ -26,10 +26,10 @@ export function linear(scope: Scope, x: Tensor, outputs: number): Tensor {
 }
 
 /**
- * One linear map whose result is split into the given widths, [..., sizes[i]] each, after an element-wise function where one
- * is given. With many rows the weight is split instead, since that costs less than splitting activations, and there is a
- * product for each part; backward the gradients are concatenated again, since one product with all columns is faster than
- * the sum of several. With few rows (hasFewRows) the result itself is split.
+ * One linear map whose result is split into the given widths, [..., sizes[i]] each, after an element-wise function
+ * where one is given. With many rows the weight is split instead, since that costs less than splitting activations, and
+ * there is a product for each part; backward the gradients are concatenated again, since one product with all columns
+ * is faster than the sum of several. With few rows (hasFewRows) the result itself is split.
  */
 export function splitLinear(
   x: Tensor,
@@ -50,7 +50,9 @@ export function splitLinear(
   return inParts ? activated : activated[0].split(-1, sizes);
 }
 
-/** Several maps of one input: with many rows one product with their concatenated weights, with few rows each by itself. */
+/**
+ * Several maps of one input: with many rows one product with their concatenated weights, with few rows each by itself.
+ */
 export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
   const sizes = maps.map(({ bias }) => bias.size);
   if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));
@@ -67,8 +69,8 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
 }
 
 /**
- * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of it
- * costs: then weights should be neither split nor concatenated, both of which copy them.
+ * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of
+ * it costs: then weights should be neither split nor concatenated, both of which copy them.
  */
 export function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];

@@ -1,7 +1,7 @@
 /**
- * Mixed chunk attention (Hua, Dai, Liu, Le 2022, section 3.2), for FLASH and, by heads, for MC-TFM++: inside a chunk of C
- * tokens attention by a function of scores, exact and quadratic in C; across chunks linear attention, through one [s, n]
- * matrix of sums a chunk. Cost per token does not depend on the length. Each half may be missing.
+ * Mixed chunk attention (Hua, Dai, Liu, Le 2022, section 3.2), for FLASH and, by heads, for MC-TFM++: inside a chunk of
+ * C tokens attention by a function of scores, exact and quadratic in C; across chunks linear attention, through one [s,
+ * n] matrix of sums a chunk. Cost per token does not depend on the length. Each half may be missing.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
@@ -30,8 +30,8 @@ export interface MixedOptions {
 }
 
 /**
- * What linear queries are multiplied by, as a part of their scale: 1 over the tokens that they may find. Looking both ways
- * within documents that is the length of each one's own, by which mixedChunkAttention divides.
+ * What linear queries are multiplied by, as a part of their scale: 1 over the tokens that they may find. Looking both
+ * ways within documents that is the length of each one's own, by which mixedChunkAttention divides.
  */
 export function linearScale({ causal, documents }: Visibility, C: number, T: number): number {
   if (causal) return 1 / C;

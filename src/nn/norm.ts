@@ -36,8 +36,9 @@ export function scaleNorm(x: Tensor, gain: Tensor): Tensor {
 }
 
 /**
- * Zero mean, unit variance, then per-dimension gain and bias [width]: y = n gain + bias, n = (x - mean) / deviation. With
- * h = g gain and means over the width, dx = (h - mean(h) - n mean(h n)) / deviation. The means are products with gain.
+ * Zero mean, unit variance, then per-dimension gain and bias [width]: y = n gain + bias, n = (x - mean) / deviation.
+ * With h = g gain and means over the width, dx = (h - mean(h) - n mean(h n)) / deviation. The means are products with
+ * gain.
  */
 export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor): Tensor {
   const width = x.shape[x.rank - 1];

@@ -1,6 +1,6 @@
 /**
- * The attention of the gated units for a few new tokens: f(q kᵀ + bias) v over the rows of the open span (the current chunk
- * of FLASH, the whole text of FLASH-Quad) and the new tokens themselves. Symbols: P new tokens, n rows.
+ * The attention of the gated units for a few new tokens: f(q kᵀ + bias) v over the rows of the open span (the current
+ * chunk of FLASH, the whole text of FLASH-Quad) and the new tokens themselves. Symbols: P new tokens, n rows.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, weightsOf } from "./attention-functions.ts";
@@ -36,7 +36,9 @@ export function openBiasVectors(scope: Scope, n: number, s: number): readonly Te
   return n < ROTARY_BIAS_FROM ? [] : biasVectors(scope, s);
 }
 
-/** q (scaled) and k [B, P, s], v [B, P, e], and the turned vectors of a rotary bias; any other bias has the given scope. */
+/**
+ * q (scaled) and k [B, P, s], v [B, P, e], and the turned vectors of a rotary bias; any other bias has the given scope.
+ */
 export function openSpanAttention(
   scope: Scope,
   { q, k, v, beside }: QueriesKeysValues & { readonly beside: readonly Tensor[] },

@@ -1,4 +1,7 @@
-/** Relative biases: the matrix of a Toeplitz bias, and that of either kind a query's distance from its key is all that counts. */
+/**
+ * Relative biases: the matrix of a Toeplitz bias, and that of either kind a query's distance from its key is all that
+ * counts.
+ */
 import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";

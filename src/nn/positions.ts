@@ -57,7 +57,10 @@ export function angleTable(count: number, width: number): AngleTable {
   return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
 }
 
-/** RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half] or what broadcasts. */
+/**
+ * RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half] or what
+ * broadcasts.
+ */
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;
   const [a, b] = x.split(-1, [half, half]);
@@ -102,8 +105,8 @@ export function biasWeights(scope: Scope, length: number): Tensor {
 }
 
 /**
- * [n, n] with w[j - i + n - 1] at [i, j], from w [2 n - 1], by layout alone: rows of w written one element longer than they
- * are read shift by one from row to row.
+ * [n, n] with w[j - i + n - 1] at [i, j], from w [2 n - 1], by layout alone: rows of w written one element longer than
+ * they are read shift by one from row to row.
  */
 export function toeplitz(w: Tensor): Tensor {
   const n = (w.size + 1) / 2;

@@ -1,6 +1,6 @@
 /**
- * The attention of FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): f(q kᵀ + bias) v over the whole sequence, f squared ReLU
- * or what it is ablated by. Its cost grows with the square of T.
+ * The attention of FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): f(q kᵀ + bias) v over the whole sequence, f squared
+ * ReLU or what it is ablated by. Its cost grows with the square of T.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";

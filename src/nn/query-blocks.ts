@@ -1,12 +1,15 @@
 /**
- * Attention whose cost grows with the square of T, in blocks of queries. When causal, each block meets the keys up to its
- * own end only; with recomputation, what one block needs of the square exists at a time, also in the backward pass.
+ * Attention whose cost grows with the square of T, in blocks of queries. When causal, each block meets the keys up to
+ * its own end only; with recomputation, what one block needs of the square exists at a time, also in the backward pass.
  */
 import { recomputedInTurn } from "../graph/recompute.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { besideHeads, type Visibility } from "./visibility.ts";
 
-/** Most blocks, and fewest queries in each. When causal, eight blocks save 44 % of the square; no number saves half of it. */
+/**
+ * Most blocks, and fewest queries in each. When causal, eight blocks save 44 % of the square; no number saves half of
+ * it.
+ */
 const BLOCKS = 8;
 const FEWEST_QUERIES = 128;
 
@@ -36,9 +39,9 @@ export interface QueryBlockOptions {
 }
 
 /**
- * The results of `attend`, [..., R, n] for the R queries of a block, concatenated to [..., T, n] for each head. Heads that are
- * given apart are computed one after the other: the runtime keeps memory of every shape it has met, and the blocks of one
- * head use that of the head before.
+ * The results of `attend`, [..., R, n] for the R queries of a block, concatenated to [..., T, n] for each head. Heads
+ * that are given apart are computed one after the other: the runtime keeps memory of every shape it has met, and the
+ * blocks of one head use that of the head before.
  */
 export function inQueryBlocks(
   heads: readonly QueriesKeysValues[],

@@ -1,7 +1,7 @@
 /**
- * Token shift (after B. Peng's RWKV, 2023; in this form in the community's FLASH): the first half of each token's features
- * are those of the token before it, so that a layer sees pairs of neighbours before it attends to anything. One step back,
- * never forward, in bidirectional models as well.
+ * Token shift (after B. Peng's RWKV, 2023; in this form in the community's FLASH): the first half of each token's
+ * features are those of the token before it, so that a layer sees pairs of neighbours before it attends to anything.
+ * One step back, never forward, in bidirectional models as well.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import type { Visibility } from "./visibility.ts";

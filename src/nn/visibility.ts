@@ -1,6 +1,6 @@
 /**
- * Who sees whom: causal or bidirectional, padding, and documents that lie side by side in a window. Attentions get it as
- * something to add to their scores, for the tokens of each chunk or for blocks of queries of the whole square.
+ * Who sees whom: causal or bidirectional, padding, and documents that lie side by side in a window. Attentions get it
+ * as something to add to their scores, for the tokens of each chunk or for blocks of queries of the whole square.
  * Symbols: B sequences of T tokens, in G chunks of C.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
@@ -40,8 +40,8 @@ export interface SquareVisibility {
   /** What `hidden` is made of: to be handed through recomputation, so that it is made when needed and not kept. */
   readonly sources: readonly Tensor[];
   /**
-   * Added to scores [B, R, N] of the queries from `start` to `end` on the first N keys (when causal N = end, else T), it
-   * hides what is not to be seen: [R, N] or [B, 1 or R, N]; undefined when nothing is hidden.
+   * Added to scores [B, R, N] of the queries from `start` to `end` on the first N keys (when causal N = end, else T),
+   * it hides what is not to be seen: [R, N] or [B, 1 or R, N]; undefined when nothing is hidden.
    */
   hidden(sources: readonly Tensor[], start: number, end: number): Tensor | undefined;
 }
@@ -106,8 +106,8 @@ function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined 
 }
 
 /**
- * t [B, …] with axes of size 1 after the first, so that it broadcasts with tensors of `rank` axes, which have heads there;
- * a matrix, which is the same for all sequences, as it is.
+ * t [B, …] with axes of size 1 after the first, so that it broadcasts with tensors of `rank` axes, which have heads
+ * there; a matrix, which is the same for all sequences, as it is.
  */
 export function besideHeads(t: Tensor, rank: number): Tensor {
   if (t.rank === 2) return t;

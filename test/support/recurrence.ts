@@ -241,7 +241,10 @@ function renamed(tensors: Tensors): Tensors {
   return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`new.${name}`, tensor]));
 }
 
-/** Ways to read: P of the steps, how many tokens of it text b takes at its call number i, and whether spans are prefilled. */
+/**
+ * Ways to read: P of the steps, how many tokens of it text b takes at its call number i, and whether spans are
+ * prefilled.
+ */
 const ways: Readonly<
   Record<string, { readonly tile: number; count(b: number, i: number): number; readonly prefill: boolean }>
 > = {
@@ -252,8 +255,8 @@ const ways: Readonly<
 };
 
 /**
- * Demands of the recurrent form what the training form finds: for texts of T tokens read in every way, their results in all
- * places within the tolerance (default 1e-9).
+ * Demands of the recurrent form what the training form finds: for texts of T tokens read in every way, their results in
+ * all places within the tolerance (default 1e-9).
  */
 export function expectRecurrentEqualsForward(tested: RecurrentCase, T: number): void {
   const { name, layer, width: d, rotaryWidth, tolerance = 1e-9 } = tested;
