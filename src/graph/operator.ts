@@ -1,16 +1,14 @@
 /**
- * What an operator is: a name of the ONNX standard, a shape rule, a gradient and its ONNX form, side by side.
- * The closed table of all of them is ops/index.ts; nothing else in the project switches on an operator's name,
- * except the test-only interpreter, which defines each one by plain loops, and the writing of ONNX for devices that bind
- * few buffers, where Concat and Split become trees.
+ * What an operator is: a name of the ONNX standard, a shape rule, a gradient, its traits and its ONNX form, side by side.
+ * The closed table of all of them is ops/index.ts. Nothing else in the project switches on an operator's name, except the
+ * interpreter of the tests, which defines each one by plain loops.
  */
 import type { DType, TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type Shape, showShape } from "../base/shape.ts";
-import type { Tensor } from "./tensor.ts";
+import type { Attributes, Tensor } from "./symbolic.ts";
 
-export type AttributeValue = number | string | readonly number[];
-export type Attributes = Readonly<Record<string, AttributeValue>>;
+export type { Attributes, AttributeValue } from "./symbolic.ts";
 
 /** How a node is written in ONNX: its attributes there, and operands that ONNX wants as constant int64 tensors. */
 export interface OnnxForm {
@@ -33,12 +31,25 @@ export interface Backward<A> {
 /** One gradient per input, of the shape of the broadcast operation; undefined where nothing flows. */
 export type GradientRule<A> = (node: Backward<A>) => readonly (Tensor | undefined)[];
 
+/** What there is to know of an operator without its rules. */
+export interface Traits<A> {
+  /** The output is the input's memory seen in another shape. */
+  readonly view?: boolean;
+  /** The output may be written over an input of the same size, element by element. */
+  readonly inPlace?: boolean;
+  /** Which side has many parts along `axis` of the other: an operator that joins or divides tensors. */
+  readonly parts?: "inputs" | "outputs";
+  /** Floating-point operations that are counted as cost: those of matrix products. */
+  flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
+}
+
 export interface Operator<A> {
   /** The types of the outputs; throws by `fail` when inputs or attributes do not fit. */
   infer(inputs: readonly TensorType[], attributes: A): readonly TensorType[];
   /** The reverse-mode rule, or the reason why there is none. */
   readonly gradient: GradientRule<A> | { readonly none: string };
   onnx?(attributes: A, inputs: readonly TensorType[]): OnnxForm;
+  readonly traits?: Traits<A>;
 }
 
 /** An operator with its attribute type erased, as the table holds it. */
@@ -46,6 +57,7 @@ export interface AnyOperator {
   infer(inputs: readonly TensorType[], attributes: Attributes): readonly TensorType[];
   readonly gradient: ((node: Backward<Attributes>) => readonly (Tensor | undefined)[]) | { readonly none: string };
   onnx?(attributes: Attributes, inputs: readonly TensorType[]): OnnxForm;
+  readonly traits?: Traits<Attributes>;
 }
 
 export type NoAttributes = Readonly<Record<never, never>>;

@@ -1,50 +1,22 @@
 /**
- * Symbolic tensors: a typed reference to one output of a node. Building is eager about types (a wrong shape throws at
- * the line that wrote it) and lazy about values (nothing is computed here). Shapes are fixed integers throughout.
+ * Builds the graph: symbolic tensors and the nodes that they refer to (symbolic.ts has their types). Nothing is computed
+ * here; a wrong shape throws at the line that wrote it.
  */
 import { type DType, type HostArray, hostArray, type TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { normalizeAxis, type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
-import { type Attributes, fail, showType } from "./operator.ts";
+import { fail, showType } from "./operator.ts";
 import { type AttributesOf, type OperatorName, operators } from "./ops/index.ts";
+import type { Attributes, ConstantNode, CustomGradient, InputNode, Node, OperatorNode, Tensor } from "./symbolic.ts";
 
-/** A gradient written by hand for a piece of graph: how `outputs` depend on `inputs`, told instead of derived. */
-export interface CustomGradient {
-  readonly outputs: readonly Tensor[];
-  readonly inputs: readonly Tensor[];
-  rule(gradients: readonly Tensor[]): readonly (Tensor | undefined)[];
-}
+export type { ConstantNode, CustomGradient, InputNode, Node, OperatorNode, Tensor } from "./symbolic.ts";
 
-export interface OperatorNode {
-  readonly kind: "operator";
-  readonly name: OperatorName;
-  readonly inputs: readonly Tensor[];
-  readonly attributes: Attributes;
-  readonly outputs: readonly Tensor[];
-  customGradient?: CustomGradient;
-}
-
-/** A value given from outside at every run: a parameter, a batch, a piece of state. */
-export interface InputNode {
-  readonly kind: "input";
-  readonly name: string;
-  readonly outputs: readonly Tensor[];
-}
-
-export interface ConstantNode {
-  readonly kind: "constant";
-  readonly data: HostArray;
-  readonly outputs: readonly Tensor[];
-}
-
-export type Node = OperatorNode | InputNode | ConstantNode;
-
-/** The nodes a node is computed from, as the reverse walk sees them. */
+/** The tensors that a node is computed from. */
 export function sources(node: Node): readonly Tensor[] {
   return node.kind === "operator" ? node.inputs : [];
 }
 
-export class Tensor implements TensorType {
+class GraphTensor implements Tensor {
   readonly node: Node;
   readonly dtype: DType;
   readonly shape: Shape;
@@ -61,8 +33,6 @@ export class Tensor implements TensorType {
   get size(): number {
     return sizeOf(this.shape);
   }
-
-  // ---- arithmetic, with broadcasting; a number stands for a scalar of this tensor's dtype
 
   add(other: Tensor | number): Tensor {
     return apply("Add", [this, this.lift(other)], {});
@@ -116,8 +86,6 @@ export class Tensor implements TensorType {
     return apply("Cos", [this], {});
   }
 
-  // ---- comparison and selection
-
   less(other: Tensor | number): Tensor {
     return apply("Less", [this, this.lift(other)], {});
   }
@@ -130,7 +98,6 @@ export class Tensor implements TensorType {
   not(): Tensor {
     return apply("Not", [this], {});
   }
-  /** This condition's choice between two values. */
   where(yes: Tensor, no: Tensor): Tensor {
     return apply("Where", [this, yes, no], {});
   }
@@ -138,12 +105,9 @@ export class Tensor implements TensorType {
     return to === this.dtype ? this : apply("Cast", [this], { to });
   }
 
-  // ---- products and reductions
-
   matmul(other: Tensor): Tensor {
     return apply("MatMul", [this, other], {});
   }
-  /** Sum over axes, which stay as size 1. No axes: this tensor itself; mean and maximum likewise. */
   sum(axes: readonly number[]): Tensor {
     return axes.length === 0 ? this : apply("ReduceSum", [this], { axes: this.axes(axes) });
   }
@@ -165,9 +129,6 @@ export class Tensor implements TensorType {
     return apply("Softmax", [this], { axis: normalizeAxis(axis, this.rank) });
   }
 
-  // ---- layout
-
-  /** One size may be -1: what is left over. */
   reshape(shape: Shape): Tensor {
     const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
     const full = shape.map((n) => (n === -1 ? this.size / known : n));
@@ -176,7 +137,6 @@ export class Tensor implements TensorType {
   transpose(perm: readonly number[]): Tensor {
     return perm.every((axis, i) => axis === i) ? this : apply("Transpose", [this], { perm });
   }
-  /** The last two axes exchanged. */
   swapLast(): Tensor {
     const perm = this.shape.map((_, i) => i);
     return this.transpose([...perm.slice(0, -2), this.rank - 1, this.rank - 2]);
@@ -200,9 +160,6 @@ export class Tensor implements TensorType {
     return sameShape(shape, this.shape) ? this : apply("Expand", [this], { shape });
   }
 
-  // ---- indices
-
-  /** Rows of this table: indices of any shape, int32. */
   gather(indices: Tensor): Tensor {
     return apply("Gather", [this, indices], { axis: 0 });
   }
@@ -212,8 +169,6 @@ export class Tensor implements TensorType {
   scatterAdd(axis: number, indices: Tensor, updates: Tensor): Tensor {
     return apply("ScatterElements", [this, indices, updates], { axis: normalizeAxis(axis, this.rank) });
   }
-
-  // ---- constants of this tensor's dtype
 
   constant(value: number): Tensor {
     return scalar(value, this.dtype);
@@ -243,7 +198,7 @@ export function input(name: string, shape: Shape, dtype: DType = "float32"): Ten
   }
   const outputs: Tensor[] = [];
   const node: InputNode = { kind: "input", name, outputs };
-  outputs.push(new Tensor(node, { dtype, shape }));
+  outputs.push(new GraphTensor(node, { dtype, shape }));
   return outputs[0];
 }
 
@@ -258,7 +213,7 @@ export function constant(data: HostArray, shape: Shape): Tensor {
   const dtype: DType = data instanceof Float32Array ? "float32" : data instanceof Int32Array ? "int32" : "bool";
   const outputs: Tensor[] = [];
   const node: ConstantNode = { kind: "constant", data, outputs };
-  outputs.push(new Tensor(node, { dtype, shape }));
+  outputs.push(new GraphTensor(node, { dtype, shape }));
   return outputs[0];
 }
 
@@ -306,7 +261,7 @@ export function applyAll<N extends OperatorName>(
 ): readonly Tensor[] {
   const outputs: Tensor[] = [];
   const node: OperatorNode = { kind: "operator", name, inputs, attributes: attributes as Attributes, outputs };
-  for (const type of inferTypes(name, inputs, node.attributes)) outputs.push(new Tensor(node, type));
+  for (const type of inferTypes(name, inputs, node.attributes)) outputs.push(new GraphTensor(node, type));
   return outputs;
 }
 
@@ -315,11 +270,7 @@ function apply<N extends OperatorName>(name: N, inputs: readonly Tensor[], attri
 }
 
 /** The output types of an operator, or an error that says which operator met which types (and where they came from). */
-export function inferTypes(
-  name: OperatorName,
-  inputs: readonly Tensor[],
-  attributes: Attributes,
-): readonly TensorType[] {
+export function inferTypes(name: string, inputs: readonly Tensor[], attributes: Attributes): readonly TensorType[] {
   try {
     return operators[name].infer(inputs, attributes);
   } catch (error) {

@@ -2,6 +2,7 @@
  * What each architecture of a size costs: parameters, and operations per token at any context. A product [m, k] [k, n]
  * counts 2 m n k, element-wise work nothing; forward and backward count as three times forward. Counted from the graph.
  */
+import { operators } from "../graph/ops/index.ts";
 import type { Program } from "../graph/program.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
@@ -64,13 +65,12 @@ function countedFlops(config: ModelConfig, context: number): number {
   return none + config.layers * (one - none);
 }
 
-/** 2 m n k of every matrix product of a program. */
+/** Operations of every matrix product of a program. */
 export function matmulFlops({ nodes }: Program): number {
   let flops = 0;
   for (const node of nodes) {
-    if (node.kind !== "operator" || node.name !== "MatMul") continue;
-    const [{ shape }] = node.inputs;
-    flops += 2 * node.outputs[0].size * shape[shape.length - 1];
+    if (node.kind !== "operator") continue;
+    flops += operators[node.name].traits?.flops?.(node.inputs, node.outputs, node.attributes) ?? 0;
   }
   return flops;
 }

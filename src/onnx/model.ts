@@ -17,8 +17,9 @@ const IR_VERSION = 9n;
 const DATA_TYPE: Record<DType, number> = { float32: 1, int32: 6, bool: 9 };
 const INT64 = 7;
 /** AttributeProto.AttributeType */
-const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 };
-const LARGEST_INITIALISER_BYTES = 16384;
+const ATTRIBUTE = { int: 2, string: 3, ints: 7 };
+/** Larger constants are given at every run, so that a model stays kilobytes. */
+export const LARGEST_INITIALISER_BYTES = 16384;
 
 export interface OnnxModel {
   readonly bytes: Uint8Array;
@@ -109,7 +110,7 @@ function nodeProto(
   };
 }
 
-/** The nodes of a Concat or Split that has too many parts. */
+/** The nodes of an operator that joins or divides more parts than a device binds. */
 function narrowProtos(
   node: OperatorNode,
   index: number,
@@ -117,8 +118,9 @@ function narrowProtos(
   initializers: Map<string, TensorProto>,
   most: number,
 ): NodeProto[] {
-  const joins = node.name === "Concat";
-  if (!joins && node.name !== "Split") return [nodeProto(node, index, names, initializers)];
+  const { parts: partsSide } = operators[node.name].traits ?? {};
+  if (partsSide === undefined) return [nodeProto(node, index, names, initializers)];
+  const joins = partsSide === "inputs";
   const axis = node.attributes.axis as number;
   const [[whole], parts] = joins ? [node.outputs, node.inputs] : [node.inputs, node.outputs];
   const name = (tensor: Tensor) => names.get(tensor) as string;

@@ -10,7 +10,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 
 // FieldDescriptorProto's own numbers for types and labels.
-const TYPE = { float: 2, int64: 3, int32: 5, string: 9, message: 11, bytes: 12 } as const;
+const TYPE = { int64: 3, int32: 5, string: 9, message: 11, bytes: 12 } as const;
 const OPTIONAL = 1 as FieldDescriptorProto_Label;
 const REPEATED = 3 as FieldDescriptorProto_Label;
 
@@ -21,12 +21,9 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
   ModelProto: {
     ir_version: [1, "int64"],
     producer_name: [2, "string"],
-    producer_version: [3, "string"],
     graph: [7, "GraphProto"],
     opset_import: [8, "OperatorSetIdProto[]"],
-    metadata_props: [14, "StringStringEntryProto[]"],
   },
-  StringStringEntryProto: { key: [1, "string"], value: [2, "string"] },
   OperatorSetIdProto: { domain: [1, "string"], version: [2, "int64"] },
   GraphProto: {
     node: [1, "NodeProto[]"],
@@ -44,7 +41,6 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
   },
   AttributeProto: {
     name: [1, "string"],
-    f: [2, "float"],
     i: [3, "int64"],
     s: [4, "bytes"],
     ints: [8, "int64[]"],
@@ -71,7 +67,6 @@ export interface ValueInfoProto {
 export interface AttributeProto {
   name: string;
   type: number;
-  f?: number;
   i?: bigint;
   s?: Uint8Array;
   ints?: bigint[];

@@ -4,7 +4,6 @@
  */
 import { readFileSync } from "node:fs";
 import { gradients } from "../../src/graph/gradients.ts";
-import { programMemory } from "../../src/graph/memory.ts";
 import { recomputed } from "../../src/graph/recompute.ts";
 import { type Tensor, withGradient } from "../../src/graph/tensor.ts";
 import { silu } from "../../src/nn/activations.ts";
@@ -12,6 +11,7 @@ import { linear } from "../../src/nn/linear.ts";
 import { norm } from "../../src/nn/norm.ts";
 import { initialise, type Scope } from "../../src/nn/scope.ts";
 import { ortNodeEngine } from "../../src/runtime/ort-node.ts";
+import { programMemory } from "../../src/runtime/program-memory.ts";
 import { trainingProgram } from "../../src/train/objective.ts";
 
 const [way] = process.argv.slice(2);

@@ -49,7 +49,6 @@ export const rules: Rules = {
   engines: "runtime/ort-*.ts",
   byName: ["reproduce", "examples"],
   circles: [
-    ["src/graph/operator.ts", "src/graph/tensor.ts"],
     ["src/run/data/run-data.ts", "src/run/config.ts"],
     ["src/run/data/run-data.ts", "src/run/data/corpora.ts"],
   ],

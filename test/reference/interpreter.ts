@@ -2,8 +2,10 @@
  * The definition of every operator of the graph, by plain loops in float64 (ONNX opset 20 semantics). Slow on purpose
  * and for tests only: engines are compared with it, and gradients with central differences through it.
  */
+
 import { type Shape, sameShape, sizeOf } from "../../src/base/shape.ts";
 import { type Attributes, showType } from "../../src/graph/operator.ts";
+import type { OperatorName } from "../../src/graph/ops/index.ts";
 import type { Program } from "../../src/graph/program.ts";
 import type { Node, Tensor } from "../../src/graph/tensor.ts";
 import { elementwise } from "./elementwise.ts";
@@ -62,7 +64,7 @@ function evaluate(
   inputs: Readonly<Record<string, ArrayLike<number>>>,
 ): readonly Value[] {
   if (node.kind === "operator") {
-    const define = definitions[node.name] as unknown as Definition<Attributes>;
+    const define = definitions[node.name as OperatorName] as unknown as Definition<Attributes>;
     return define(
       node.inputs.map((tensor) => read(values, tensor)),
       node.attributes,

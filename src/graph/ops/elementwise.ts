@@ -12,6 +12,7 @@ import {
 } from "../operator.ts";
 
 type Rule = GradientRule<NoAttributes>;
+const IN_PLACE = { inPlace: true };
 const NOT_DIFFERENTIABLE = { none: "its output is no continuous function of its inputs" };
 
 function unary(gradient: Rule): Operator<NoAttributes> {
@@ -22,6 +23,7 @@ function unary(gradient: Rule): Operator<NoAttributes> {
       return [inputs[0]];
     },
     gradient,
+    traits: IN_PLACE,
   };
 }
 
@@ -43,6 +45,7 @@ function binary(gradient: Rule): Operator<NoAttributes> {
       return [like(inputs[0], broadcast(inputs))];
     },
     gradient,
+    traits: IN_PLACE,
   };
 }
 
@@ -55,6 +58,7 @@ function comparison(...dtypes: readonly DType[]): Operator<NoAttributes> {
       return [{ dtype: "bool", shape: broadcast(inputs) }];
     },
     gradient: NOT_DIFFERENTIABLE,
+    traits: IN_PLACE,
   };
 }
 
@@ -118,6 +122,7 @@ export const elementwise = {
       return [inputs[0]];
     },
     gradient: NOT_DIFFERENTIABLE,
+    traits: IN_PLACE,
   } satisfies Operator<NoAttributes>,
 
   // Where(condition, a, b): g goes where the value came from
@@ -134,6 +139,7 @@ export const elementwise = {
       condition.where(g, g.constant(0)),
       condition.where(g.constant(0), g),
     ],
+    traits: IN_PLACE,
   } satisfies Operator<NoAttributes>,
 
   // Conversion between element types; only float32 carries a gradient.
@@ -144,5 +150,6 @@ export const elementwise = {
     },
     gradient: { none: "it leaves or enters the integers" },
     onnx: ({ to }) => ({ attributes: { to: { float32: 1, int32: 6, bool: 9 }[to] } }),
+    traits: IN_PLACE,
   } satisfies Operator<{ to: DType }>,
 };

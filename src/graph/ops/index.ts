@@ -14,9 +14,7 @@ export type OperatorName = keyof typeof table;
 export type AttributesOf<N extends OperatorName> =
   Parameters<(typeof table)[N]["infer"]> extends [unknown, infer A] ? A : NoAttributes;
 
-export const operators: Readonly<Record<OperatorName, AnyOperator>> = table as unknown as Record<
-  OperatorName,
-  AnyOperator
->;
+/** By the name of a node. */
+export const operators = table as unknown as Readonly<Record<string, AnyOperator>>;
 
 export const operatorNames = Object.keys(table) as readonly OperatorName[];

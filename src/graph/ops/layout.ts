@@ -19,6 +19,7 @@ export const layout = {
     gradient: ({ inputs: [x], gradients: [g] }) => [g.reshape(x.shape)],
     // allowzero: a 0 in the shape means an empty axis, as everywhere else
     onnx: ({ shape }) => ({ attributes: { allowzero: 1 }, operands: [{ int64: shape }] }),
+    traits: { view: true },
   } satisfies Operator<{ shape: Shape }>,
 
   Transpose: {
@@ -65,6 +66,7 @@ export const layout = {
         inputs.map((x) => x.shape[axis]),
       ),
     onnx: ({ axis }) => ({ attributes: { axis } }),
+    traits: { parts: "inputs" },
   } satisfies Operator<{ axis: number }>,
 
   Split: {
@@ -84,6 +86,7 @@ export const layout = {
     },
     gradient: ({ gradients, attributes: { axis } }) => [gradients[0].concat(gradients.slice(1), axis)],
     onnx: ({ axis, sizes }) => ({ attributes: { axis }, operands: [{ int64: sizes }] }),
+    traits: { parts: "outputs" },
   } satisfies Operator<{ axis: number; sizes: readonly number[] }>,
 
   // x[start … end) along one axis; the gradient is padded with zeros

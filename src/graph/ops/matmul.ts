@@ -21,5 +21,7 @@ export const matmul = {
       const rows = (t: typeof a) => t.reshape([sizeOf(t.shape.slice(0, -1)), t.shape[t.rank - 1]]);
       return [da, rows(a).swapLast().matmul(rows(g))];
     },
+    // a product [m, k] [k, n]: 2 m k n
+    traits: { flops: ([{ shape }], [output]) => 2 * sizeOf(output.shape) * shape[shape.length - 1] },
   } satisfies Operator<NoAttributes>,
 };

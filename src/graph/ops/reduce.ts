@@ -12,7 +12,7 @@ function reducedShape(shape: Shape, axes: readonly number[]): number[] {
   return shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
 }
 
-function reduction(gradient: Operator<Axes>["gradient"], emptyAllowed: boolean, axesOperand: boolean): Operator<Axes> {
+function reduction(gradient: Operator<Axes>["gradient"], emptyAllowed = false): Operator<Axes> {
   return {
     infer(inputs, { axes }) {
       expectCount(inputs, 1);
@@ -22,10 +22,7 @@ function reduction(gradient: Operator<Axes>["gradient"], emptyAllowed: boolean, 
       return [like(inputs[0], reducedShape(inputs[0].shape, axes))];
     },
     gradient,
-    onnx: ({ axes }) =>
-      axesOperand
-        ? { attributes: { keepdims: 1 }, operands: [{ int64: axes }] }
-        : { attributes: { keepdims: 1, axes } },
+    onnx: ({ axes }) => ({ attributes: { keepdims: 1 }, operands: [{ int64: axes }] }),
   };
 }
 
@@ -33,23 +30,17 @@ const count = (shape: Shape, axes: readonly number[]) => axes.reduce((n, axis) =
 
 export const reductions = {
   // d sum = g, repeated
-  ReduceSum: reduction(({ inputs: [x], gradients: [g] }) => [g.expand(x.shape)], true, true),
+  ReduceSum: reduction(({ inputs: [x], gradients: [g] }) => [g.expand(x.shape)], true),
   // d mean = g / n, repeated
-  ReduceMean: reduction(
-    ({ inputs: [x], gradients: [g], attributes: { axes } }) => [g.div(count(x.shape, axes)).expand(x.shape)],
-    false,
-    true,
-  ),
+  ReduceMean: reduction(({ inputs: [x], gradients: [g], attributes: { axes } }) => [
+    g.div(count(x.shape, axes)).expand(x.shape),
+  ]),
   // d max = g where x is the maximum, shared equally between ties
-  ReduceMax: reduction(
-    ({ inputs: [x], outputs: [y], gradients: [g], attributes: { axes } }) => {
-      const hits = x.equal(y);
-      const ties = hits.where(g.constant(1), g.constant(0)).sum(axes);
-      return [hits.where(g.div(ties), g.constant(0))];
-    },
-    false,
-    true,
-  ),
+  ReduceMax: reduction(({ inputs: [x], outputs: [y], gradients: [g], attributes: { axes } }) => {
+    const hits = x.equal(y);
+    const ties = hits.where(g.constant(1), g.constant(0)).sum(axes);
+    return [hits.where(g.div(ties), g.constant(0))];
+  }),
 
   // y_t = sum of x_i over i <= t (i < t when exclusive; from the end when reverse): the gradient runs the other way
   CumSum: {

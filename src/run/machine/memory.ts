@@ -3,10 +3,10 @@
  * it does not fit, which batch, context or recomputation would (docs/decisions/0014-memory-estimate.md).
  */
 import { LonghandError, messageOf } from "../../base/errors.ts";
-import { programMemory } from "../../graph/memory.ts";
 import type { Recompute } from "../../graph/recompute.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { languageModel, parameterCount } from "../../models/language-model.ts";
+import { programMemory } from "../../runtime/program-memory.ts";
 import { evaluationShape } from "../../train/evaluate.ts";
 import {
   type BatchShape,

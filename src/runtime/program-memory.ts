@@ -3,9 +3,10 @@
  * in which ONNX Runtime executes. An estimate: the runtime also fuses some nodes, and its arena leaves gaps.
  */
 import { bytesPerElement } from "../base/dtype.ts";
-import { elementwise } from "./ops/elementwise.ts";
-import type { Program } from "./program.ts";
-import type { Node, OperatorNode, Tensor } from "./tensor.ts";
+import { operators } from "../graph/ops/index.ts";
+import type { Program } from "../graph/program.ts";
+import type { Node, OperatorNode, Tensor } from "../graph/tensor.ts";
+import { LARGEST_INITIALISER_BYTES } from "../onnx/model.ts";
 
 export interface ProgramMemory {
   /** Parameters, batches and constants that are given at every run. */
@@ -127,9 +128,7 @@ export function executionOrder(program: Program, folded: ReadonlySet<OperatorNod
   return order;
 }
 
-/** Constants up to this size stand in the model, and what depends on nothing else is computed when it is loaded. */
-const LARGEST_INITIALISER_BYTES = 16384;
-
+/** Small constants stand in the model, and what depends on nothing else is computed when it is loaded. */
 function foldedNodes({ nodes }: Program): Set<OperatorNode> {
   const folded = new Set<OperatorNode>();
   for (const node of nodes) {
@@ -172,12 +171,12 @@ function countReads(order: readonly OperatorNode[]): Map<Tensor, number> {
 
 /** The block of an input that the output can be written into: of its size, and read here for the last time. */
 function reusedBlock(node: OperatorNode, output: Tensor, blocks: ReadonlyMap<Tensor, Block>): Block | undefined {
-  const isView = node.name === "Reshape";
-  if (!isView && !Object.hasOwn(elementwise, node.name)) return undefined;
+  const { view = false, inPlace = false } = operators[node.name].traits ?? {};
+  if (!view && !inPlace) return undefined;
   for (const source of node.inputs) {
     const block = blocks.get(source);
     if (block === undefined) continue;
-    if (isView) return block;
+    if (view) return block;
     const here = node.inputs.filter((other) => blocks.get(other) === block).length;
     if (block.bytes === bytesOf(output) && block.reads === here) return block;
   }

@@ -1,0 +1,113 @@
+/**
+ * What stands in a graph: nodes, and symbolic tensors, each a typed reference to one output of a node. Here are the types
+ * alone, so that operators can speak of tensors and tensors be made of operators; tensor.ts makes them.
+ */
+import type { DType, HostArray, TensorType } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
+
+export type AttributeValue = number | string | readonly number[];
+export type Attributes = Readonly<Record<string, AttributeValue>>;
+
+/** A custom VJP of a piece of graph: the gradients of `inputs` from those of `outputs`, written by hand instead of derived. */
+export interface CustomGradient {
+  readonly outputs: readonly Tensor[];
+  readonly inputs: readonly Tensor[];
+  rule(gradients: readonly Tensor[]): readonly (Tensor | undefined)[];
+}
+
+export interface OperatorNode {
+  readonly kind: "operator";
+  /** In the table of ops/index.ts. */
+  readonly name: string;
+  readonly inputs: readonly Tensor[];
+  readonly attributes: Attributes;
+  readonly outputs: readonly Tensor[];
+  customGradient?: CustomGradient;
+}
+
+/** A value given from outside at every run: a parameter, a batch, a piece of state. */
+export interface InputNode {
+  readonly kind: "input";
+  readonly name: string;
+  readonly outputs: readonly Tensor[];
+}
+
+export interface ConstantNode {
+  readonly kind: "constant";
+  readonly data: HostArray;
+  readonly outputs: readonly Tensor[];
+}
+
+export type Node = OperatorNode | InputNode | ConstantNode;
+
+/**
+ * Building is eager about types (a wrong shape throws at the line that wrote it) and lazy about values (nothing is computed
+ * here). Shapes are fixed integers throughout. Axes count from 0, or from the end when negative.
+ */
+export interface Tensor extends TensorType {
+  readonly node: Node;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly rank: number;
+  readonly size: number;
+
+  // Arithmetic, with broadcasting; a number stands for a scalar of this tensor's dtype.
+  add(other: Tensor | number): Tensor;
+  sub(other: Tensor | number): Tensor;
+  mul(other: Tensor | number): Tensor;
+  div(other: Tensor | number): Tensor;
+  max(other: Tensor | number): Tensor;
+  min(other: Tensor | number): Tensor;
+  neg(): Tensor;
+  exp(): Tensor;
+  log(): Tensor;
+  sqrt(): Tensor;
+  reciprocal(): Tensor;
+  sigmoid(): Tensor;
+  tanh(): Tensor;
+  relu(): Tensor;
+  erf(): Tensor;
+  sin(): Tensor;
+  cos(): Tensor;
+
+  // Comparison and selection: booleans.
+  less(other: Tensor | number): Tensor;
+  equal(other: Tensor | number): Tensor;
+  and(other: Tensor): Tensor;
+  not(): Tensor;
+  /** This condition's choice between two values. */
+  where(yes: Tensor, no: Tensor): Tensor;
+  cast(to: DType): Tensor;
+
+  // Products and reductions; a reduced axis stays as size 1, and reducing along no axes is this tensor itself.
+  /** Over the last two axes, with broadcasting of those before. */
+  matmul(other: Tensor): Tensor;
+  sum(axes: readonly number[]): Tensor;
+  mean(axes: readonly number[]): Tensor;
+  maximum(axes: readonly number[]): Tensor;
+  cumsum(axis: number, options?: { exclusive?: boolean; reverse?: boolean }): Tensor;
+  softmax(axis?: number): Tensor;
+
+  // Layout.
+  /** One size may be -1: what is left over. */
+  reshape(shape: Shape): Tensor;
+  transpose(perm: readonly number[]): Tensor;
+  /** The last two axes exchanged. */
+  swapLast(): Tensor;
+  concat(others: readonly Tensor[], axis: number): Tensor;
+  split(axis: number, sizes: readonly number[]): readonly Tensor[];
+  slice(axis: number, start: number, end: number): Tensor;
+  /** With so many zeros before and after along an axis. */
+  pad(axis: number, before: number, after: number): Tensor;
+  expand(shape: Shape): Tensor;
+
+  // Indices, int32.
+  /** Rows of this table: indices of any shape. */
+  gather(indices: Tensor): Tensor;
+  gatherElements(axis: number, indices: Tensor): Tensor;
+  scatterAdd(axis: number, indices: Tensor, updates: Tensor): Tensor;
+
+  // Constants of this tensor's dtype.
+  constant(value: number): Tensor;
+  zeros(shape: Shape): Tensor;
+}
