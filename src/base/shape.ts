@@ -1,4 +1,4 @@
-/** Shape arithmetic: sizes, strides and NumPy/ONNX broadcasting. A shape is a list of fixed, non-negative integers. */
+/** Shape arithmetic: sizes, axes and NumPy/ONNX broadcasting. A shape is a list of fixed, non-negative integers. */
 import { LonghandError } from "./errors.ts";
 
 export type Shape = readonly number[];
@@ -10,17 +10,6 @@ export function sizeOf(shape: Shape): number {
 
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i]);
-}
-
-/** Row-major strides, in elements. */
-export function stridesOf(shape: Shape): number[] {
-  const strides = new Array<number>(shape.length);
-  let stride = 1;
-  for (let i = shape.length - 1; i >= 0; i--) {
-    strides[i] = stride;
-    stride *= shape[i];
-  }
-  return strides;
 }
 
 /** An axis counted from the end when negative, checked against the rank. */

@@ -1,6 +1,6 @@
 /** Definitions of reading and adding by index. An index outside its axis is an error here, whatever an engine does. */
-import { sizeOf, stridesOf } from "../../src/base/shape.ts";
-import { type Definitions, pick, positions, type Value } from "./value.ts";
+import { sizeOf } from "../../src/base/shape.ts";
+import { type Definitions, pick, positions, stridesOf, type Value } from "./value.ts";
 
 function checked(index: number, size: number): number {
   if (!Number.isInteger(index) || index < 0 || index >= size) throw new Error(`index ${index} of an axis of ${size}`);

@@ -1,6 +1,5 @@
 /** Definitions of operators that move elements: each is a view of its input, or a write into a view of its output. */
-import { stridesOf } from "../../src/base/shape.ts";
-import { broadcastTo, type Definitions, pick, positions, type Value, withSize, zeros } from "./value.ts";
+import { broadcastTo, type Definitions, pick, positions, stridesOf, type Value, withSize, zeros } from "./value.ts";
 
 /** The elements start … end along one axis. */
 function cut(x: Value, axis: number, start: number, end: number): Value {

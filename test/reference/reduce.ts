@@ -1,5 +1,5 @@
 /** Definitions of matrix products, reductions, running sums and softmax. */
-import { type Shape, sizeOf, stridesOf } from "../../src/base/shape.ts";
+import { type Shape, sizeOf } from "../../src/base/shape.ts";
 import {
   aroundAxis,
   broadcastStrides,
@@ -7,6 +7,7 @@ import {
   type Definition,
   type Definitions,
   positions,
+  stridesOf,
   type Value,
   zeros,
 } from "./value.ts";

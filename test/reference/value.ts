@@ -3,7 +3,7 @@
  * behind almost every definition: where each element of a strided view lies.
  */
 import type { DType } from "../../src/base/dtype.ts";
-import { type Shape, sizeOf, stridesOf } from "../../src/base/shape.ts";
+import { type Shape, sizeOf } from "../../src/base/shape.ts";
 import type { AttributesOf, OperatorName } from "../../src/graph/ops/index.ts";
 
 export interface Value {
@@ -76,4 +76,15 @@ export function aroundAxis(shape: Shape, axis: number): { outer: number; along: 
 /** `shape` with another size at one axis. */
 export function withSize(shape: Shape, axis: number, size: number): number[] {
   return shape.map((n, i) => (i === axis ? size : n));
+}
+
+/** Row-major strides, in elements. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let stride = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = stride;
+    stride *= shape[i];
+  }
+  return strides;
 }
