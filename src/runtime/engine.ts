@@ -1,8 +1,9 @@
 /**
- * What an execution engine is: it compiles programs into functions on host arrays. Training and generation know this
- * interface only; ort-node.ts and ort-web.ts implement it.
+ * What an execution engine is: it compiles programs into functions. Their inputs are arrays of the host or tensors that
+ * live on the engine's device; their outputs go to the host or stay on the device. Training and generation know this
+ * interface only; ort-node.ts implements it, and in the tests the interpreter does.
  */
-import type { HostArray } from "../base/dtype.ts";
+import type { HostArray, HostTensor, TensorType } from "../base/dtype.ts";
 import type { Program } from "../graph/program.ts";
 
 export const deviceNames = ["cpu", "webgpu", "cuda"] as const;
@@ -17,18 +18,47 @@ export interface Engine {
   readonly device: Device;
   /** Threads of one operation, pinned: results repeat bit for bit at a fixed count. */
   readonly threads: number;
+  /** Bytes that crossed between host and device so far. Counted on the CPU too, where nothing is copied. */
+  readonly traffic: Traffic;
+  /** A function that returns all its outputs to the host. */
   compile(program: Program, options?: CompileOptions): Promise<CompiledFunction>;
-  /** Releases every function that is still open. */
+  /** A function whose outputs of these names stay on the device. Throws for a name that is no output. */
+  compileResident(program: Program, resident: readonly string[], options?: CompileOptions): Promise<ResidentFunction>;
+  /** The tensor on the device. On the CPU it is the given array itself, which must then not change while it is used. */
+  upload(tensor: HostTensor): Promise<DeviceTensor>;
+  /** Releases every tensor and function that is still there. */
   close(): Promise<void>;
 }
 
+export interface Traffic {
+  readonly sent: number;
+  readonly received: number;
+}
+
+/** A value on the engine's device, which never changes. It belongs to whoever received it, and takes memory until released. */
+export interface DeviceTensor extends TensorType {
+  /** The value on the host, row-major. On the CPU without a copy: do not change it, nor use it after `release`. */
+  read(): Promise<HostArray>;
+  /** Gives the memory back, to be written by a later run. Not to be called while a function reads this tensor. */
+  release(): void;
+}
+
 export type HostArraysByName = Readonly<Record<string, HostArray>>;
+export type DeviceTensorsByName = Readonly<Record<string, DeviceTensor>>;
+/** What a function is run with. Tensors must be of the engine that compiled it. */
+export type InputsByName = Readonly<Record<string, HostArray | DeviceTensor>>;
 
 export interface CompiledFunction {
   /**
-   * Runs once. Inputs are read in place (an array given again costs nothing to set up). The returned arrays belong to
-   * the function and are overwritten by its next run. Throws when an input is missing, unknown or of another length.
+   * Runs once. Arrays are read in place (one given again costs nothing to set up). The returned arrays belong to the
+   * function and are overwritten by its next run. Throws when an input is missing, unknown or of another size.
    */
-  run(inputs: HostArraysByName): Promise<HostArraysByName>;
+  run(inputs: InputsByName): Promise<HostArraysByName>;
+  release(): Promise<void>;
+}
+
+export interface ResidentFunction {
+  /** As CompiledFunction; the tensors of `device` belong to the caller, who releases them. */
+  run(inputs: InputsByName): Promise<{ readonly host: HostArraysByName; readonly device: DeviceTensorsByName }>;
   release(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** The engines that the tests can name. The interpreter stands among them behind the same interface. */
-import { hostArray } from "../../src/base/dtype.ts";
-import type { CompiledFunction, Engine } from "../../src/runtime/engine.ts";
+import { type HostArray, type HostTensor, hostArray } from "../../src/base/dtype.ts";
+import type { Program } from "../../src/graph/program.ts";
+import type { DeviceTensor, Engine, ResidentFunction } from "../../src/runtime/engine.ts";
 import { ortNodeEngine } from "../../src/runtime/ort-node.ts";
 import { interpret } from "../reference/interpreter.ts";
 
@@ -33,24 +34,63 @@ export function engineOfEnvironment(): EngineName {
 }
 
 function interpreterEngine(): Engine {
+  const traffic = { sent: 0, received: 0 };
+  const held = ({ dtype, shape, data }: HostTensor): InterpreterTensor => ({
+    dtype,
+    shape,
+    data,
+    async read() {
+      traffic.received += data.byteLength;
+      return data;
+    },
+    release() {},
+  });
+  async function compileResident(program: Program, resident: readonly string[]): Promise<ResidentFunction> {
+    const unknown = resident.find((name) => !program.outputs.has(name));
+    if (unknown !== undefined) throw new Error(`expected an output, got ${unknown}`);
+    return {
+      async run(inputs) {
+        const arrays = Object.entries(inputs).map(([name, given]) => {
+          if (ArrayBuffer.isView(given)) traffic.sent += given.byteLength;
+          return [name, arrayOf(given)];
+        });
+        const host: Record<string, HostArray> = {};
+        const device: Record<string, DeviceTensor> = {};
+        for (const [name, { data, shape }] of Object.entries(interpret(program, Object.fromEntries(arrays)))) {
+          const dtype = program.outputs.get(name)?.dtype ?? "float32";
+          const array = hostArray(dtype, data.length);
+          array.set(data);
+          if (resident.includes(name)) device[name] = held({ dtype, shape, data: array });
+          else {
+            host[name] = array;
+            traffic.received += array.byteLength;
+          }
+        }
+        return { host, device };
+      },
+      async release() {},
+    };
+  }
   return {
     device: "cpu",
     threads: 1,
-    async compile(program): Promise<CompiledFunction> {
-      return {
-        async run(inputs) {
-          const results = Object.entries(interpret(program, inputs));
-          return Object.fromEntries(
-            results.map(([name, { data }]) => {
-              const host = hostArray(program.outputs.get(name)?.dtype ?? "float32", data.length);
-              host.set(data);
-              return [name, host];
-            }),
-          );
-        },
-        async release() {},
-      };
+    traffic,
+    compileResident,
+    async compile(program) {
+      const { run, release } = await compileResident(program, []);
+      return { run: async (inputs) => (await run(inputs)).host, release };
+    },
+    async upload(tensor) {
+      traffic.sent += tensor.data.byteLength;
+      return held(tensor);
     },
     async close() {},
   };
+}
+
+interface InterpreterTensor extends DeviceTensor, HostTensor {}
+
+function arrayOf(given: HostArray | DeviceTensor): HostArray {
+  if (ArrayBuffer.isView(given)) return given;
+  return (given as InterpreterTensor).data;
 }

@@ -1,5 +1,6 @@
 /** Every engine on whole graphs: compositions with their gradients against the interpreter, and what a function promises. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { HostTensor } from "../../src/base/dtype.ts";
 import { gradients } from "../../src/graph/gradients.ts";
 import { program, verify } from "../../src/graph/program.ts";
 import { constant, input } from "../../src/graph/tensor.ts";
@@ -77,6 +78,53 @@ describe.each(testedEngines)("%s", (name) => {
     await expect(compiled.run({})).rejects.toThrow("input x");
     await expect(compiled.run({ x: new Float32Array(3) })).rejects.toThrow(/input x.* got 3/);
     await expect(compiled.run({ x, other: x })).rejects.toThrow("input other");
+    await compiled.release();
+  });
+
+  it("keeps tensors on its device, goes on from them, and counts the bytes that cross", async () => {
+    const x = input("x", [2, 3]);
+    const graph = program("resident", { next: x.mul(2), sum: x.sum([0, 1]) });
+    const compiled = await engine.compileResident(graph, ["next"]);
+    const given = Float32Array.of(1, 2, 3, 4, 5, 6);
+    const before = { ...engine.traffic };
+    const first = await engine.upload({ dtype: "float32", shape: [2, 3], data: given });
+    let state = first;
+    for (const sum of [21, 42, 84]) {
+      const { host, device } = await compiled.run({ x: state });
+      expect([...host.sum]).toEqual([sum]);
+      if (state !== first) state.release();
+      state = device.next;
+    }
+    expect(engine.traffic.sent - before.sent).toBe(24);
+    expect(engine.traffic.received - before.received).toBe(3 * 4);
+    expect([state.dtype, state.shape]).toEqual(["float32", [2, 3]]);
+    expect([...(await state.read())]).toEqual([8, 16, 24, 32, 40, 48]);
+    expect([...(await first.read())]).toEqual([...given]);
+    expect(engine.traffic.received - before.received).toBe(3 * 4 + 2 * 24);
+    first.release();
+    await compiled.release();
+    expect([...(await state.read())]).toEqual([8, 16, 24, 32, 40, 48]);
+    state.release();
+  });
+
+  it("reads and uploads several tensors of one type at the same time, of every type", async () => {
+    const tensors: HostTensor[] = [1, 2, 3].flatMap((n) => [
+      { dtype: "float32", shape: [2], data: Float32Array.of(n, n + 0.5) },
+      { dtype: "int32", shape: [2], data: Int32Array.of(n, -n) },
+    ]);
+    const held = await Promise.all(tensors.map((tensor) => engine.upload(tensor)));
+    const read = await Promise.all(held.map((tensor) => tensor.read()));
+    expect(read).toEqual(tensors.map(({ data }) => data));
+    for (const tensor of held) tensor.release();
+  });
+
+  it("names a tensor of another type, and an output to keep that is none", async () => {
+    const x = input("x", [2]);
+    const compiled = await engine.compile(program("types", { y: x.exp() }));
+    const other = await engine.upload({ dtype: "float32", shape: [3], data: new Float32Array(3) });
+    await expect(compiled.run({ x: other })).rejects.toThrow("input x");
+    await expect(engine.compileResident(program("kept", { y: x.exp() }), ["z"])).rejects.toThrow("got z");
+    other.release();
     await compiled.release();
   });
 

@@ -23,14 +23,21 @@ import { expectClose } from "./compare.ts";
 /** An engine that runs nothing: it keeps the programs it is given, and refuses them. */
 export function recordingEngine(): { readonly engine: Engine; readonly programs: readonly Program[] } {
   const programs: Program[] = [];
+  const refuse = () => Promise.reject(new Error("only the program is wanted"));
+  const compile = (program: Program) => {
+    programs.push(program);
+    return refuse();
+  };
+  const traffic = { sent: 0, received: 0 };
+  const close = async () => {};
   const engine: Engine = {
     device: "cpu",
     threads: 1,
-    compile(program) {
-      programs.push(program);
-      return Promise.reject(new Error("only the program is wanted"));
-    },
-    close: async () => {},
+    traffic,
+    compile,
+    compileResident: compile,
+    upload: refuse,
+    close,
   };
   return { engine, programs };
 }
