@@ -18,10 +18,10 @@ function config() {
   return parseModelConfig({ ...presetModel("fading", "nano", { context: 64 }), vocabSize: 300 });
 }
 
-it("is trained and compared beside the architectures of the package", { timeout: 120_000 }, async () => {
+it("is trained, decoded and compared beside the architectures of the package", { timeout: 120_000 }, async () => {
   const { stdout, stderr } = await runExample("own-architecture.ts", text, join(folder, "own"), "10");
   expect(stderr).toBe("");
-  expect(stdout).toMatch(/^held-out perplexity \d+\.\d$/m);
+  expect(stdout).toMatch(/^held-out perplexity \d+\.\d\n.{20,}\ncompared: \S*report\.html\n$/s);
   const rows = readFileSync(join(folder, "own-compared", "speed.csv"), "utf8")
     .trimEnd()
     .split("\r\n");
