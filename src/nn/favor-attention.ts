@@ -101,7 +101,7 @@ function withOnes(v: Tensor): Tensor {
 }
 
 /** The weighted sums over the sum of weights, which is their last column: [..., w + 1] -> [..., w]. */
-export function ratio(sums: Tensor): Tensor {
+function ratio(sums: Tensor): Tensor {
   const [weighted, total] = sums.split(-1, [sums.shape[sums.rank - 1] - 1, 1]);
   return weighted.mul(total.max(SMALLEST).reciprocal());
 }

@@ -87,12 +87,7 @@ export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: Chu
  * Quadratic query and key, linear query and key from q, k, q, k [B, T, d]: gamma and beta [4, H, w], taken while the heads
  * still lie side by side. `scales` multiply each result, at no cost to activations.
  */
-export function affineHeads(
-  scope: Scope,
-  sources: readonly Tensor[],
-  heads: number,
-  scales: readonly number[],
-): Tensor[] {
+function affineHeads(scope: Scope, sources: readonly Tensor[], heads: number, scales: readonly number[]): Tensor[] {
   const d = sources[0].shape[sources[0].rank - 1];
   const rowsOf = (name: string, value: number) =>
     scope

@@ -1,7 +1,8 @@
 /**
  * What the multi-head attentions share (Vaswani et al. 2017, section 3.2.2): queries, keys and values of all heads from one
  * normalised input, their way back into the residual stream, and softmax attention to rows of a state.
- * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width.
+ * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width. In a step of one text
+ * no tensor has the axis B.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
@@ -58,7 +59,7 @@ export function anglesOfHeads({ cos, sin }: AngleTable): AngleTable {
   return { cos: besideHeads(cos, 4), sin: besideHeads(sin, 4) };
 }
 
-/** [B, T, d] -> [B, H, T, w]; a step of one text has no axis B. */
+/** [B, T, d] -> [B, H, T, w] */
 export function splitHeads(t: Tensor, heads: number): Tensor {
   const batch = t.shape.slice(0, -2);
   const [T, d] = t.shape.slice(-2);
