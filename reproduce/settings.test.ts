@@ -47,12 +47,15 @@ describe("resolveSettings", () => {
   });
 
   it.each([
-    [{ only: "sped" }, /^only sped: expected some of speed, quality, ablations, context-use \(did you mean speed\?\)$/],
-    [{ models: "bert" }, /^models bert: expected some of flash, /],
-    [{ contexts: "512,1.5" }, /^contexts 1\.5: expected positive whole numbers$/],
-    [{ lr: "-1" }, /^lr -1: expected positive numbers$/],
-    [{ vocab: 10 }, /^vocab 10: /],
-    [{ lrs: "1e-3" }, /^unknown field lrs$/],
+    [
+      { only: "sped" },
+      /^`only` sped: expected some of speed, quality, ablations, context-use \(did you mean speed\?\)$/,
+    ],
+    [{ models: "bert" }, /^`models` bert: expected some of flash, /],
+    [{ contexts: "512,1.5" }, /^`contexts` 1\.5: expected positive whole numbers$/],
+    [{ lr: "-1" }, /^`lr` -1: expected positive numbers$/],
+    [{ vocab: 10 }, /^`vocab` 10: /],
+    [{ lrs: "1e-3" }, /^unknown field `lrs`$/],
   ])("%o is refused", (given, message) => {
     expect(() => resolveSettings(given)).toThrow(message);
   });
@@ -60,8 +63,7 @@ describe("resolveSettings", () => {
 
 describe("requireSameSettings", () => {
   const stored = resolveSettings({ data: ["/a.txt"], budget: 10, steps: 5 });
-  const check = (given: Record<string, unknown>) =>
-    requireSameSettings("runs/x", stored, given, (field) => `--${field}`);
+  const check = (given: Record<string, unknown>) => requireSameSettings("runs/x", stored, given);
 
   it("allows what is the same, or not said", () => {
     expect(() => check({})).not.toThrow();
@@ -72,7 +74,7 @@ describe("requireSameSettings", () => {
 
   it("names all that differ", () => {
     expect(() => check({ steps: 6, models: "flash" })).toThrow(
-      /^runs\/x was begun with --steps 5, not 6; --models flash,.*, not flash: /,
+      /^runs\/x was begun with `steps` 5, not 6; `models` flash,.*, not flash: /,
     );
   });
 });

@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
-import { describeIssues, nearest } from "longhand/tools";
+import { describeIssues, nearest, quoted } from "longhand/tools";
 import { z } from "zod";
 
 /** The parts of the comparison, in the order of the report. */
@@ -93,14 +93,10 @@ export const SPEED_CONTEXTS = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]
 /** Minutes up to which models are small and steps short. */
 const SMALL_BUDGET = 30;
 
-type NameOf = (field: string) => string;
-
-/**
- * Checks settings; `nameOf` turns a field into what the user wrote (--eval-tokens on the command line). Throws "usage".
- */
-export function resolveSettings(value: unknown, nameOf: NameOf = (field) => field) {
+/** Checks settings and completes them. Throws "usage" naming each field that is wrong. */
+export function resolveSettings(value: unknown) {
   const parsed = reproduceSettingsSchema.safeParse(value);
-  if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
+  if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, quoted));
   const { data, rounds, steps, ablationSteps, modules, ...given } = parsed.data;
   const small = given.budget <= SMALL_BUDGET;
   const preset = (given.preset ?? (small ? "nano" : "tiny")) as PresetName;
@@ -108,11 +104,11 @@ export function resolveSettings(value: unknown, nameOf: NameOf = (field) => fiel
     ...given,
     ...{ data: listed(data), modules: listed(modules), rounds, steps, ablationSteps, preset },
     tokens: given.tokens ?? (small ? 4096 : 8192),
-    only: choices(nameOf("only"), given.only, sectionNames),
-    models: choices(nameOf("models"), given.models, architectureNames()),
-    contexts: ascending(numbers(nameOf("contexts"), given.contexts, true) ?? SPEED_CONTEXTS),
-    qualityContexts: numbers(nameOf("qualityContexts"), given.qualityContexts, true),
-    lr: ascending(numbers(nameOf("lr"), given.lr, false) ?? []),
+    only: choices("only", given.only, sectionNames),
+    models: choices("models", given.models, architectureNames()),
+    contexts: ascending(numbers("contexts", given.contexts, true) ?? SPEED_CONTEXTS),
+    qualityContexts: numbers("qualityContexts", given.qualityContexts, true),
+    lr: ascending(numbers("lr", given.lr, false) ?? []),
     threads: given.threads ?? availableParallelism(),
   };
 }
@@ -127,22 +123,22 @@ export function texts(given: Listed): string[] {
 
 const listed = (given: Listed | undefined) => (given === undefined ? undefined : texts(given));
 
-function choices<T extends string>(flag: string, given: Listed | undefined, all: readonly T[]): T[] {
+function choices<T extends string>(field: string, given: Listed | undefined, all: readonly T[]): T[] {
   const wanted = listed(given) ?? all;
   for (const name of wanted) {
     if (all.some((known) => known === name)) continue;
     const guess = nearest(name, all);
     const hint = guess === undefined ? "" : ` (did you mean ${guess}?)`;
-    throw new LonghandError("usage", `${flag} ${name}: expected some of ${all.join(", ")}${hint}`);
+    throw new LonghandError("usage", `${quoted(field)} ${name}: expected some of ${all.join(", ")}${hint}`);
   }
   return all.filter((name) => wanted.includes(name));
 }
 
-function numbers(flag: string, given: Listed | undefined, integer: boolean): number[] | undefined {
+function numbers(field: string, given: Listed | undefined, integer: boolean): number[] | undefined {
   return listed(given)?.map((text) => {
     const number = Number(text);
     if (Number.isFinite(number) && number > 0 && (!integer || Number.isInteger(number))) return number;
-    throw new LonghandError("usage", `${flag} ${text}: expected positive ${integer ? "whole " : ""}numbers`);
+    throw new LonghandError("usage", `${quoted(field)} ${text}: expected positive ${integer ? "whole " : ""}numbers`);
   });
 }
 

@@ -1,6 +1,7 @@
 /**
  * Every error that Longhand raises on purpose: one sentence with the name and value at fault, a stable code,
- * and, where known, what to do. The command line turns the code into an exit status.
+ * and, where known, what to do. A setting is named by its field, in backquotes: `evalEvery`. The command line turns that
+ * into its flag, --eval-every, and the code into an exit status.
  */
 
 /** Stable identifiers for programs; the message is for people. */
@@ -21,6 +22,11 @@ export class LonghandError extends Error {
     this.name = "LonghandError";
     this.code = code;
   }
+}
+
+/** A field as messages name it. */
+export function quoted(field: string): string {
+  return `\`${field}\``;
 }
 
 /** The message of anything thrown. */

@@ -102,7 +102,7 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
       for (const file of TENSOR_FILES) await writeFlushed(join(temporary, file), chunks[file], "wx");
       await writeFlushed(join(temporary, STATE_FILE), [manifest], "wx");
     },
-    { bytes, again: `go on with --resume ${runDir}` },
+    { bytes, again: `go on with \`resume\` ${runDir}` },
   );
   await prune(runDir, step, keep, onWarning);
   return path;

@@ -145,7 +145,7 @@ describe("no room while saving", () => {
       "saved 1",
       "saved 2",
       expect.stringMatching(
-        /^io: cannot write .*step-00000003: the disk is full; free 1 MB and go on with --resume .*run$/,
+        /^io: cannot write .*step-00000003: the disk is full; free 1 MB and go on with `resume` .*run$/,
       ),
       "step-00000001",
       "step-00000002",

@@ -37,7 +37,7 @@ describe("createRunFolder", () => {
     put("metrics.jsonl", "{}");
     await expect(createRunFolder(run)).rejects.toMatchObject({
       code: "usage",
-      message: expect.stringMatching(/^--out .*book: .* not empty; .*--out, .*--resume .*book, .*--overwrite$/),
+      message: expect.stringMatching(/^`out` .*book: .* not empty; .*`out`, .*`resume` .*book, .*`overwrite`$/),
     });
     expect(readdirSync(run)).toEqual(["config.json", "metrics.jsonl"]);
     const folder = await createRunFolder(run, { overwrite: true });
@@ -58,7 +58,7 @@ describe("createRunFolder", () => {
     await expect(createRunFolder(run)).rejects.toMatchObject({ code: "usage" });
     await expect(createRunFolder(run, { overwrite: true })).rejects.toMatchObject({
       code: "usage",
-      message: expect.stringContaining("--overwrite deletes only run folders"),
+      message: expect.stringContaining("`overwrite` deletes only run folders"),
     });
     expect(readFileSync(join(run, name), "utf8")).toBe(text);
   });

@@ -43,13 +43,13 @@ export async function createRunFolder(
     const ours = await isRunFolder(dir);
     if (!overwrite) {
       const advice = ours
-        ? `choose another with --out, go on with it by --resume ${dir}, or delete what it holds with --overwrite`
-        : "it is not a run of Longhand; choose another with --out";
-      throw new LonghandError("usage", `--out ${dir}: this folder exists and is not empty; ${advice}`);
+        ? `choose another with \`out\`, go on with it by \`resume\` ${dir}, or delete what it holds with \`overwrite\``
+        : "it is not a run of Longhand; choose another with `out`";
+      throw new LonghandError("usage", `\`out\` ${dir}: this folder exists and is not empty; ${advice}`);
     }
     if (!ours) {
-      const reason = `--overwrite deletes only run folders, and this one has no ${CONFIG_FILE} of Longhand`;
-      throw new LonghandError("usage", `--out ${dir}: ${reason}; choose another with --out`);
+      const reason = `\`overwrite\` deletes only run folders, and this one has no ${CONFIG_FILE} of Longhand`;
+      throw new LonghandError("usage", `\`out\` ${dir}: ${reason}; choose another with \`out\``);
     }
   }
   const made = await makeFolders(dir);
@@ -110,7 +110,7 @@ async function contentOf(dir: string): Promise<string[]> {
   } catch (error) {
     if (systemCode(error) === "ENOENT") return [];
     if (systemCode(error) === "ENOTDIR") {
-      throw new LonghandError("usage", `--out ${dir}: it is, or lies under, a file; choose a folder with --out`);
+      throw new LonghandError("usage", `\`out\` ${dir}: it is, or lies under, a file; choose a folder with \`out\``);
     }
     throw writeError(error, dir);
   }
@@ -159,7 +159,7 @@ async function readConfigFile(dir: string): Promise<Record<string, unknown>> {
     text = await readText(file);
   } catch (error) {
     if (!(error instanceof LonghandError) || systemCode(error.cause) !== "ENOENT") throw error;
-    const advice = "give a folder that train --out has written";
+    const advice = "give the run folder that a training has written";
     throw new LonghandError("checkpoint", `${dir} is not a run folder: it has no ${CONFIG_FILE}; ${advice}`, {
       cause: error,
     });

@@ -66,7 +66,7 @@ function refuseHeldLock(dir: string, work: string): void {
   const where = holder.host === hostname() ? "" : ` on ${holder.host}`;
   const advice =
     holder.host === hostname()
-      ? "wait for it or stop it, or choose another folder with --out"
+      ? "wait for it or stop it, or choose another folder with `out`"
       : `if that machine is no longer working on it, delete ${path}`;
   throw new LonghandError("usage", `${dir}: process ${holder.pid}${where} is ${work} in this folder; ${advice}`);
 }

@@ -11,6 +11,7 @@ import { addModels } from "./commands/models.ts";
 import { addPrepare } from "./commands/prepare.ts";
 import { addReproduce } from "./commands/reproduce.ts";
 import { addTrain } from "./commands/train.ts";
+import { withFlags } from "./options.ts";
 import type { Streams } from "./output.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -47,7 +48,7 @@ function sentence(text: string): string {
 function report(error: unknown, { err }: Streams): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed its message
   if (error instanceof LonghandError) {
-    err.write(`longhand: ${error.message}\n`);
+    err.write(`longhand: ${withFlags(error.message)}\n`);
     return error.code === "usage" ? 2 : 1;
   }
   err.write(`longhand: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`);

@@ -9,6 +9,11 @@ export function flagOf(field: string): string {
   return `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
+/** The fields that a message or a description names in backquotes, as flags. */
+export function withFlags(text: string): string {
+  return text.replace(/`([a-z][\w.]*)`/g, (_, field: string) => flagOf(field));
+}
+
 interface FieldFacts {
   readonly description: string;
   readonly type: "number" | "string" | "boolean" | "choice";
@@ -20,7 +25,7 @@ interface FieldFacts {
 function factsOf(field: z.ZodType): FieldFacts {
   let inner: z.ZodType = field;
   let fallback: unknown;
-  const { description = "", value } = z.globalRegistry.get(field) ?? {};
+  const { description, value } = z.globalRegistry.get(field) ?? {};
   while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) {
     if (inner instanceof z.ZodDefault) fallback = inner.def.defaultValue;
     inner = inner.unwrap() as z.ZodType;
@@ -34,7 +39,13 @@ function factsOf(field: z.ZodType): FieldFacts {
           ? "choice"
           : "string";
   const choices = inner instanceof z.ZodEnum ? inner.options.map(String) : [];
-  return { description, type, choices, fallback, value: typeof value === "string" ? value : undefined };
+  return {
+    description: withFlags(description ?? ""),
+    type,
+    choices,
+    fallback,
+    value: typeof value === "string" ? value : undefined,
+  };
 }
 
 /** Adds one flag for every field of the schema. Values are checked later, by the schema, all together. */

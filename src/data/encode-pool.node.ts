@@ -115,7 +115,7 @@ class EncoderThread {
   #failed(reason: string): void {
     this.#failure ??= new LonghandError(
       "io",
-      `shards: a thread that turns text into tokens failed (${reason}); run the same command again, or with fewer --threads if memory is short`,
+      `shards: a thread that turns text into tokens failed (${reason}); run the same command again, or with fewer \`threads\` if memory is short`,
     );
     for (const { reject } of this.#queue.splice(0)) reject(this.#failure);
   }

@@ -12,7 +12,7 @@ export function parseLimit(text: string): Limit {
   const factor = UNITS[unit.toLowerCase()];
   const count = /^doc(ument)?s?$/i.test(unit) ? Number(number) : Math.round(Number(number) * (factor ?? Number.NaN));
   if (!Number.isSafeInteger(count) || count < 1) {
-    throw new LonghandError("usage", `--limit ${text}: expected a size such as 500MB or a count such as 10000docs`);
+    throw new LonghandError("usage", `\`limit\` ${text}: expected a size such as 500MB or a count such as 10000docs`);
   }
   return factor === undefined ? { documents: count } : { bytes: count };
 }

@@ -72,6 +72,6 @@ it("is cut off by a limit of documents or bytes, at the end of a document", asyn
   for await (const piece of long.pieces()) bytes += piece.bytes;
   expect(bytes).toBe(100_000);
   for (const wrong of ["", "10", "10 apples", "-1MB", "0docs", "1.5docs"]) {
-    expect(() => parseLimit(wrong)).toThrow(`--limit ${wrong}: expected a size such as 500MB`);
+    expect(() => parseLimit(wrong)).toThrow(`\`limit\` ${wrong}: expected a size such as 500MB`);
   }
 });

@@ -129,7 +129,7 @@ export function readTokenizerFile(json: string, where: string): TokenizerFile {
   const special = (name: string): number =>
     idOf.has(name)
       ? (idOf.get(name) as number)
-      : refuse(`has no special token ${name}; train one by leaving --tokenizer out`);
+      : refuse(`has no special token ${name}; train one by leaving \`tokenizer\` out`);
   return {
     vocabSize,
     special: {

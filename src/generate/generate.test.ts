@@ -141,10 +141,10 @@ describe("generate", () => {
   it("refuses wrong options at once", () => {
     const wrong = (options: Partial<GenerateOptions>) => () =>
       generate({ ...base, decoder: scripted(script), ...options });
-    expect(wrong({ tokens: 0 })).toThrow("--tokens: expected a whole number of 1 or more, got 0");
-    expect(wrong({ seed: -1 })).toThrow("--seed: expected a whole number of 0 or more, got -1");
-    expect(wrong({ topK: 0 })).toThrow("--top-k");
-    expect(wrong({ stop: [""] })).toThrow("--stop");
+    expect(wrong({ tokens: 0 })).toThrow("`tokens`: expected a whole number of 1 or more, got 0");
+    expect(wrong({ seed: -1 })).toThrow("`seed`: expected a whole number of 0 or more, got -1");
+    expect(wrong({ topK: 0 })).toThrow("`topK`");
+    expect(wrong({ stop: [""] })).toThrow("`stop`");
     expect(wrong({ decoder: scripted(script, 100) })).toThrow("expected at most the model's 100 tokens, got 265");
   });
 
@@ -152,7 +152,7 @@ describe("generate", () => {
     const request = { ...base, decoder: scripted(script), prompt: "x".repeat(60) };
     await expect(collect({ ...request, tokens: 42 })).rejects.toMatchObject({
       code: "usage",
-      message: expect.stringContaining("--tokens: 42 after 60 tokens of prompt exceed the 100"),
+      message: expect.stringContaining("`tokens`: 42 after 60 tokens of prompt exceed the 100"),
     });
     await expect(collect({ ...request, tokens: 42 })).rejects.toThrow("ask for at most 41");
     await expect(collect({ ...request, prompt: "x".repeat(101) })).rejects.toThrow("use a shorter prompt");

@@ -62,9 +62,9 @@ export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiec
   const { decoder, tokenizer, tokens, seed = 0, stop = [] } = options;
   checkSampling(options);
   if (!(Number.isSafeInteger(tokens) && tokens >= 1))
-    throw new LonghandError("usage", `--tokens: expected a whole number of 1 or more, got ${tokens}`);
+    throw new LonghandError("usage", `\`tokens\`: expected a whole number of 1 or more, got ${tokens}`);
   if (!(Number.isSafeInteger(seed) && seed >= 0))
-    throw new LonghandError("usage", `--seed: expected a whole number of 0 or more, got ${seed}`);
+    throw new LonghandError("usage", `\`seed\`: expected a whole number of 0 or more, got ${seed}`);
   if (tokenizer.vocabSize > decoder.vocabSize) {
     const sizes = `expected at most the model's ${decoder.vocabSize} tokens, got ${tokenizer.vocabSize}`;
     throw new LonghandError("checkpoint", `tokenizer: ${sizes}: it belongs to another model`);
@@ -133,7 +133,7 @@ function requireRoom({ position, maxLength }: Decoder, prompt: number, tokens: n
   const advice = room < 1 ? "use a shorter prompt" : `ask for at most ${room}`;
   throw new LonghandError(
     "usage",
-    `--tokens: ${tokens} after ${position + prompt} tokens of prompt exceed the ${maxLength} that this model was made for ` +
+    `\`tokens\`: ${tokens} after ${position + prompt} tokens of prompt exceed the ${maxLength} that this model was made for ` +
       `(model.maxLength): ${advice}, or train flash, which has no such limit`,
   );
 }

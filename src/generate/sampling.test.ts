@@ -72,11 +72,11 @@ describe("sample", () => {
   });
 
   it.each([
-    [{ temperature: -1 }, "--temperature: expected a number of 0 or more, got -1"],
-    [{ temperature: Number.NaN }, "--temperature: expected a number of 0 or more, got NaN"],
-    [{ topK: 0 }, "--top-k: expected a whole number of 1 or more, got 0"],
-    [{ topK: 1.5 }, "--top-k: expected a whole number of 1 or more, got 1.5"],
-    [{ topP: 0 }, "--top-p: expected a number above 0 and up to 1, got 0"],
-    [{ topP: 1.1 }, "--top-p: expected a number above 0 and up to 1, got 1.1"],
+    [{ temperature: -1 }, "`temperature`: expected a number of 0 or more, got -1"],
+    [{ temperature: Number.NaN }, "`temperature`: expected a number of 0 or more, got NaN"],
+    [{ topK: 0 }, "`topK`: expected a whole number of 1 or more, got 0"],
+    [{ topK: 1.5 }, "`topK`: expected a whole number of 1 or more, got 1.5"],
+    [{ topP: 0 }, "`topP`: expected a number above 0 and up to 1, got 0"],
+    [{ topP: 1.1 }, "`topP`: expected a number above 0 and up to 1, got 1.1"],
   ])("refuses %j", (options, message) => expect(() => checkSampling(options)).toThrow(message));
 });

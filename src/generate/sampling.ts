@@ -18,11 +18,11 @@ export interface SamplingOptions {
 /** Throws "usage" for options outside their range, naming the command line's flags. */
 export function checkSampling({ temperature = 1, topK = 1, topP = 1 }: SamplingOptions): void {
   if (!(Number.isFinite(temperature) && temperature >= 0))
-    throw new LonghandError("usage", `--temperature: expected a number of 0 or more, got ${temperature}`);
+    throw new LonghandError("usage", `\`temperature\`: expected a number of 0 or more, got ${temperature}`);
   if (!(Number.isInteger(topK) && topK >= 1))
-    throw new LonghandError("usage", `--top-k: expected a whole number of 1 or more, got ${topK}`);
+    throw new LonghandError("usage", `\`topK\`: expected a whole number of 1 or more, got ${topK}`);
   if (!(topP > 0 && topP <= 1))
-    throw new LonghandError("usage", `--top-p: expected a number above 0 and up to 1, got ${topP}`);
+    throw new LonghandError("usage", `\`topP\`: expected a number above 0 and up to 1, got ${topP}`);
 }
 
 /**

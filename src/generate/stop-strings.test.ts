@@ -27,7 +27,7 @@ describe("stop strings", () => {
 
   it("may overlap themselves", () => expect(run(["aab"], ["aa", "a", "b"])).toEqual({ text: "a", found: true }));
 
-  it("refuse an empty one", () => expect(() => new StopStrings(["a", ""])).toThrow("--stop: expected some text"));
+  it("refuse an empty one", () => expect(() => new StopStrings(["a", ""])).toThrow("`stop`: expected some text"));
 
   it("do not depend on where the text is cut", () => {
     const letters = (max: number) => fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: max });

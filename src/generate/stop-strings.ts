@@ -13,7 +13,7 @@ export class StopStrings {
 
   /** Throws "usage" for an empty stop string. */
   constructor(stops: readonly string[]) {
-    if (stops.includes("")) throw new LonghandError("usage", "--stop: expected some text, got an empty one");
+    if (stops.includes("")) throw new LonghandError("usage", "`stop`: expected some text, got an empty one");
     this.#stops = stops;
     this.#longest = Math.max(0, ...stops.map((stop) => stop.length));
   }

@@ -23,7 +23,7 @@ export function presetByName(name: string): Preset {
   const guess = nearest(name, presetNames);
   throw new LonghandError(
     "usage",
-    `--preset ${name}: expected one of ${presetNames.join(", ")}${guess ? ` (did you mean ${guess}?)` : ""}`,
+    `\`preset\` ${name}: expected one of ${presetNames.join(", ")}${guess ? ` (did you mean ${guess}?)` : ""}`,
   );
 }
 

@@ -2,7 +2,7 @@
  * `longhand/tools`: what a program on top of Longhand shares with it: files that appear whole, one process a folder,
  * the memory and huge pages of the machine, messages.
  */
-export { messageOf, nearest } from "../base/errors.ts";
+export { messageOf, nearest, quoted } from "../base/errors.ts";
 export { writeDirectoryAtomic, writeFileAtomic } from "../checkpoint/atomic.node.ts";
 export { acquireRunLock } from "../checkpoint/run-lock.node.ts";
 export { describeIssues } from "../models/config.ts";

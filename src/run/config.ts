@@ -95,7 +95,7 @@ function checkTogether({ data, model, training }: RunConfig): void {
       : "blanks are filled from both sides";
     throw new LonghandError(
       "usage",
-      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by --objective`,
+      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by \`objective\``,
     );
   }
   const problem = architectureOf(model).contextProblem(model, training.context);
@@ -190,7 +190,7 @@ const FIXED = ["longhand", "data.path", "data.mix", "data.evalPath", "data.token
 /** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
 function setField(draft: object, key: string, value: unknown): void {
   const known = fieldNames(runConfigSchema).filter((name) => !FIXED.includes(name));
-  if (!known.includes(key)) throw new LonghandError("usage", `--set ${key}: expected one of ${known.join(", ")}`);
+  if (!known.includes(key)) throw new LonghandError("usage", `\`set\` ${key}: expected one of ${known.join(", ")}`);
   const path = key.split(".");
   let at = draft as Record<string, unknown>;
   for (const name of path.slice(0, -1)) at = at[name] as Record<string, unknown>;

@@ -3,7 +3,7 @@
  * their defaults and messages. Settings are resolved into a RunConfig (config.ts), which is complete and saved.
  */
 import { z } from "zod";
-import { LonghandError } from "../base/errors.ts";
+import { LonghandError, quoted } from "../base/errors.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
 import { attentionNames } from "../models/architectures/flash.ts";
@@ -83,7 +83,7 @@ export const trainSettingsSchema = z.strictObject({
     })
     .optional()
     .describe(
-      "Several corpora by weight instead of --data: each example is of one of them, as often as its weight says.",
+      "Several corpora by weight instead of `data`: each example is of one of them, as often as its weight says.",
     )
     .meta({ value: "data=weight..." }),
   ...textFields,
@@ -104,7 +104,7 @@ export const trainSettingsSchema = z.strictObject({
     .gt(0)
     .lt(1)
     .default(0.05)
-    .describe("Share of the data held out when no --eval-data is given."),
+    .describe("Share of the data held out when no `evalData` is given."),
   evalTokens: whole(1)
     .default(131072)
     .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
@@ -179,20 +179,18 @@ export type TrainSettings = z.infer<typeof trainSettingsSchema>;
 /** What a caller must give: everything with a default may be left out. */
 export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
 
-type NameOf = (field: string) => string;
-
-/** Checks settings; `nameOf` turns a field into what the user wrote (--eval-every on the command line). */
-export function parseSettings(value: unknown, nameOf: NameOf = (field) => field): TrainSettings {
-  return parse(trainSettingsSchema, value, nameOf);
+/** Settings of a training with their defaults. Throws "usage" naming each field that is wrong. */
+export function parseSettings(value: unknown): TrainSettings {
+  return parse(trainSettingsSchema, value);
 }
 
 /** The same for the settings of a preparation. */
-export function parsePrepareSettings(value: unknown, nameOf: NameOf = (field) => field): PrepareSettings {
-  return parse(prepareSettingsSchema, value, nameOf);
+export function parsePrepareSettings(value: unknown): PrepareSettings {
+  return parse(prepareSettingsSchema, value);
 }
 
-function parse<Schema extends z.ZodObject>(schema: Schema, value: unknown, nameOf: NameOf): z.infer<Schema> {
+function parse<Schema extends z.ZodObject>(schema: Schema, value: unknown): z.infer<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new LonghandError("usage", describeIssues(parsed.error, value, nameOf));
+  throw new LonghandError("usage", describeIssues(parsed.error, value, quoted));
 }

@@ -153,7 +153,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
       if (state.skippedInRow >= options.maxSkips) {
         throw new LonghandError(
           "diverged",
-          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); start again with a lower --lr; the last checkpoint stands`,
+          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); start again with a lower \`lr\`; the last checkpoint stands`,
         );
       }
     }

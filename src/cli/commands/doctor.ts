@@ -1,6 +1,7 @@
 /** longhand doctor */
 import type { Command } from "commander";
 import { diagnose } from "../../run/machine/doctor.ts";
+import { withFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 
 export function addDoctor(program: Command, streams: Streams): void {
@@ -15,7 +16,7 @@ export function addDoctor(program: Command, streams: Streams): void {
         if (options.json) printJson(streams, finding);
         else {
           streams.out.write(`${finding.advice ? "!" : "✓"} ${finding.name.padEnd(12)}${finding.value}\n`);
-          if (finding.advice) streams.out.write(`  → ${finding.advice}\n`);
+          if (finding.advice) streams.out.write(`  → ${withFlags(finding.advice)}\n`);
         }
       }
     });

@@ -6,7 +6,7 @@ import { estimatePreparation, type PrepareEstimate } from "../../run/data/estima
 import { type PrepareEvent, type PrepareResult, prepare } from "../../run/data/prepare.ts";
 import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.ts";
 import { byteCount, count } from "../amounts.ts";
-import { addFlags, flagOf } from "../options.ts";
+import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
@@ -40,7 +40,7 @@ async function runPrepare(options: Record<string, unknown>, streams: Streams): P
       throw new LonghandError("usage", `--${name} is missing`);
     }
   }
-  const settings = parsePrepareSettings({ out: ".", ...given }, flagOf);
+  const settings = parsePrepareSettings({ out: ".", ...given });
   if (dryRun === true) {
     const estimate = await estimatePreparation(settings);
     if (json === true) printJson(streams, estimate);

@@ -64,7 +64,6 @@ async function run(options: Record<string, unknown>, streams: Streams): Promise<
       planOnly: plan === true,
       mixed: mixed === true,
       overwrite: overwrite === true,
-      nameOf: flagOf,
     });
     person.end(outcome, plan === true);
     if (json === true) printJson(streams, { type: "end", ...outcome });

@@ -82,7 +82,7 @@ function startNew(
   const file = config === undefined ? {} : readSettingsFile(String(config), Object.keys(trainSettingsSchema.shape));
   const replaced = flags.mix !== undefined ? "data" : flags.data !== undefined ? "mix" : undefined;
   if (replaced !== undefined) delete file[replaced];
-  return train(parseSettings({ ...file, ...flags }, flagOf), { onEvent, signal, overrides });
+  return train(parseSettings({ ...file, ...flags }), { onEvent, signal, overrides });
 }
 
 function goOn(

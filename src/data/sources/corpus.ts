@@ -73,7 +73,7 @@ export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): P
   if (splits.size === 0) {
     await close();
     const there = SPLITS.filter((split) => found.files[split] !== undefined);
-    throw new LonghandError("usage", `--split ${options.split}: ${nameOf(data)} has only ${there.join(" and ")}`);
+    throw new LonghandError("usage", `\`split\` ${options.split}: ${nameOf(data)} has only ${there.join(" and ")}`);
   }
   const several = Object.keys(found.files).length > 1;
   return {
@@ -123,7 +123,7 @@ async function filesOf(paths: readonly string[]): Promise<FoundFile[]> {
   const files: FoundFile[] = [];
   for (const path of paths) {
     if (path === "-" || isHubAddress(path)) {
-      throw new LonghandError("usage", `--data ${path}: it cannot be given together with other data`);
+      throw new LonghandError("usage", `\`data\` ${path}: it cannot be given together with other data`);
     }
     files.push(...Object.values(await findLocal(path)).flat());
   }

@@ -117,9 +117,9 @@ describe("a file that cannot be used is one sentence", () => {
     [
       "field.jsonl",
       '{"txet":"a","id":1}',
-      /field.jsonl, line 1, has no field text \(did you mean txet\?\); it has txet, id: choose one with --field$/,
+      /field.jsonl, line 1, has no field text \(did you mean txet\?\); it has txet, id: choose one with `field`$/,
     ],
-    ["type.jsonl", '{"text":7}', /type.jsonl, line 1, holds a number in text, not text; choose another --field$/],
+    ["type.jsonl", '{"text":7}', /type.jsonl, line 1, holds a number in text, not text; choose another `field`$/],
     ["latin1.jsonl", Buffer.from('{"text":"na\xefve"}', "latin1"), /latin1.jsonl: line 1 is not UTF-8;/],
     ["half.jsonl", '{"text":"\\ud800"}', /half.jsonl: line 1 holds half of a surrogate pair;/],
   ])("%s", async (name, content, sentence) => {
@@ -132,7 +132,7 @@ describe("a file that cannot be used is one sentence", () => {
   it("a column that is not there, or is no text", async () => {
     const path = file("column.parquet", whole);
     await expect(read(path, { field: "txt" })).rejects.toThrow(
-      `data: ${path} has no field txt (did you mean text?); it has id, text: choose one with --field`,
+      `data: ${path} has no field txt (did you mean text?); it has id, text: choose one with \`field\``,
     );
     await expect(read(path, { field: "id" })).rejects.toThrow(`data: ${path} holds INT32 in id, not text;`);
   });

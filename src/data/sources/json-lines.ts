@@ -58,7 +58,7 @@ function parse(bytes: Buffer): { object: Record<string, unknown> } | { problem: 
 function refuseField(object: Record<string, unknown>, field: string, where: string): never {
   if (!Object.hasOwn(object, field)) throw noSuchField(field, Object.keys(object), where);
   const type = object[field] === null ? "null" : Array.isArray(object[field]) ? "a list" : `a ${typeof object[field]}`;
-  throw new LonghandError("data", `data: ${where} holds ${type} in ${field}, not text; choose another --field`);
+  throw new LonghandError("data", `data: ${where} holds ${type} in ${field}, not text; choose another \`field\``);
 }
 
 function isBlank(bytes: Buffer): boolean {

@@ -124,7 +124,7 @@ function requireText(metadata: FileMetaData, field: string, path: string): Schem
     (logical?.type ?? "STRING") === "STRING";
   if (!text || column.children.length > 0) {
     const kind = column.children.length > 0 ? "nested values" : (logical?.type ?? converted ?? type);
-    throw new LonghandError("data", `data: ${path} holds ${kind} in ${field}, not text; choose another --field`);
+    throw new LonghandError("data", `data: ${path} holds ${kind} in ${field}, not text; choose another \`field\``);
   }
   return column.element;
 }

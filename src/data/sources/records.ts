@@ -24,7 +24,7 @@ export function noSuchField(field: string, there: readonly string[], where: stri
   const list = there.length === 0 ? "none" : there.join(", ");
   return new LonghandError(
     "data",
-    `data: ${where} has no field ${field}${guess === undefined ? "" : ` (did you mean ${guess}?)`}; it has ${list}: choose one with --field`,
+    `data: ${where} has no field ${field}${guess === undefined ? "" : ` (did you mean ${guess}?)`}; it has ${list}: choose one with \`field\``,
   );
 }
 

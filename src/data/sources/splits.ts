@@ -40,7 +40,7 @@ export function parseSplit(name: string): Split {
   const guess = nearest(name, SPLITS);
   throw new LonghandError(
     "usage",
-    `--split ${name}: expected ${SPLITS.join(", ")}${guess === undefined ? "" : ` (did you mean ${guess}?)`}`,
+    `\`split\` ${name}: expected ${SPLITS.join(", ")}${guess === undefined ? "" : ` (did you mean ${guess}?)`}`,
   );
 }
 

@@ -31,11 +31,14 @@ export function trainingParts(
   const { data, mix, field, split, limit, evalData } = settings;
   if (mix === undefined) {
     if (data === undefined)
-      throw new LonghandError("usage", "--data is missing: give a text to learn, or --resume a run");
+      throw new LonghandError("usage", "`data` is missing: give a text to learn, or `resume` a run");
     return [{ data, weight: 1, field, split, limit }];
   }
   if (data !== undefined) {
-    throw new LonghandError("usage", `--data ${nameOf(data)} cannot be combined with --mix: make it one of its parts`);
+    throw new LonghandError(
+      "usage",
+      `\`data\` ${nameOf(data)} cannot be combined with \`mix\`: make it one of its parts`,
+    );
   }
   const parts = (typeof mix === "string" ? [mix] : mix).map((part) => {
     const own = typeof part === "string" ? parsePart(part) : part;
@@ -51,7 +54,10 @@ export function trainingParts(
     const reading = data === "-" ? [] : [field ?? "", split ?? "", limit ?? ""];
     const same = JSON.stringify([[dataPath(data)].flat(), reading]);
     if (seen.has(same)) {
-      throw new LonghandError("usage", `--mix ${nameOf(data)}: it is given twice; give it once, with its whole weight`);
+      throw new LonghandError(
+        "usage",
+        `\`mix\` ${nameOf(data)}: it is given twice; give it once, with its whole weight`,
+      );
     }
     seen.add(same);
   }
@@ -73,7 +79,7 @@ function isWeight(weight: number): boolean {
 function wrongWeight(part: string): LonghandError {
   return new LonghandError(
     "usage",
-    `--mix ${part}: expected data=weight with a weight above 0 and at most 1e9, for example data/wiki=3`,
+    `\`mix\` ${part}: expected data=weight with a weight above 0 and at most 1e9, for example data/wiki=3`,
   );
 }
 

@@ -71,7 +71,7 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
   const settings = parsePrepareSettings(input);
   const { onEvent = () => {}, signal } = options;
   if (preparedParts(settings.data) !== undefined) {
-    throw new LonghandError("usage", `--data ${nameOf(settings.data)}: it is prepared already: train on it as it is`);
+    throw new LonghandError("usage", `\`data\` ${nameOf(settings.data)}: it is prepared already: train on it as it is`);
   }
   refuseFinished(settings.out);
   const given = settings.tokenizer === undefined ? undefined : await loadTokenizer(settings.tokenizer);
@@ -156,7 +156,10 @@ export function partsOf(corpus: Corpus, { out, tokenizer, vocab, seed }: Prepare
 function refuseFinished(out: string): void {
   const parts = Object.values(preparedParts(out) ?? {});
   if (parts.length === 0 || !parts.every((part) => existsSync(join(part, "index.json")))) return;
-  throw new LonghandError("usage", `--out ${out}: it holds prepared text already; choose another folder or remove it`);
+  throw new LonghandError(
+    "usage",
+    `\`out\` ${out}: it holds prepared text already; choose another folder or remove it`,
+  );
 }
 
 /** That of an interrupted preparation of which something is kept, or a new one. */
@@ -182,5 +185,5 @@ async function finishedBefore(
   shards.close();
   if (shards.tokenizerDigest === tokenizer.digest && JSON.stringify(shards.origin) === JSON.stringify(origin))
     return shards;
-  throw new LonghandError("usage", `--out ${out}: it holds other prepared text; choose another folder or remove it`);
+  throw new LonghandError("usage", `\`out\` ${out}: it holds other prepared text; choose another folder or remove it`);
 }

@@ -140,7 +140,7 @@ export function refuseTextOptions(data: DataSpec, options: Readonly<Record<strin
     if (value === undefined) continue;
     throw new LonghandError(
       "usage",
-      `--${name} ${value}: ${nameOf(data)} holds token shards, of which nothing can be chosen`,
+      `\`${name}\` ${value}: ${nameOf(data)} holds token shards, of which nothing can be chosen`,
     );
   }
 }
@@ -160,14 +160,14 @@ async function knownTokenizer({ parts, tokenizer: file }: DataRequest): Promise<
     if (tokenizer.digest === first.tokenizer.digest) continue;
     throw new LonghandError(
       "data",
-      `data: ${first.name} and ${name} were made with different tokenizers; prepare both with the same one, by longhand prepare --tokenizer FILE`,
+      `data: ${first.name} and ${name} were made with different tokenizers; prepare both with the same \`tokenizer\``,
     );
   }
   const given = file === undefined ? undefined : await loadTokenizer(file);
   if (given !== undefined && first !== undefined && given.digest !== first.tokenizer.digest) {
     throw new LonghandError(
       "data",
-      `--tokenizer ${file}: ${first.name} was made with another tokenizer; leave the option out, or prepare the text again with --tokenizer ${file}`,
+      `\`tokenizer\` ${file}: ${first.name} was made with another tokenizer; leave the option out, or prepare the text again with \`tokenizer\` ${file}`,
     );
   }
   return first?.tokenizer ?? given;

@@ -114,6 +114,6 @@ function requireContext(tokens: number, context: number, data: DataSpec): void {
   const needed = `a context of ${context} needs at least ${context + 1}`;
   throw new LonghandError(
     "data",
-    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller --context`,
+    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\``,
   );
 }

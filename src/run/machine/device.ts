@@ -17,7 +17,7 @@ export async function requireDevice(device: Device): Promise<void> {
     const reason = messageOf(error).replace(/\s+/g, " ").trim();
     throw new LonghandError(
       "engine",
-      `--device ${device}: this machine cannot compute on it; use --device cpu (${reason})`,
+      `\`device\` ${device}: this machine cannot compute on it; use \`device\` cpu (${reason})`,
       { cause: error },
     );
   } finally {

@@ -53,7 +53,7 @@ function memory(): Finding {
     ? {
         name: "memory",
         value,
-        advice: "little is free: close other programs, or train with a smaller --preset, --batch or --context",
+        advice: "little is free: close other programs, or train with a smaller `preset`, `batch` or `context`",
       }
     : { name: "memory", value };
 }

@@ -75,7 +75,7 @@ export function requireMemory(config: RunConfig, { resumed = false }: { readonly
   const needed = trainingMemory(inputs);
   if (needed <= available) return;
   const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
-  const otherwise = resumed ? "go on where there is more" : "choose a smaller --preset or a shorter --context";
+  const otherwise = resumed ? "go on where there is more" : "choose a smaller `preset` or a shorter `context`";
   const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;
   throw new LonghandError("usage", `training needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);
 }
@@ -89,10 +89,10 @@ export function requireEvaluationMemory({ model, training, engine }: RunConfig, 
   const needed = (length: number) => PROCESS_BYTES + 2 * parameters + evaluationMemory(model, length, documents);
   if (needed(context) <= available) return;
   const shorter = halves(context).find((length) => needed(length) <= available);
-  const advice = shorter === undefined ? "evaluate where there is more" : `--context ${shorter} would fit`;
+  const advice = shorter === undefined ? "evaluate where there is more" : `\`context\` ${shorter} would fit`;
   throw new LonghandError(
     "usage",
-    `--context ${context}: evaluation needs about ${shortage(needed(context), available)}: ${advice} ${OVERRIDE}`,
+    `\`context\` ${context}: evaluation needs about ${shortage(needed(context), available)}: ${advice} ${OVERRIDE}`,
   );
 }
 
@@ -110,20 +110,20 @@ function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   const fits = (changed: Partial<TrainingMemoryInputs>) => trainingMemory({ ...inputs, ...changed }) <= available;
   const choices: string[] = [];
   const batch = halves(inputs.batch).find((n) => fits({ batch: n }));
-  if (batch !== undefined) choices.push(`--batch ${batch}`);
+  if (batch !== undefined) choices.push(`\`batch\` ${batch}`);
   const context = halves(inputs.context).find((n) => fits({ context: n }));
-  if (context !== undefined) choices.push(`--context ${context}`);
+  if (context !== undefined) choices.push(`\`context\` ${context}`);
   choices.push(...recomputationThatFits(inputs, available));
   if (choices.length > 0) return choices;
   const together = { batch: 1, recompute: "layers" } as const;
   const length = [inputs.context, ...halves(inputs.context)].find((n) => fits({ ...together, context: n }));
-  return length === undefined ? [] : [`--batch 1 --recompute layers --context ${length} together`];
+  return length === undefined ? [] : [`\`batch\` 1, \`recompute\` layers and \`context\` ${length} together`];
 }
 
 function recomputationThatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   if (inputs.recompute === "layers") return [];
   const needed = trainingMemory({ ...inputs, recompute: "layers" });
-  return needed <= available ? [`--recompute layers (about ${gigabytes(needed)})`] : [];
+  return needed <= available ? [`\`recompute\` layers (about ${gigabytes(needed)})`] : [];
 }
 
 /** n / 2, n / 4, … 1 */
@@ -150,7 +150,7 @@ export function explainMemory(error: unknown, config: RunConfig): unknown {
   const needed = gigabytes(trainingMemory(inputsOf(config)));
   return new LonghandError(
     "engine",
-    `training ran out of memory: it needs about ${needed}; use a smaller --batch, a shorter --context or --recompute layers`,
+    `training ran out of memory: it needs about ${needed}; use a smaller \`batch\`, a shorter \`context\` or \`recompute\` layers`,
     { cause: error },
   );
 }

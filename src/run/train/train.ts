@@ -154,7 +154,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     if (state.step > config.training.steps) {
       throw new LonghandError(
         "usage",
-        `--steps ${config.training.steps}: ${run} is already at step ${state.step}; give a larger number`,
+        `\`steps\` ${config.training.steps}: ${run} is already at step ${state.step}; give a larger number`,
       );
     }
     const data = await openRunData(run, dataRequest(config), tokenizer);

@@ -119,12 +119,12 @@ async function measure<Result>(
   }
   const context = options.context ?? config.training.context;
   if (!Number.isInteger(context) || context < 1)
-    throw new LonghandError("usage", `--context ${context}: expected a whole number of at least 1`);
+    throw new LonghandError("usage", `\`context\` ${context}: expected a whole number of at least 1`);
   const longest = architectureOf(config.model).maxLength(config.model);
   if (context > longest) {
     throw new LonghandError(
       "usage",
-      `--context ${context}: this ${config.model.architecture} model is made for at most ${longest} tokens`,
+      `\`context\` ${context}: this ${config.model.architecture} model is made for at most ${longest} tokens`,
     );
   }
   requireEvaluationMemory(config, context);

@@ -37,11 +37,11 @@ export async function fill(model: LoadedModel, text: string, options: FillOption
   if (config.training.objective !== "masked") {
     throw new LonghandError(
       "usage",
-      `${model.run}: it was trained with the ${config.training.objective} objective and cannot fill in blanks: use longhand generate, or train with --objective masked`,
+      `${model.run}: it was trained with the ${config.training.objective} objective and cannot fill in blanks: use longhand generate, or train with \`objective\` masked`,
     );
   }
   if (!(Number.isInteger(topK) && topK >= 1))
-    throw new LonghandError("usage", `--top-k: expected a whole number of 1 or more, got ${topK}`);
+    throw new LonghandError("usage", `\`topK\`: expected a whole number of 1 or more, got ${topK}`);
   const pieces = text.split(SPECIAL_TOKENS.mask);
   if (pieces.length === 1) {
     throw new LonghandError("usage", `text: expected ${SPECIAL_TOKENS.mask} at each blank, got ${excerpt(text)}`);

@@ -25,7 +25,7 @@ export function isHubAddress(data: string): boolean {
  */
 export function parseHubAddress(data: string): HubAddress {
   const refuse = (problem: string): never => {
-    throw new LonghandError("usage", `--data ${data}: ${problem}`);
+    throw new LonghandError("usage", `\`data\` ${data}: ${problem}`);
   };
   const text = data.slice(PREFIX.length);
   const [, first = "", second, revision, rest] =

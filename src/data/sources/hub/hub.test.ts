@@ -48,14 +48,14 @@ describe("the recipes", () => {
   });
 
   it.each<[string, string]>([
-    ["hub:c5", "--data hub:c5: expected hub:owner/name or one of hub:wiki40b, hub:pg19, hub:c4 (did you mean hub:c4?)"],
+    ["hub:c5", "`data` hub:c5: expected hub:owner/name or one of hub:wiki40b, hub:pg19, hub:c4 (did you mean hub:c4?)"],
     [
       "hub:c4/eng",
-      "--data hub:c4/eng: expected one of the variants en, en.noblocklist, en.noclean, realnewslike (did you mean en?)",
+      "`data` hub:c4/eng: expected one of the variants en, en.noblocklist, en.noclean, realnewslike (did you mean en?)",
     ],
-    ["hub:pg19/en", "--data hub:pg19/en: pg19 has no parts: expected hub:pg19"],
-    ["hub:a/../b", "--data hub:a/../b: expected hub:owner/name or one of hub:wiki40b, hub:pg19, hub:c4"],
-    ["hub:a/b@x%2F../c", '--data hub:a/b@x%2F../c: "x/.." is not a revision: expected a branch, a tag or a commit'],
+    ["hub:pg19/en", "`data` hub:pg19/en: pg19 has no parts: expected hub:pg19"],
+    ["hub:a/../b", "`data` hub:a/../b: expected hub:owner/name or one of hub:wiki40b, hub:pg19, hub:c4"],
+    ["hub:a/b@x%2F../c", '`data` hub:a/b@x%2F../c: "x/.." is not a revision: expected a branch, a tag or a commit'],
   ])("refuse %s", (data, message) => {
     expect(() => parseHubAddress(data)).toThrow(message);
   });
@@ -84,14 +84,14 @@ describe("any data set", () => {
     await expect(read("hub:some/mixed/c")).rejects.toThrow(
       /^hub: some\/mixed\/c has no parquet, JSON lines or text files/,
     );
-    await expect(read("hub:some/mixed")).rejects.toThrow("has no field text; it has body: choose one with --field");
+    await expect(read("hub:some/mixed")).rejects.toThrow("has no field text; it has body: choose one with `field`");
   });
 
   it("lists the splits that there are", async () => {
     const request = openCorpus("hub:some/mixed", { split: "test" });
     await expect(request).rejects.toMatchObject({
       code: "usage",
-      message: "--split test: hub:some/mixed has only train and validation",
+      message: "`split` test: hub:some/mixed has only train and validation",
     });
     await expect(openCorpus("hub:some/mixed", { split: "tset" })).rejects.toThrow("(did you mean test?)");
   });
