@@ -26,7 +26,7 @@ const LIBRARY = "base data graph nn models config onnx runtime checkpoint train 
 
 export const rules: Rules = {
   rooms: {
-    base: { about: "dtypes, shapes, seeds, errors", imports: [] },
+    base: { about: "shapes, seeds, files, errors", imports: [] },
     data: { about: "text, tokens, shards, batches", imports: ["base"] },
     graph: { about: "tensors, operators, gradients", imports: ["base"] },
     nn: { about: "layers", imports: ["base", "graph"] },
