@@ -2,7 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, cpus, release, totalmem } from "node:os";
+import { availableParallelism, cpus, release } from "node:os";
+import { machineMemory } from "../src/run/machine/available-memory.ts";
 import { HUGE_PAGES_TUNABLE, hugePages } from "../src/runtime/huge-pages.node.ts";
 
 export interface Machine {
@@ -24,7 +25,7 @@ export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),
-    memoryBytes: totalmem(),
+    memoryBytes: machineMemory().total,
     kernel: `${process.platform} ${release()} ${process.arch}`,
     transparentHugePages: mode ?? null,
     hugePages: active || wouldHelp,

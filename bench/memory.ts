@@ -3,10 +3,10 @@
  * layers computed again, each in a process of its own. With recomputation the peak should grow with the context and no
  * faster.
  */
-import { totalmem } from "node:os";
 import { speedSetup } from "../reproduce/calibrate.ts";
 import { resolveSettings } from "../reproduce/settings.ts";
 import { startWorker, type WorkerStep } from "../reproduce/worker-setup.ts";
+import { machineMemory } from "../src/run/machine/available-memory.ts";
 import { trainingMemory } from "../src/run/machine/memory.ts";
 import { longhandEnvironment } from "./machine.ts";
 
@@ -37,8 +37,9 @@ const KEPT_BYTES_PER_TOKEN = 600_000;
 
 export async function benchMemory({ note }: { readonly note: (text: string) => void }): Promise<MemoryReport> {
   const measurements: MemoryMeasurement[] = [];
+  const { total } = machineMemory();
   for (const context of CONTEXTS) {
-    const ways = context * KEPT_BYTES_PER_TOKEN < totalmem() ? (["none", "layers"] as const) : (["layers"] as const);
+    const ways = context * KEPT_BYTES_PER_TOKEN < total ? (["none", "layers"] as const) : (["layers"] as const);
     for (const recompute of ways) {
       note(`memory: context ${context}, recompute ${recompute}`);
       const settings = resolveSettings({ preset: PRESET, vocab: VOCABULARY });

@@ -1,9 +1,8 @@
 /** What figures were measured on. Figures of two machines or versions are never mixed silently. */
 import { availableParallelism, cpus, release } from "node:os";
 import { deviceNames, version } from "longhand";
-import { hugePages, ortVersion } from "longhand/tools";
+import { hugePages, machineMemory, ortVersion } from "longhand/tools";
 import { z } from "zod";
-import { totalMemory } from "./memory.ts";
 import type { ReproduceSettings } from "./settings.ts";
 
 export const identitySchema = z.strictObject({
@@ -42,7 +41,7 @@ export function identify({ threads, device }: Pick<ReproduceSettings, "threads" 
   return {
     cpu: cpus()[0]?.model.trim() || "unknown",
     cores: availableParallelism(),
-    memoryGiB: Math.round(totalMemory() / 2 ** 30),
+    memoryGiB: Math.round(machineMemory().total / 2 ** 30),
     system: `${process.platform} ${release()} ${process.arch}`,
     node: process.version,
     onnxruntime: ortVersion,

@@ -14,7 +14,6 @@
 import type { ArchitectureName } from "longhand";
 import { FIRST_MODELS, ranked } from "./architectures.ts";
 import { batchOf, type SpeedJob, type SpeedSide } from "./jobs.ts";
-import { gigabytes } from "./memory.ts";
 import { chooseRecompute } from "./plan-recompute.ts";
 import {
   type EstimatedJob,
@@ -25,6 +24,7 @@ import {
   TRIED_ANYWAY,
   total,
 } from "./plan-section.ts";
+import { gigabytes } from "./process.ts";
 
 const WARMUP = 2;
 const ROUNDS = [3, 4, 5, 7, 9];

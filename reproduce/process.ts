@@ -10,8 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type ErrorCode, LonghandError } from "longhand";
-import { messageOf } from "longhand/tools";
-import { freeMemory, gigabytes, totalMemory } from "./memory.ts";
+import { machineMemory, messageOf } from "longhand/tools";
 
 export interface ProcessOptions {
   /** For messages. */
@@ -99,9 +98,9 @@ export class MeasuredProcess {
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
     let shortage: string | undefined;
     const watch = setInterval(() => {
-      const free = freeMemory();
-      if (shortage !== undefined || free > RESERVE * totalMemory()) return;
-      shortage = `it was stopped when ${gigabytes(free)} of ${gigabytes(totalMemory())} were left`;
+      const { free, total } = machineMemory();
+      if (shortage !== undefined || free > RESERVE * total) return;
+      shortage = `it was stopped when ${gigabytes(free)} of ${gigabytes(total)} were left`;
       this.child.kill("SIGKILL");
     }, WATCH_MS);
     try {
@@ -214,4 +213,9 @@ export async function interleave(
 /** 0 … count - 1, each round beginning with another one, so that other load on the machine affects all equally. */
 export function turns(count: number, round: number): number[] {
   return Array.from({ length: count }, (_, i) => (round + i) % count);
+}
+
+/** 1234567890 -> "1.2 GB" */
+export function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -6,7 +6,7 @@ export { messageOf, nearest, quoted } from "../base/errors.ts";
 export { writeDirectoryAtomic, writeFileAtomic } from "../checkpoint/atomic.node.ts";
 export { acquireRunLock } from "../checkpoint/run-lock.node.ts";
 export { describeIssues } from "../models/config.ts";
-export { availableMemory } from "../run/machine/available-memory.ts";
+export { availableMemory, machineMemory } from "../run/machine/available-memory.ts";
 export { requireDevice } from "../run/machine/device.ts";
 export { hugePages } from "../runtime/huge-pages.node.ts";
 export { ortVersion } from "../runtime/ort-node.ts";

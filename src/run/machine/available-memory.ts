@@ -1,4 +1,4 @@
-/** How much memory this process may still take: what the system has left, within the limits of its control groups. */
+/** The memory of this machine, within the limits of the control groups around this process: the one reader of both. */
 import { readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
@@ -14,8 +14,16 @@ const USUAL_SHARE = 0.7;
 export function availableMemory(env: NodeJS.ProcessEnv = process.env): number {
   const limit = env[MEMORY_LIMIT_VARIABLE];
   if (limit !== undefined && limit !== "") return parseBytes(limit);
-  const left = Math.min(systemMemory(), ...groupMemory());
-  return left + process.memoryUsage.rss();
+  return machineMemory().free + process.memoryUsage.rss();
+}
+
+/** Bytes that processes here can have together, and of these what can be taken now without pushing anything out. */
+export function machineMemory(): { readonly total: number; readonly free: number } {
+  const groups = controlGroups();
+  return {
+    total: Math.min(totalmem(), ...groups.map(({ limit }) => limit)),
+    free: Math.min(systemMemory(), ...groups.map(({ left }) => left)),
+  };
 }
 
 function parseBytes(text: string): number {
@@ -31,18 +39,24 @@ function systemMemory(): number {
   return available === undefined ? Math.max(freemem(), USUAL_SHARE * totalmem()) : 1024 * Number(available);
 }
 
-/** What each control group above this process leaves, of version 2 and 1; empty where there is none. */
-function groupMemory(): number[] {
+interface GroupMemory {
+  /** Infinity where there is none. */
+  readonly limit: number;
+  readonly left: number;
+}
+
+/** Each control group above this process, of version 2 and 1; empty where there is none. */
+function controlGroups(): GroupMemory[] {
   const lines = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => line.split(":"));
   return lines.flatMap(([, controllers, path]) => {
     if (path === undefined) return [];
     if (controllers === "")
       return ancestors("/sys/fs/cgroup", path).map((folder) =>
-        leftIn(folder, "memory.max", "memory.current", "inactive_file"),
+        memoryOf(folder, "memory.max", "memory.current", "inactive_file"),
       );
     if (!controllers.split(",").includes("memory")) return [];
     return ancestors("/sys/fs/cgroup/memory", path).map((folder) =>
-      leftIn(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+      memoryOf(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     );
   });
 }
@@ -53,14 +67,13 @@ function ancestors(root: string, path: string): string[] {
   return [root, ...names.map((_, i) => join(root, ...names.slice(0, i + 1)))];
 }
 
-/** The limit less what is used, of which cached files can be given back. */
-function leftIn(folder: string, limitFile: string, usedFile: string, cached: string): number {
-  const number = (text: string | undefined) => (text === undefined || text.trim() === "max" ? Infinity : Number(text));
-  const limit = number(read(join(folder, limitFile)));
-  const used = number(read(join(folder, usedFile)));
-  if (!Number.isFinite(limit) || !Number.isFinite(used)) return Infinity;
+/** What is left is the limit less what is used, of which cached files can be given back. */
+function memoryOf(folder: string, limitFile: string, usedFile: string, cached: string): GroupMemory {
+  const [limit, used] = [limitFile, usedFile].map((name) => Number.parseInt(read(join(folder, name)) ?? "", 10));
+  if (Number.isNaN(limit)) return { limit: Infinity, left: Infinity }; // "max", or no such file
+  if (Number.isNaN(used)) return { limit, left: Infinity };
   const files = new RegExp(`^${cached} (\\d+)$`, "m").exec(read(join(folder, "memory.stat")) ?? "")?.[1];
-  return Math.max(0, limit - used + Number(files ?? 0));
+  return { limit, left: Math.max(0, limit - used + Number(files ?? 0)) };
 }
 
 function read(path: string): string | undefined {

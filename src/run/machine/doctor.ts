@@ -1,12 +1,12 @@
 /** What a machine offers Longhand, and what to do about each problem that can be seen from here. */
-import { existsSync, readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, totalmem } from "node:os";
+import { availableParallelism, cpus } from "node:os";
 import { messageOf } from "../../base/errors.ts";
 import { program } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
 import { ortNodeEngine, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
 import { version } from "../version.ts";
+import { machineMemory } from "./available-memory.ts";
 
 export interface Finding {
   readonly name: string;
@@ -45,9 +45,7 @@ function processors(): Finding {
 }
 
 function memory(): Finding {
-  const limit = cgroupLimit();
-  const total = Math.min(totalmem(), limit ?? Number.POSITIVE_INFINITY);
-  const free = Math.min(freemem(), total);
+  const { total, free } = machineMemory();
   const value = `${(free / GIB).toFixed(1)} of ${(total / GIB).toFixed(1)} GiB free`;
   return free < 2 * GIB
     ? {
@@ -56,14 +54,6 @@ function memory(): Finding {
         advice: "little is free: close other programs, or train with a smaller `preset`, `batch` or `context`",
       }
     : { name: "memory", value };
-}
-
-/** The container's limit in bytes, where there is one. */
-function cgroupLimit(): number | undefined {
-  const file = "/sys/fs/cgroup/memory.max";
-  if (!existsSync(file)) return undefined;
-  const limit = Number(readFileSync(file, "utf8"));
-  return Number.isFinite(limit) ? limit : undefined;
 }
 
 function pages(): Finding {

@@ -1,8 +1,6 @@
-/** Text from a loaded model: a fresh decoder, the prompt, then a stream of text. */
+/** Text from a loaded model: a decoder at the beginning, the prompt, then a stream of text. */
 import { LonghandError } from "../../base/errors.ts";
-import { createDecoder } from "../../generate/decoder.ts";
 import { type GeneratedPiece, generate as generateWith } from "../../generate/generate.ts";
-import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface GenerateTextOptions {
@@ -33,19 +31,14 @@ export async function* generate(
   model: LoadedModel,
   options: GenerateTextOptions,
 ): AsyncGenerator<GeneratedPiece, void, undefined> {
-  const { config, engine, tokenizer } = model;
+  const { config, tokenizer } = model;
   if (config.training.objective !== "causal") {
     throw new LonghandError(
       "usage",
       `${model.run}: it was trained with the ${config.training.objective} objective and fills in blanks: use longhand fill`,
     );
   }
-  const parameters = Object.fromEntries(Object.entries(model.parameters).map(([path, { data }]) => [path, data]));
-  const decoder = await createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  try {
-    yield* generateWith({ ...generateDefaults, ...given, prompt: options.prompt, decoder, tokenizer });
-  } finally {
-    await decoder.release();
-  }
+  const decoder = await model.decoder();
+  yield* generateWith({ ...generateDefaults, ...given, prompt: options.prompt, decoder, tokenizer });
 }

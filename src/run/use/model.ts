@@ -5,6 +5,8 @@ import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { readConfig } from "../../checkpoint/run-folder.node.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
+import { createDecoder, type Decoder } from "../../generate/decoder.ts";
+import { decodingArchitecture } from "../../models/decoding.ts";
 import { parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import type { Engine } from "../../runtime/engine.ts";
@@ -29,6 +31,8 @@ export interface LoadedModel {
   readonly engine: Engine;
   /** Step of the checkpoint that was loaded. */
   readonly step: number;
+  /** A decoder at the beginning of a text, with a state of its own. All of a model share the programs that the first compiles. */
+  decoder(): Promise<Decoder>;
   close(): Promise<void>;
 }
 
@@ -47,9 +51,19 @@ export async function loadModel(run: string, options: LoadModelOptions = {}): Pr
   requireTensors(model, initialise(parametersOf(config.model), 0), path);
   const device = options.device ?? config.engine.device;
   await requireDevice(device);
-  const engine = ortNodeEngine({
-    device,
-    threads: options.threads ?? config.engine.threads,
+  const engine = ortNodeEngine({ device, threads: options.threads ?? config.engine.threads });
+  const decoder = forks(() => {
+    const parameters = Object.fromEntries(Object.entries(model).map(([name, { data }]) => [name, data]));
+    return createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });
   });
-  return { run, config, tokenizer, parameters: model, engine, step, close: () => engine.close() };
+  return { run, config, tokenizer, parameters: model, engine, step, decoder, close: () => engine.close() };
+}
+
+/** Forks of one decoder, made when the first is asked for, that itself never reads. */
+function forks(make: () => Promise<Decoder>): () => Promise<Decoder> {
+  let first: Promise<Decoder> | undefined;
+  return async () => {
+    first ??= make();
+    return (await first).fork();
+  };
 }
