@@ -6,6 +6,7 @@ export { type Corpus, type CorpusOptions, type DataSpec, openCorpus } from "./da
 export { openTextSource } from "./data/sources/text.ts";
 export type { TextPiece, TextSource } from "./data/text-source.ts";
 export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokenizer.node.ts";
+export { type BatchDecoder, createBatchDecoder } from "./generate/batch-decoder.ts";
 export { createDecoder, type Decoder } from "./generate/decoder.ts";
 export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
 export { type SamplingOptions, sample } from "./generate/sampling.ts";

@@ -9,12 +9,17 @@ import { smallConfigs, textOf, V, wildParameters } from "../../test/support/deco
 import { decodingArchitecture } from "../models/decoding.ts";
 import { type DecodingArchitecture, entryShape, newKey } from "../nn/decoding.ts";
 import { angles } from "../nn/positions.ts";
+import type { Engine } from "../runtime/engine.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createBatchDecoder } from "./batch-decoder.ts";
 import { createDecoder } from "./decoder.ts";
 
 const engine = ortNodeEngine({ threads: 2 });
-afterAll(() => engine.close());
+const apart = ortNodeEngine({ threads: 2 });
+afterAll(async () => {
+  await engine.close();
+  await apart.close();
+});
 const tolerance = 1e-5;
 
 describe.each(Object.entries(smallConfigs))("%s", (_, config) => {
@@ -59,6 +64,33 @@ describe.each(Object.entries(smallConfigs))("%s", (_, config) => {
     for (const decoder of alone) await decoder.release();
   });
 
+  it("a state that stays on the device is the one that the host stores", async () => {
+    const resident = onDevice(apart);
+    const [host, device] = await Promise.all([
+      createBatchDecoder({ ...options, texts: 2 }),
+      createBatchDecoder({ ...options, engine: resident, texts: 2 }),
+    ]);
+    const text = textOf(60, 3);
+    for (const decoder of [host, device]) {
+      await decoder.absorb(0, text.subarray(0, 5));
+      await decoder.absorb(1, text.subarray(0, 19));
+    }
+    const before = resident.traffic.received;
+    for (let i = 0; i < 20; i++) {
+      const next = [text[5 + i], i % 3 === 0 ? undefined : text[20 + i]];
+      expectClose(await device.step(next), (await host.step(next)).slice(), { name: `step ${i}`, tolerance });
+    }
+    expect(resident.traffic.received - before).toBe(20 * 2 * V * 4); // logits alone
+    for (const decoder of [host, device]) {
+      await decoder.copy(1, 0);
+      await decoder.reset(1);
+    }
+    const next = [text[40], text[0]];
+    expectClose(await device.step(next), (await host.step(next)).slice(), { name: "after a copy", tolerance });
+    await host.release();
+    await device.release();
+  });
+
   it("the state that programs return whole is that of the rows stored by the host", async () => {
     const decoder = await createDecoder(options);
     const text = textOf(21, 7);
@@ -86,6 +118,21 @@ it("refuses what is no text or token, and stays as it was", async () => {
   await batch.release();
   await expect(batch.step([1, 1])).rejects.toThrow("decoder: used after release");
 });
+
+/** The CPU's engine as one whose device is apart: tensors that stay are passed from program to program. */
+function onDevice(cpu: Engine): Engine {
+  return {
+    device: "webgpu",
+    threads: cpu.threads,
+    get traffic() {
+      return cpu.traffic;
+    },
+    compile: (program, options) => cpu.compile(program, options),
+    compileResident: (program, resident, options) => cpu.compileResident(program, resident, options),
+    upload: (tensor) => cpu.upload(tensor),
+    close: () => cpu.close(),
+  };
+}
 
 /**
  * Logits after each token of one text, by programs whose state goes in and comes out whole, run by the float64 interpreter:

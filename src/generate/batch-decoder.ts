@@ -3,8 +3,9 @@
  * step of a single text costs.
  */
 import { LonghandError } from "../base/errors.ts";
+import type { DecoderOptions } from "./programs.ts";
 import type { TokenReader } from "./reader.ts";
-import { type DecoderOptions, readAll, Session } from "./session.ts";
+import { readAll, Session } from "./session.ts";
 
 /** Calls run one after the other, in the order in which they were made. */
 export interface BatchDecoder {
@@ -75,12 +76,12 @@ class TextBatch implements BatchDecoder {
     return this.#session.exclusively(async () => {
       const { state } = this.#reader;
       this.#session.requireRoom(state.position(text) + ids.length);
-      this.#single.state.copyFrom(state, text, 0);
+      await this.#single.copyFrom(this.#reader, text, 0);
       let logits = new Float32Array();
       await readAll(this.#single, { tokens: ids, readout: "last" }, (result) => {
         logits = Float32Array.from(result);
       });
-      state.copyFrom(this.#single.state, 0, text);
+      await this.#reader.copyFrom(this.#single, 0, text);
       return logits;
     });
   }
@@ -106,14 +107,14 @@ class TextBatch implements BatchDecoder {
 
   async reset(text: number): Promise<void> {
     this.#require("text", text);
-    return this.#session.exclusively(async () => this.#reader.state.reset(text));
+    return this.#session.exclusively(() => this.#reader.onHost(() => this.#reader.state.reset(text)));
   }
 
   async copy(from: number, to: number): Promise<void> {
     this.#require("from", from);
     this.#require("to", to);
     return this.#session.exclusively(async () => {
-      if (from !== to) this.#reader.state.copyFrom(this.#reader.state, from, to);
+      if (from !== to) await this.#reader.copyFrom(this.#reader, from, to);
     });
   }
 

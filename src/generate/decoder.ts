@@ -1,9 +1,10 @@
 /** A decoder: a model that reads one text once, token by token or many at a time, and always knows what may come next. */
 import { LonghandError } from "../base/errors.ts";
+import type { DecoderOptions } from "./programs.ts";
 import type { TokenReader } from "./reader.ts";
-import { type DecoderOptions, readAll, Session } from "./session.ts";
+import { readAll, Session } from "./session.ts";
 
-export type { DecoderOptions } from "./session.ts";
+export type { DecoderOptions } from "./programs.ts";
 
 /**
  * Logits are unnormalised log-probabilities of the next token, [V] float32. Calls run one after the other, in the order
@@ -29,7 +30,7 @@ export interface Decoder {
   step(token: number): Promise<Float32Array>;
   /** A second decoder at the same position that goes its own way; it shares programs and parameters. */
   fork(): Promise<Decoder>;
-  /** Back to the start of a text; parameters that were changed are read anew. */
+  /** Back to the start of a text. */
   reset(): Promise<void>;
   /** Frees the programs, for all forks. */
   release(): Promise<void>;
@@ -112,13 +113,13 @@ class SingleDecoder implements Decoder {
   fork(): Promise<Decoder> {
     return this.#session.exclusively(async () => {
       const reader = this.#session.reader(1);
-      reader.state.copyFrom(this.#reader.state, 0, 0);
+      await reader.copyFrom(this.#reader, 0, 0);
       return new SingleDecoder(this.#session, reader);
     });
   }
 
   reset(): Promise<void> {
-    return this.#session.exclusively(async () => this.#reader.state.resetAll());
+    return this.#session.exclusively(async () => this.#reader.reset());
   }
 
   release(): Promise<void> {

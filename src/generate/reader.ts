@@ -4,53 +4,16 @@
  */
 import type { DecodingArchitecture, Readout, StateProgram, StepRequest } from "../nn/decoding.ts";
 import { fillAngles, frequencies } from "../nn/positions.ts";
-import type { CompiledFunction, Engine, HostArraysByName } from "../runtime/engine.ts";
+import type { InputsByName } from "../runtime/engine.ts";
+import type { Compiled, DecodingPrograms } from "./programs.ts";
+import { ResidentState } from "./resident-state.ts";
 import { DecodingState, type StorePlan } from "./state.ts";
-
-/** Compiled programs, each once, with the parameters that they read. */
-export class DecodingPrograms {
-  readonly #engine: Engine;
-  readonly #parameters: HostArraysByName;
-  readonly #compiled = new Map<string, Promise<Compiled>>();
-
-  constructor(engine: Engine, parameters: HostArraysByName) {
-    this.#engine = engine;
-    this.#parameters = parameters;
-  }
-
-  /** `build` is called at the first use of the key. */
-  get(key: string, build: () => StateProgram): Promise<Compiled> {
-    const found = this.#compiled.get(key) ?? this.#compile(build());
-    this.#compiled.set(key, found);
-    return found;
-  }
-
-  async release(): Promise<void> {
-    for (const compiled of this.#compiled.values()) await (await compiled).run.release();
-    this.#compiled.clear();
-  }
-
-  async #compile({ program, changed }: StateProgram): Promise<Compiled> {
-    const names = [...program.inputs.keys()];
-    const parameters = Object.fromEntries(
-      names.filter((name) => Object.hasOwn(this.#parameters, name)).map((name) => [name, this.#parameters[name]]),
-    );
-    return { run: await this.#engine.compile(program), inputs: new Set(names), parameters, changed };
-  }
-}
-
-interface Compiled {
-  readonly run: CompiledFunction;
-  readonly inputs: ReadonlySet<string>;
-  readonly parameters: HostArraysByName;
-  readonly changed: StateProgram["changed"];
-}
 
 /** A program with the arrays of all its inputs: those of the state, and those that are filled anew for every run. */
 interface Pass {
   readonly compiled: Compiled;
   readonly plan: StorePlan;
-  readonly all: HostArraysByName;
+  readonly all: InputsByName;
   readonly tokens: Int32Array;
   readonly targets: Int32Array;
   readonly places: Angles;
@@ -93,7 +56,9 @@ const STEPS = [64, 256];
 const FEW_TOKENS = 3;
 
 export class TokenReader {
+  /** Where the texts stand, and on a CPU the state itself. */
   readonly state: DecodingState;
+  readonly #resident: ResidentState | undefined;
   readonly #architecture: DecodingArchitecture;
   readonly #programs: DecodingPrograms;
   readonly #passes = new Map<string, Pass>();
@@ -104,26 +69,72 @@ export class TokenReader {
     this.#architecture = architecture;
     this.#programs = programs;
     this.state = new DecodingState(architecture, texts);
+    this.#resident = programs.resident ? new ResidentState(programs.engine, architecture, this.state) : undefined;
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
     const { tokens, readout } = request;
+    const { state } = this;
     const { prefill, step } = this.#architecture;
     const spans = prefill ? this.#spansToPrefill(request) : 0;
     const P = spans > 0 ? spans * this.#architecture.span : this.#stepSize(tokens);
     const counts = tokens.map((own, text) => (spans > 0 ? P : Math.min(P, own.length, this.#left(text))));
-    this.state.makeRoom(counts);
-    if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the arrays
-    this.#generation = this.state.generation;
+    if (state.roomFor(counts) !== state.room) await this.onHost(() => state.makeRoom(counts));
     const padded = counts.some((count) => count < P);
     const form = spans > 0 && prefill ? prefill : step;
-    const shape = { texts: tokens.length, tokens: P, padded, readout, room: this.state.room, whole: false };
+    const shape = { texts: tokens.length, tokens: P, padded, readout, ...this.#kind };
     const pass = await this.#pass(spans > 0 ? "prefill" : "step", shape, form);
     this.#fill(pass, request, counts);
-    const { result, changes } = (await pass.compiled.run.run(pass.all)) as Record<string, Float32Array>;
-    this.state.store(changes, pass.plan, counts);
+    const result = await this.#run(pass, counts);
     if (spans === 0) await this.#close(counts);
     return { counts, padded: P, result };
+  }
+
+  /** Changes the state on the host. */
+  async onHost(change: () => void): Promise<void> {
+    await this.#resident?.bringHome();
+    change();
+  }
+
+  /** Makes a text here what `text` of another reader of the same architecture is. */
+  async copyFrom(other: TokenReader, text: number, here: number): Promise<void> {
+    await other.#resident?.bringHome();
+    await this.onHost(() => this.state.copyFrom(other.state, text, here));
+  }
+
+  /** Back to the start of all texts. */
+  reset(): void {
+    this.#resident?.release();
+    this.state.resetAll();
+  }
+
+  /** Gives up what is on the device. */
+  release(): void {
+    this.#resident?.release();
+  }
+
+  get #kind() {
+    return { room: this.state.room, whole: this.#resident !== undefined };
+  }
+
+  async #run({ compiled, all, plan }: Pass, counts: readonly number[]): Promise<Float32Array> {
+    if (this.#resident === undefined) {
+      const { host } = await compiled.run.run(all);
+      this.state.store(host.changes as Float32Array, plan, counts);
+      return host.result as Float32Array;
+    }
+    const { host, device } = await compiled.run.run({
+      ...all,
+      ...this.#ofProgram(compiled, await this.#resident.tensors()),
+    });
+    this.#resident.take(device);
+    this.state.advance(counts);
+    return host.result as Float32Array;
+  }
+
+  /** What a program has as inputs. */
+  #ofProgram<T>({ inputs }: Compiled, given: Readonly<Record<string, T>>): Record<string, T> {
+    return Object.fromEntries(Object.entries(given).filter(([name]) => inputs.has(name)));
   }
 
   /** Tokens that fit into the open span. */
@@ -158,14 +169,22 @@ export class TokenReader {
     const { state } = this;
     const full = new Set(counts.flatMap((count, text) => (count > 0 && state.open(text) === 0 ? [text] : [])));
     if (close === undefined || full.size === 0) return;
-    const shape = { texts: state.texts, room: state.room, whole: false };
-    const { run, inputs, changed } = await this.#programs.get(`close ${keyOf(shape)}`, () => close(shape));
-    const own = Object.fromEntries(Object.entries(state.arrays).filter(([key]) => inputs.has(key)));
-    const { changes } = (await run.run(own)) as Record<string, Float32Array>;
-    state.storeClosed(changes, state.planOf(changed), full);
+    const shape = { texts: state.texts, ...this.#kind };
+    const compiled = await this.#programs.get(`close ${keyOf(shape)}`, () => close(shape));
+    if (this.#resident === undefined) {
+      const { host } = await compiled.run.run(this.#ofProgram(compiled, state.arrays));
+      state.storeClosed(host.changes as Float32Array, state.planOf(compiled.changed), full);
+      return;
+    }
+    const closed = Float32Array.from(counts, (_, text) => state.closed(text) - 1);
+    const count = Float32Array.from(counts, (_, text) => Number(full.has(text)));
+    const given: InputsByName = { ...(await this.#resident.tensors()), closed, count };
+    this.#resident.take((await compiled.run.run(this.#ofProgram(compiled, given))).device);
   }
 
   async #pass(form: string, shape: StepRequest, build: (request: StepRequest) => StateProgram): Promise<Pass> {
+    if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the arrays
+    this.#generation = this.state.generation;
     const key = `${form} ${shape.tokens} ${shape.padded} ${shape.readout} ${keyOf(shape)}`;
     const found = this.#passes.get(key);
     if (found) return found;
@@ -181,14 +200,14 @@ export class TokenReader {
     const [tokens, targets] = [new Int32Array(B * P), new Int32Array(B * P)];
     const standing = [0, 1, 2, 3].map(() => new Float32Array(B));
     const [open, position, closed, count] = standing;
-    const given: HostArraysByName = {
+    const given: InputsByName = {
       ...compiled.parameters,
-      ...this.state.arrays,
+      ...(this.#resident ? {} : this.state.arrays),
       ...{ tokens, targets, open, position, closed, count },
       ...{ "position.cos": places.cos, "position.sin": places.sin },
       ...{ "rotation.cos": rotations.cos, "rotation.sin": rotations.sin },
     };
-    const all = Object.fromEntries(Object.entries(given).filter(([name]) => compiled.inputs.has(name)));
+    const all = this.#ofProgram(compiled, given);
     const pass = {
       compiled,
       plan: this.state.planOf(compiled.changed),

@@ -1,21 +1,14 @@
 /** What the decoders of one model share: its compiled programs, what is checked of tokens, and the order of calls. */
 import { LonghandError } from "../base/errors.ts";
 import type { DecodingArchitecture, Readout } from "../nn/decoding.ts";
-import type { Engine, HostArraysByName } from "../runtime/engine.ts";
-import { DecodingPrograms, TokenReader } from "./reader.ts";
-
-export interface DecoderOptions {
-  readonly engine: Engine;
-  /** Of the model: `decodingArchitecture(config)`. */
-  readonly architecture: DecodingArchitecture;
-  /** Every parameter by path, row-major. Read in place: do not change them between two resets. */
-  readonly parameters: HostArraysByName;
-}
+import { type DecoderOptions, DecodingPrograms } from "./programs.ts";
+import { TokenReader } from "./reader.ts";
 
 export class Session {
   readonly architecture: DecodingArchitecture;
   readonly #programs: DecodingPrograms;
   #queue: Promise<unknown> = Promise.resolve();
+  readonly #readers: TokenReader[] = [];
   #released = false;
 
   constructor({ engine, architecture, parameters }: DecoderOptions) {
@@ -30,11 +23,13 @@ export class Session {
       }
     }
     this.architecture = architecture;
-    this.#programs = new DecodingPrograms(engine, parameters);
+    this.#programs = new DecodingPrograms({ engine, architecture, parameters });
   }
 
   reader(texts: number): TokenReader {
-    return new TokenReader(this.architecture, this.#programs, texts);
+    const reader = new TokenReader(this.architecture, this.#programs, texts);
+    if (this.#programs.resident) this.#readers.push(reader);
+    return reader;
   }
 
   /** Runs `work` after all work given before. */
@@ -50,6 +45,7 @@ export class Session {
   async release(): Promise<void> {
     await this.#queue;
     this.#released = true;
+    for (const reader of this.#readers.splice(0)) reader.release();
     await this.#programs.release();
   }
 

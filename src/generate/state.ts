@@ -27,6 +27,8 @@ export class DecodingState {
   readonly arrays: Record<string, Float32Array> = {};
   readonly #architecture: DecodingArchitecture;
   readonly #positions: number[];
+  /** Rows at first of entries that grow with tokens and with spans; Infinity where none does. */
+  readonly #firstRows: Room;
   #room: Room = { tokens: 0, spans: 0 };
   #generation = 0;
 
@@ -34,6 +36,13 @@ export class DecodingState {
     this.#architecture = architecture;
     this.texts = texts;
     this.#positions = new Array<number>(texts).fill(0);
+    const fewest = (change: StateChange) =>
+      Math.min(
+        ...[...architecture.state.values()]
+          .filter((entry) => entry.change === change)
+          .map(({ shape }) => shape[shape.length - 2]),
+      );
+    this.#firstRows = { tokens: fewest("token-rows"), spans: fewest("span-rows") };
     this.#allocate();
   }
 
@@ -65,21 +74,25 @@ export class DecodingState {
     return this.#generation;
   }
 
+  /** The room in which so many more tokens of each text fit: that there is, or more. */
+  roomFor(counts: readonly number[]): Room {
+    const { tokens, spans } = this.#firstRows;
+    let longest = 0;
+    for (let text = 0; text < this.texts; text++) longest = Math.max(longest, this.#positions[text] + counts[text]);
+    const doublings = (first: number, needed: number) => Math.max(0, Math.ceil(Math.log2(needed / first)));
+    const more = {
+      tokens: Math.max(this.#room.tokens, doublings(tokens, longest)),
+      spans: Math.max(this.#room.spans, doublings(spans, Math.floor(longest / this.#architecture.span))),
+    };
+    return more.tokens === this.#room.tokens && more.spans === this.#room.spans ? this.#room : more;
+  }
+
   /** Doubles the entries that grow until so many more tokens of each text fit. */
   makeRoom(counts: readonly number[]): void {
-    const { state, span } = this.#architecture;
-    const longest = Math.max(...counts.map((count, text) => this.#positions[text] + count));
-    const doublings = (change: string, needed: number) => {
-      const rows = [...state.values()]
-        .filter((entry) => entry.change === change)
-        .map(({ shape }) => shape[shape.length - 2]);
-      return rows.length === 0 ? 0 : Math.max(0, Math.ceil(Math.log2(needed / Math.min(...rows))));
-    };
+    const { state } = this.#architecture;
     const before = this.#room;
-    const tokens = Math.max(before.tokens, doublings("token-rows", longest));
-    const spans = Math.max(before.spans, doublings("span-rows", Math.floor(longest / span)));
-    if (tokens === before.tokens && spans === before.spans) return;
-    this.#room = { tokens, spans };
+    this.#room = this.roomFor(counts);
+    if (this.#room === before) return;
     this.#generation++;
     for (const [key, entry] of state) {
       const [from, to] = [entryShape(entry, this.texts, before), entryShape(entry, this.texts, this.#room)];
@@ -113,8 +126,13 @@ export class DecodingState {
         const row = place.change === "replaced" ? 0 : place.change === "open-rows" ? open : this.#positions[text];
         write(changes, place, text, { row, rows: place.change === "replaced" ? 1 : count });
       }
-      this.#positions[text] += count;
     }
+    this.advance(counts);
+  }
+
+  /** Counts tokens that were read. */
+  advance(counts: readonly number[]): void {
+    for (let text = 0; text < this.texts; text++) this.#positions[text] += counts[text];
   }
 
   /** Stores what closing changed in those texts whose open span has just become full. */

@@ -1,0 +1,66 @@
+/** The programs that decoders of one model share: each compiled once, with the parameters that it reads. */
+import type { HostArray } from "../base/dtype.ts";
+import { type DecodingArchitecture, newKey, type StateProgram } from "../nn/decoding.ts";
+import type { DeviceTensor, Engine, HostArraysByName, InputsByName, ResidentFunction } from "../runtime/engine.ts";
+
+export interface DecoderOptions {
+  readonly engine: Engine;
+  /** Of the model: `decodingArchitecture(config)`. */
+  readonly architecture: DecodingArchitecture;
+  /** Every parameter by path, row-major. On the CPU read in place, elsewhere copied: do not change them. */
+  readonly parameters: HostArraysByName;
+}
+
+export class DecodingPrograms {
+  readonly engine: Engine;
+  readonly #architecture: DecodingArchitecture;
+  readonly #parameters: HostArraysByName;
+  readonly #uploaded = new Map<string, Promise<DeviceTensor>>();
+  readonly #compiled = new Map<string, Promise<Compiled>>();
+
+  constructor({ engine, architecture, parameters }: DecoderOptions) {
+    this.engine = engine;
+    this.#architecture = architecture;
+    this.#parameters = parameters;
+  }
+
+  /** Whether state and parameters stay on a device apart from the host. */
+  get resident(): boolean {
+    return this.engine.device !== "cpu";
+  }
+
+  /** `build` is called at the first use of the key. */
+  get(key: string, build: () => StateProgram): Promise<Compiled> {
+    const found = this.#compiled.get(key) ?? this.#compile(build());
+    this.#compiled.set(key, found);
+    return found;
+  }
+
+  async release(): Promise<void> {
+    for (const compiled of this.#compiled.values()) await (await compiled).run.release();
+    for (const tensor of this.#uploaded.values()) (await tensor).release();
+    this.#compiled.clear();
+    this.#uploaded.clear();
+  }
+
+  async #compile({ program, changed }: StateProgram): Promise<Compiled> {
+    const inputs = new Set(program.inputs.keys());
+    const parameters: Record<string, HostArray | DeviceTensor> = {};
+    for (const { path, shape } of this.#architecture.parameters) {
+      if (!inputs.has(path)) continue;
+      if (this.resident && !this.#uploaded.has(path)) {
+        this.#uploaded.set(path, this.engine.upload({ dtype: "float32", shape, data: this.#parameters[path] }));
+      }
+      parameters[path] = (await this.#uploaded.get(path)) ?? this.#parameters[path];
+    }
+    const stays = this.resident ? changed.map(({ key }) => newKey(key)) : [];
+    return { run: await this.engine.compileResident(program, stays), inputs, parameters, changed };
+  }
+}
+
+export interface Compiled {
+  readonly run: ResidentFunction;
+  readonly inputs: ReadonlySet<string>;
+  readonly parameters: InputsByName;
+  readonly changed: StateProgram["changed"];
+}

@@ -1,0 +1,54 @@
+/**
+ * The state of decoding on the engine's device: programs take its tensors and leave the new ones there. What is done to it
+ * between programs (a text that begins anew, a copy, more room) is done on the host, where it is read and sent back.
+ */
+import { type DecodingArchitecture, entryShape } from "../nn/decoding.ts";
+import type { DeviceTensor, DeviceTensorsByName, Engine } from "../runtime/engine.ts";
+import type { DecodingState } from "./state.ts";
+
+export class ResidentState {
+  readonly #engine: Engine;
+  readonly #architecture: DecodingArchitecture;
+  readonly #host: DecodingState;
+  #tensors: Record<string, DeviceTensor> = {};
+
+  /** `host` says where the texts stand; its arrays hold the state while nothing of it is on the device. */
+  constructor(engine: Engine, architecture: DecodingArchitecture, host: DecodingState) {
+    this.#engine = engine;
+    this.#architecture = architecture;
+    this.#host = host;
+  }
+
+  /** By `state.LAYER.NAME`; sent to the device where it is not there. */
+  async tensors(): Promise<DeviceTensorsByName> {
+    const { arrays, texts, room } = this.#host;
+    for (const [key, entry] of this.#architecture.state) {
+      const shape = entryShape(entry, texts, room);
+      this.#tensors[key] ??= await this.#engine.upload({ dtype: "float32", shape, data: arrays[key].slice() });
+    }
+    return this.#tensors;
+  }
+
+  /** Takes the new tensors of a program, `new.LAYER.NAME`, and gives up those that they replace. */
+  take(changed: DeviceTensorsByName): void {
+    for (const [name, tensor] of Object.entries(changed)) {
+      const key = name.replace(/^new/, "state");
+      this.#tensors[key].release();
+      this.#tensors[key] = tensor;
+    }
+  }
+
+  /** Brings the state to the arrays of the host, and leaves nothing of it on the device. */
+  async bringHome(): Promise<void> {
+    for (const [key, tensor] of Object.entries(this.#tensors)) {
+      this.#host.arrays[key].set((await tensor.read()) as Float32Array);
+      tensor.release();
+    }
+    this.#tensors = {};
+  }
+
+  release(): void {
+    for (const tensor of Object.values(this.#tensors)) tensor.release();
+    this.#tensors = {};
+  }
+}
