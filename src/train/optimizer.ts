@@ -1,7 +1,8 @@
 /**
  * AdamW (Loshchilov and Hutter 2019): Adam with decoupled weight decay, which only matrices get, after clipping by the
  * global norm of all gradients. State and update are plain values; the loops run on the host, in place, one pass over
- * each array: on a CPU that is less traffic than the dozen element-wise operators of the same update in a graph.
+ * each array: on a CPU that is less traffic than the dozen element-wise operators of the same update in a graph, which
+ * update-program.ts has for other devices.
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
@@ -65,22 +66,28 @@ export interface AdamWStep {
   readonly config: AdamWConfig;
 }
 
+/**
+ * What depends on the number of the update (1 for the first): [rate, epsilon, keep] of
+ * p = keep p - rate m / (sqrt v + epsilon), which is m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) with both
+ * corrections moved out of it. keep is that of matrices; others keep all.
+ */
+export function adamwFactors(update: number, learningRate: number, config: AdamWConfig): [number, number, number] {
+  const { beta1, beta2, epsilon, weightDecay } = config;
+  const rate = (learningRate / (1 - beta1 ** update)) * Math.sqrt(1 - beta2 ** update);
+  return [rate, epsilon * Math.sqrt(1 - beta2 ** update), 1 - learningRate * weightDecay];
+}
+
 /** Updates parameters and state in place. */
 export function adamw(update: AdamWStep): void {
   const { parameters, gradients, state, step, learningRate, gradientNorm, config } = update;
-  const { beta1, beta2, epsilon, weightDecay, clip } = config;
+  const { beta1, beta2, clip } = config;
   const scale = (update.scale ?? 1) * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
+  const [rate, epsilon, keepOfMatrices] = adamwFactors(step, learningRate, config);
   for (const path in parameters) {
     const { data, shape } = parameters[path];
-    updateOne(data as Float32Array, gradients[path], state.m[path], state.v[path], {
-      scale,
-      beta1,
-      beta2,
-      // m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps), with both corrections moved out of the loop
-      rate: (learningRate / (1 - beta1 ** step)) * Math.sqrt(1 - beta2 ** step),
-      epsilon: epsilon * Math.sqrt(1 - beta2 ** step),
-      keep: 1 - (shape.length > 1 ? learningRate * weightDecay : 0),
-    });
+    const keep = shape.length > 1 ? keepOfMatrices : 1;
+    const factors = { scale, beta1, beta2, rate, epsilon, keep };
+    updateOne(data as Float32Array, gradients[path], state.m[path], state.v[path], factors);
   }
 }
 
