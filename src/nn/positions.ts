@@ -90,7 +90,7 @@ export function relativeBias(scope: Scope, length: number, tokens: number, s: nu
     return toeplitz(weight.slice(0, length - tokens, length + tokens - 1));
   }
   const table = angleTable(tokens, s);
-  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table));
+  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
   return a.matmul(b.swapLast());
 }
 

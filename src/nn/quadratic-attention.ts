@@ -33,7 +33,7 @@ export function quadraticAttention(
   const rotary = maxLength >= ROTARY_BIAS_FROM;
   const rotated = () => {
     const table = angleTable(T, s);
-    return biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]), table)); // [T, s] each
+    return biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([T, s]), table)); // [T, s]
   };
   const own = rotary ? withRotaryBias({ q, k }, rotated()) : { q, k };
   const added = rotary ? undefined : relativeBias(scope, maxLength, T, s);
