@@ -1,14 +1,7 @@
 /** The models of a comparison: architectures of one preset, made for a context, with or without an ablation. */
-import {
-  type ArchitectureName,
-  type ModelConfig,
-  type PresetName,
-  type RunConfig,
-  type TrainSettingsInput,
-  version,
-} from "longhand";
+import type { ArchitectureName, ModelConfig, PresetName, RunConfig, TrainSettingsInput } from "longhand";
 import { parseModelConfig, presetModel, trainingMemory } from "longhand/models";
-import { parseSettings, resolveConfig } from "longhand/train";
+import { parseTrainSettings, resolveConfig, thisMachine } from "longhand/train";
 import type { Costs } from "./costs.ts";
 
 interface ModelChoice {
@@ -27,8 +20,7 @@ export function modelConfig({ model, ablation, preset, context, vocabSize, objec
 
 /** A training with these settings, and the defaults of `longhand train` for all others. */
 export function trainingOf(fields: Omit<TrainSettingsInput, "data">): RunConfig["training"] {
-  const settings = parseSettings({ data: "-", ...fields });
-  return resolveConfig(settings, {}, { vocabSize: settings.vocab, digest: "" }, version).training;
+  return resolveConfig(parseTrainSettings({ data: "-", ...fields }), thisMachine()).training;
 }
 
 /** Peak bytes of a process that trains a causal model with so many tokens a step; memoised. */

@@ -1,8 +1,12 @@
 /** The library: everything that the command line does, typed, for Node. Re-exports only. */
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
+export type { PrepareSettings, PrepareSettingsInput } from "./config/prepare-settings.ts";
+export type { RunConfig } from "./config/run-config.ts";
+export { objectiveNames, type TrainSettings, type TrainSettingsInput } from "./config/train-settings.ts";
+export type { DataSpec } from "./data/data-spec.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
 export { openShards, type ShardOrigin, type TokenShards, writeShards } from "./data/shards.node.ts";
-export { type Corpus, type CorpusOptions, type DataSpec, openCorpus } from "./data/sources/corpus.ts";
+export { type Corpus, type CorpusOptions, openCorpus } from "./data/sources/corpus.ts";
 export { openTextSource } from "./data/sources/text.ts";
 export type { TextPiece, TextSource } from "./data/text-source.ts";
 export { loadTokenizer, type TextTokenizer, trainTokenizer } from "./data/tokenizer.node.ts";
@@ -17,7 +21,6 @@ export { decodingArchitecture } from "./models/decoding.ts";
 export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
 export { type ArchitectureName, architectureNames } from "./models/registry.ts";
-export type { RunConfig } from "./run/config.ts";
 export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/data/estimate.ts";
 export { type Inspection, type InspectOptions, inspectShards } from "./run/data/inspect.ts";
 export {
@@ -28,13 +31,7 @@ export {
   prepare,
 } from "./run/data/prepare.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
-export {
-  objectiveNames,
-  type PrepareSettings,
-  type PrepareSettingsInput,
-  type TrainSettings,
-  type TrainSettingsInput,
-} from "./run/settings.ts";
+export { version } from "./run/machine/version.ts";
 export {
   type ResumeOptions,
   type RunEvent,
@@ -54,6 +51,5 @@ export {
 export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/use/fill.ts";
 export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
-export { version } from "./run/version.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";

@@ -1,7 +1,7 @@
 /** The command line: arguments to one call each, errors to one sentence and an exit status (0, 1 failed, 2 wrong usage). */
 import { Command, CommanderError } from "commander";
 import { LonghandError, messageOf } from "../base/errors.ts";
-import { version } from "../run/version.ts";
+import { version } from "../run/machine/version.ts";
 import { addData } from "./commands/data.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEval } from "./commands/eval.ts";

@@ -3,7 +3,8 @@
  * and its own, and no others (architecture.ts); contradictions are rejected here. Sizes by name are in presets.ts.
  */
 import { z } from "zod";
-import { LonghandError, nearest } from "../base/errors.ts";
+import { LonghandError } from "../base/errors.ts";
+import { describeIssues } from "../base/issues.ts";
 import { type Architecture, commonFields, type ModelConfig } from "./architecture.ts";
 import { architectureByName, architectureNameSchema, ownFieldNames } from "./registry.ts";
 
@@ -67,30 +68,4 @@ export function parseModelConfig(value: unknown): ModelConfig {
     "config",
     `model configuration: ${describeIssues(parsed.error, value, (field) => `model.${field}`)}`,
   );
-}
-
-/** A zod error as one sentence: each field, what was wrong, what was given. */
-export function describeIssues(
-  error: z.ZodError,
-  value: unknown,
-  nameOf: (field: string) => string = (field) => field,
-): string {
-  return error.issues
-    .map((issue) => {
-      const given = issue.path.reduce<unknown>(
-        (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-        value,
-      );
-      const name = issue.path.length === 0 ? "value" : nameOf(issue.path.join("."));
-      if (issue.code === "unrecognized_keys") {
-        const keys = issue.keys.map((key) => nameOf([...issue.path, key].join(".")));
-        return `unknown field${keys.length > 1 ? "s" : ""} ${keys.join(", ")}`;
-      }
-      const wanted = issue.message.replace(/^Invalid (option|input): /, "");
-      if (given === undefined) return `${name} is missing (${wanted.replace(/, received undefined$/, "")})`;
-      const choices = issue.code === "invalid_value" ? issue.values.map(String) : [];
-      const guess = typeof given === "string" ? nearest(given, choices) : undefined;
-      return `${name} ${JSON.stringify(given)}: ${wanted}${guess ? ` (did you mean ${guess}?)` : ""}`;
-    })
-    .join("; ");
 }

@@ -3,9 +3,9 @@
  * the memory and huge pages of the machine, messages.
  */
 export { messageOf, nearest, quoted } from "../base/errors.ts";
+export { describeIssues } from "../base/issues.ts";
 export { writeDirectoryAtomic, writeFileAtomic } from "../checkpoint/atomic.node.ts";
 export { acquireRunLock } from "../checkpoint/run-lock.node.ts";
-export { describeIssues } from "../models/config.ts";
 export { availableMemory, machineMemory } from "../run/machine/available-memory.ts";
 export { requireDevice } from "../run/machine/device.ts";
 export { hugePages } from "../runtime/huge-pages.node.ts";

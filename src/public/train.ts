@@ -3,10 +3,11 @@
  * states.
  */
 export { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
+export { resolveConfig } from "../config/resolve.ts";
+export { parseTrainSettings } from "../config/train-settings.ts";
 export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
-export { resolveConfig } from "../run/config.ts";
-export { parseSettings } from "../run/settings.ts";
+export { thisMachine } from "../run/machine/this-machine.ts";
 export { placeInData, restoreState, storedState } from "../run/train/state.ts";
 export { createEvaluator, type Evaluation, type Evaluator, evaluationShape } from "../train/evaluate.ts";
 export {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { trainSettingsSchema } from "../../src/run/settings.ts";
+import { trainSettingsSchema } from "../../src/config/train-settings.ts";
 import { jsonLines, longhand, root, succeed } from "./command.ts";
 
 describe("longhand --help", { timeout: 60_000 }, () => {

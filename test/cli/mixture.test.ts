@@ -4,8 +4,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { decodeManifest, encodeManifest } from "../../src/checkpoint/manifest.ts";
+import { runConfigSchema } from "../../src/config/run-config.ts";
 import { firstPlace, mixtureBatch } from "../../src/data/mixture.ts";
-import { runConfigSchema } from "../../src/run/config.ts";
 import { pg19, wiki40b } from "../support/hub/corpora.ts";
 import { TestHub } from "../support/hub/server.ts";
 import { fail, jsonLines, learnt, sampleText, start, succeed, tiny, treeOf, workspace } from "./command.ts";

@@ -259,8 +259,8 @@ describe("files of one's own", { timeout: 120_000 }, () => {
   });
 
   it.each<[string[], RegExp]>([
-    [["--data", "x.txt"], /^longhand: --out is missing$/],
-    [["--out", "x"], /^longhand: --data is missing$/],
+    [["--data", "x.txt"], /^longhand: --out is missing \(expected string\)$/],
+    [["--out", "x"], /^longhand: --data is missing \(expected a path, or several\)$/],
     [
       ["--data", "x.txt", "--out", "x", "--limit", "100"],
       /--limit 100: expected a size such as 500MB or a count such as 10000docs$/,

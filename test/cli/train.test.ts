@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runConfigSchema } from "../../src/run/config.ts";
+import { runConfigSchema } from "../../src/config/run-config.ts";
 import { jsonLines, learnt, longhand, sampleText, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { findProblems } from "./check.ts";
-import { importsOf, repositoryImports } from "./imports.ts";
+import { importedFile, importsOf, repositoryImports } from "./imports.ts";
 import { drawRooms, PICTURE } from "./picture.ts";
 import { type Rules, rules } from "./rules.ts";
 
@@ -119,6 +119,22 @@ describe("circles", () => {
       "exception src/base/c.ts -> src/base/a.ts: it closes no circle any more; remove it from the rules",
     ]);
   });
+});
+
+test("what can be configured is known without Node: nothing that src/config loads is native", () => {
+  const files = repositoryImports();
+  const loaded = new Set([...files.keys()].filter((file) => /^src\/config\/.*(?<!\.test)\.ts$/.test(file)));
+  const packages = new Set<string>();
+  for (const file of loaded) {
+    for (const imported of files.get(file) ?? []) {
+      if (imported.typeOnly) continue;
+      const target = importedFile(file, imported);
+      if (target === undefined) packages.add(imported.name);
+      else loaded.add(target);
+    }
+  }
+  expect(loaded.size).toBeGreaterThan(10);
+  expect([...packages]).toEqual(["zod"]);
 });
 
 test("docs/layout.svg shows the imports of today; npm run layout draws it", () => {

@@ -31,7 +31,6 @@ export const rules: Rules = {
     graph: { about: "tensors, operators, gradients", imports: ["base"] },
     nn: { about: "layers", imports: ["base", "graph"] },
     models: { about: "architectures", imports: ["base", "graph", "nn"] },
-    config: { about: "what can be configured", imports: ["base", "data", "models"] },
     onnx: { about: "the graph as an ONNX model", imports: ["base", "graph"] },
     runtime: { about: "engines, memory", imports: ["base", "graph", "onnx"] },
     checkpoint: { about: "tensors and runs on disk", imports: ["base"] },
@@ -40,6 +39,10 @@ export const rules: Rules = {
       imports: ["base", "data", "graph", "nn", "checkpoint", "runtime/engine.ts"],
     },
     generate: { about: "decoding, sampling", imports: ["base", "graph", "nn", "runtime/engine.ts"] },
+    config: {
+      about: "what can be configured",
+      imports: ["base", "data", "graph", "models", "runtime/engine.ts", "train/schedule.ts"],
+    },
     run: { about: "what a user asks for", imports: LIBRARY },
     public: { about: "the published library", imports: [...LIBRARY, "run"] },
     cli: { about: "the command line", imports: [...LIBRARY, "run"] },
@@ -48,8 +51,5 @@ export const rules: Rules = {
   browserPackages: ["zod", "@bufbuild/protobuf"],
   engines: "runtime/ort-*.ts",
   byName: ["reproduce", "examples"],
-  circles: [
-    ["src/run/data/run-data.ts", "src/run/config.ts"],
-    ["src/run/data/run-data.ts", "src/run/data/corpora.ts"],
-  ],
+  circles: [],
 };

@@ -42,8 +42,8 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/public/train.ts",
     values: `
       createEvaluator createTrainStep evaluationShape firstPlace initialOptimizerState listCheckpoints loadLatestCheckpoint
-      parseSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut storedState
-      tokensInMemory trainLoop`,
+      parseTrainSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut
+      storedState thisMachine tokensInMemory trainLoop`,
     types: "EvalRecord Evaluation Evaluator LoopState Model SkipRecord StepResult TokenSequence TrainRecord TrainStep",
   },
   "longhand/tools": {

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { PrepareSettingsInput } from "../../src/run/settings.ts";
+import type { PrepareSettingsInput } from "../../src/config/prepare-settings.ts";
 import { root } from "../cli/command.ts";
 
 /** In the built package, which is what is installed. */

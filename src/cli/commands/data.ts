@@ -1,6 +1,6 @@
 /** longhand data inspect */
 import type { Command } from "commander";
-import { nameOf } from "../../data/sources/corpus.ts";
+import { nameOf } from "../../data/data-spec.ts";
 import { type Inspection, inspectShards, type LengthRange } from "../../run/data/inspect.ts";
 import { byteCount, count } from "../amounts.ts";
 import { printJson, type Streams } from "../output.ts";

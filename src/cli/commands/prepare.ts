@@ -1,10 +1,9 @@
 /** longhand prepare */
 import { type Command, Option } from "commander";
-import { LonghandError } from "../../base/errors.ts";
-import { nameOf } from "../../data/sources/corpus.ts";
+import { type PrepareSettingsInput, prepareSettingsSchema } from "../../config/prepare-settings.ts";
+import { nameOf } from "../../data/data-spec.ts";
 import { estimatePreparation, type PrepareEstimate } from "../../run/data/estimate.ts";
 import { type PrepareEvent, type PrepareResult, prepare } from "../../run/data/prepare.ts";
-import { parsePrepareSettings, prepareSettingsSchema } from "../../run/settings.ts";
 import { byteCount, count } from "../amounts.ts";
 import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -35,14 +34,8 @@ export function addPrepare(program: Command, streams: Streams): void {
 
 async function runPrepare(options: Record<string, unknown>, streams: Streams): Promise<void> {
   const { dryRun, json, ...given } = options;
-  for (const name of ["data", "out"]) {
-    if (given[name] === undefined && !(name === "out" && dryRun === true)) {
-      throw new LonghandError("usage", `--${name} is missing`);
-    }
-  }
-  const settings = parsePrepareSettings({ out: ".", ...given });
   if (dryRun === true) {
-    const estimate = await estimatePreparation(settings);
+    const estimate = await estimatePreparation({ out: ".", ...given } as PrepareSettingsInput);
     if (json === true) printJson(streams, estimate);
     else streams.out.write(estimateText(estimate));
     return;
@@ -54,7 +47,7 @@ async function runPrepare(options: Record<string, unknown>, streams: Streams): P
     bar.show(event);
   };
   try {
-    const result = await prepare(settings, { onEvent, signal: stop.signal });
+    const result = await prepare(given as PrepareSettingsInput, { onEvent, signal: stop.signal });
     bar.close();
     if (json === true) printJson(streams, { type: "end", ...result });
     else streams.out.write(resultText(result));

@@ -1,8 +1,8 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { type TrainSettingsInput, trainSettingsSchema } from "../../config/train-settings.ts";
 import { recomputeNames } from "../../graph/recompute.ts";
-import { parseSettings, trainSettingsSchema } from "../../run/settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
@@ -82,7 +82,7 @@ function startNew(
   const file = config === undefined ? {} : readSettingsFile(String(config), Object.keys(trainSettingsSchema.shape));
   const replaced = flags.mix !== undefined ? "data" : flags.data !== undefined ? "mix" : undefined;
   if (replaced !== undefined) delete file[replaced];
-  return train(parseSettings({ ...file, ...flags }), { onEvent, signal, overrides });
+  return train({ ...file, ...flags } as TrainSettingsInput, { onEvent, signal, overrides });
 }
 
 function goOn(

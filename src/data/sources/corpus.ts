@@ -1,6 +1,7 @@
 /** Opens what `--data` can name (paths, a pattern, `-`, an address on the hub) as one source of text for each split. */
 import { resolve } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
+import { type DataSpec, nameOf } from "../data-spec.ts";
 import { type Limit, limited, parseLimit } from "../limit.ts";
 import type { ShardOrigin } from "../shard-format.node.ts";
 import type { TextSource } from "../text-source.ts";
@@ -11,9 +12,6 @@ import { hubAccess } from "./hub/http.ts";
 import type { Reading } from "./records.ts";
 import { parseSplit, SPLITS, type Split } from "./splits.ts";
 import { type FilesBySplit, type FoundFile, findLocal, sourceOf, storeInput } from "./text.ts";
-
-/** A path, a pattern, `-` or an address on the hub; or several paths. */
-export type DataSpec = string | readonly string[];
 
 export interface CorpusOptions {
   /** Field of JSON lines or column of parquet that holds the text; default: the recipe's, or "text". */
@@ -87,12 +85,6 @@ export async function openCorpus(data: DataSpec, options: CorpusOptions = {}): P
     }),
     close,
   };
-}
-
-/** For messages. */
-export function nameOf(data: DataSpec): string {
-  if (typeof data === "string") return data;
-  return data.length === 1 ? data[0] : `${data[0]} and ${data.length - 1} more`;
 }
 
 async function find(data: DataSpec, options: CorpusOptions): Promise<Found> {

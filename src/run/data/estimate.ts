@@ -1,14 +1,20 @@
 /** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
 import { availableParallelism } from "node:os";
 import { LonghandError } from "../../base/errors.ts";
+import { parseSettings } from "../../config/fields.ts";
+import {
+  type PrepareSettings,
+  type PrepareSettingsInput,
+  prepareSettingsSchema,
+} from "../../config/prepare-settings.ts";
+import type { DataSpec } from "../../data/data-spec.ts";
 import { encodedBatches } from "../../data/encoded-batches.node.ts";
 import { parseLimit } from "../../data/limit.ts";
-import { type DataSpec, openCorpus } from "../../data/sources/corpus.ts";
+import { openCorpus } from "../../data/sources/corpus.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import type { TextSource } from "../../data/text-source.ts";
 import { textInMemory } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
-import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "../settings.ts";
 import { partsOf, textOptions } from "./prepare.ts";
 
 export interface SplitEstimate {
@@ -46,7 +52,7 @@ interface Look {
 
 /** Throws what the preparation would throw on what is looked at. */
 export async function estimatePreparation(input: PrepareSettingsInput): Promise<PrepareEstimate> {
-  const settings = parsePrepareSettings(input);
+  const settings = parseSettings(prepareSettingsSchema, input);
   const corpus = await openCorpus(settings.data, { ...textOptions(settings), limit: undefined, remote: true });
   try {
     const parts = partsOf(corpus, settings);

@@ -5,7 +5,7 @@ import { randomKey, randomUint32 } from "../../base/random.ts";
 import { openShards, type ShardOrigin, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
-import { preparedParts } from "./run-data.ts";
+import { preparedParts } from "./shard-folders.ts";
 
 export interface LengthRange {
   /** Tokens from … to (exclusive) of a document, its end token included. */

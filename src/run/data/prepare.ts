@@ -6,6 +6,13 @@ import { LonghandError } from "../../base/errors.ts";
 import { writeError } from "../../base/files.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
+import { parseSettings } from "../../config/fields.ts";
+import {
+  type PrepareSettings,
+  type PrepareSettingsInput,
+  prepareSettingsSchema,
+} from "../../config/prepare-settings.ts";
+import { type DataSpec, nameOf } from "../../data/data-spec.ts";
 import { JOURNAL_FILE } from "../../data/shard-format.node.ts";
 import {
   canResumeShards,
@@ -17,13 +24,12 @@ import {
   type ShardsBefore,
   writeShards,
 } from "../../data/shards.node.ts";
-import { type Corpus, type DataSpec, nameOf, openCorpus } from "../../data/sources/corpus.ts";
+import { type Corpus, openCorpus } from "../../data/sources/corpus.ts";
 import type { DownloadProgress } from "../../data/sources/hub/client.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import type { TextSource } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
-import { type PrepareSettings, type PrepareSettingsInput, parsePrepareSettings } from "../settings.ts";
-import { preparedParts } from "./run-data.ts";
+import { preparedParts } from "./shard-folders.ts";
 
 export type PrepareEvent =
   | ({ readonly type: "download" } & DownloadProgress)
@@ -68,7 +74,7 @@ export interface PrepareOptions {
  * and "io" for text, disk, network.
  */
 export async function prepare(input: PrepareSettingsInput, options: PrepareOptions = {}): Promise<PrepareResult> {
-  const settings = parsePrepareSettings(input);
+  const settings = parseSettings(prepareSettingsSchema, input);
   const { onEvent = () => {}, signal } = options;
   if (preparedParts(settings.data) !== undefined) {
     throw new LonghandError("usage", `\`data\` ${nameOf(settings.data)}: it is prepared already: train on it as it is`);

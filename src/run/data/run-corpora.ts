@@ -1,25 +1,10 @@
 /** The corpora of a saved configuration: what to open of them, and what they are called while they are trained on. */
+import { corporaIn } from "../../config/corpora.ts";
+import { documentStartOf, type RunConfig } from "../../config/run-config.ts";
 import type { WeightedCorpus } from "../../data/mixture.ts";
-import type { DataSpec } from "../../data/sources/corpus.ts";
 import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
-import { documentStartOf, type RunConfig } from "../config.ts";
-import { type DataPart, partNames } from "./corpora.ts";
-import type { DataRequest } from "./run-data.ts";
+import { partNames } from "./data-names.ts";
 import type { RunData } from "./run-tokens.ts";
-
-/** The parts of its mixture, or its one text. */
-function configuredParts({ data }: RunConfig): DataPart[] {
-  if (data.mix !== undefined) return data.mix.map(({ path, ...part }) => ({ data: path, ...part }));
-  const { path, field, split, limit } = data;
-  return [{ data: path as DataSpec, weight: 1, field, split, limit }];
-}
-
-export function dataRequest(config: RunConfig): DataRequest {
-  const { evalPath, evalFraction, evalTokens, vocab, tokenizer, field } = config.data;
-  const { seed, context } = config.training;
-  const evaluation = { evalData: evalPath, evalField: field, evalFraction, evalTokens };
-  return { parts: configuredParts(config), ...evaluation, vocab, tokenizer, seed, context };
-}
 
 /**
  * What is learnt, with the names of the corpora. Where documents are kept apart, the first one of a corpus has its border
@@ -29,8 +14,8 @@ export function corporaOf(
   config: RunConfig,
   { train, digests, tokenizer }: RunData,
 ): (WeightedCorpus & { readonly name: string })[] {
-  const parts = configuredParts(config);
-  const names = partNames(parts.map(({ data }) => data));
+  const parts = corporaIn(config);
+  const names = partNames(parts.map(({ path }) => path));
   const start = documentStartOf(config, tokenizer);
   return parts.map(({ weight }, i) => ({
     name: names[i],

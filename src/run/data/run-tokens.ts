@@ -2,11 +2,16 @@
  * Opens the tokens of a run: of each corpus what is learnt and what is held out, or one text held out for all. The
  * held-out part of a corpus is its validation split, or else its end.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
+import { corporaIn } from "../../config/corpora.ts";
+import type { RunConfig } from "../../config/run-config.ts";
+import { type DataSpec, nameOf } from "../../data/data-spec.ts";
 import { openShards, type TokenShards } from "../../data/shards.node.ts";
-import { type DataSpec, nameOf } from "../../data/sources/corpus.ts";
 import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../../data/token-sequence.ts";
 import type { TextTokenizer } from "../../data/tokenizer.node.ts";
+import { partFolder, preparedParts } from "./shard-folders.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;
@@ -19,27 +24,6 @@ export interface RunData {
   close(): void;
 }
 
-/** Folders of the token shards of a corpus. */
-export interface PartFolders {
-  /** For messages. */
-  readonly data: DataSpec;
-  /** Its share of the examples, 0 … 1. */
-  readonly share: number;
-  readonly train: string;
-  /** Of its validation split; without it the end of `train` is held out. */
-  readonly heldOut?: string | undefined;
-}
-
-export interface OpenRequest {
-  readonly parts: readonly PartFolders[];
-  /** Shards to evaluate on instead of a held-out part of each corpus. */
-  readonly evaluate?: { readonly data: DataSpec; readonly folder: string } | undefined;
-  readonly evalFraction: number;
-  readonly evalTokens: number;
-  readonly context: number;
-  readonly tokenizer: TextTokenizer;
-}
-
 /** Bytes of shards kept in memory, over all corpora. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 
@@ -49,46 +33,64 @@ export function evalShare(evalTokens: number, share: number): number {
 }
 
 /**
- * Verifies every shard. Throws "data" for a corpus of fewer tokens than one example, or with nothing to evaluate on, and
- * as openShards does.
+ * Opens what prepareRunData has written into `folder`, the run's `data`, and the shards that the run reads where they are.
+ * Verifies every one. Throws "data" for a corpus of fewer tokens than one example, or with nothing to evaluate on, and as
+ * openShards does.
  */
-export async function openTokens(request: OpenRequest): Promise<RunData> {
-  const { parts, evaluate, evalFraction, evalTokens, context, tokenizer } = request;
+export async function openRunTokens(
+  folder: string,
+  config: Pick<RunConfig, "data" | "training">,
+  tokenizer: TextTokenizer,
+): Promise<RunData> {
+  const { evalPath, evalFraction, evalTokens } = config.data;
+  const { context } = config.training;
+  const corpora = corporaIn(config);
   const opened: TokenShards[] = [];
   const close = () => {
     for (const shards of opened) shards.close();
   };
-  const open = async (folder: string, share: number) => {
+  const open = async (path: string, share: number) => {
     const cacheBytes = Math.floor(CACHE_BYTES * share);
-    opened.push(await openShards(folder, { tokenizerDigest: tokenizer.digest, cacheBytes }));
+    opened.push(await openShards(path, { tokenizerDigest: tokenizer.digest, cacheBytes }));
     return opened[opened.length - 1];
   };
   try {
     const train: TokenSequence[] = [];
     const digests: string[] = [];
     const heldOut: TokenSequence[] = [];
-    for (const part of parts) {
-      const all = await open(part.train, part.share);
-      requireContext(all.tokens, context, part.data);
+    for (const [i, { path, share }] of corpora.entries()) {
+      const parts = preparedParts(path) ?? madeFor(join(folder, partFolder(corpora, i)));
+      const all = await open(parts.train as string, share);
+      requireContext(all.tokens, context, path);
       digests.push(all.digest);
-      if (evaluate !== undefined) train.push(all);
-      else if (part.heldOut !== undefined) {
+      if (evalPath !== undefined) train.push(all);
+      else if (parts.validation !== undefined) {
         train.push(all);
-        const own = await open(part.heldOut, part.share);
-        heldOut.push(evaluated(own, evalShare(evalTokens, part.share), part.data));
+        const own = await open(parts.validation, share);
+        heldOut.push(evaluated(own, evalShare(evalTokens, share), path));
       } else {
-        const split = splitEnd(all, evalFraction, part.data);
-        requireContext(split.train.tokens, context, part.data);
+        const split = splitEnd(all, evalFraction, path);
+        requireContext(split.train.tokens, context, path);
         train.push(split.train);
-        heldOut.push(evaluated(split.heldOut, evalShare(evalTokens, part.share), part.data));
+        heldOut.push(evaluated(split.heldOut, evalShare(evalTokens, share), path));
       }
     }
-    if (evaluate !== undefined) heldOut.push(evaluated(await open(evaluate.folder, 1), evalTokens, evaluate.data));
+    if (evalPath !== undefined) {
+      const parts = preparedParts(evalPath);
+      const own = await open(parts?.validation ?? parts?.train ?? join(folder, "heldout"), 1);
+      heldOut.push(evaluated(own, evalTokens, evalPath));
+    }
     return { tokenizer, train, digests, heldOut, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** The shards that a run has made of a text. */
+function madeFor(folder: string): { readonly train: string; readonly validation?: string } {
+  const validation = join(folder, "heldout");
+  return { train: join(folder, "train"), ...(existsSync(validation) ? { validation } : {}) };
 }
 
 /** The end of a corpus held out; what is wrong with it said of the corpus. */

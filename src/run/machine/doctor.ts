@@ -5,8 +5,8 @@ import { program } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
 import { ortNodeEngine, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
-import { version } from "../version.ts";
 import { machineMemory } from "./available-memory.ts";
+import { version } from "./version.ts";
 
 export interface Finding {
   readonly name: string;

@@ -3,6 +3,7 @@
  * it does not fit, which batch, context or recomputation would (docs/decisions/0014-memory-estimate.md).
  */
 import { LonghandError, messageOf } from "../../base/errors.ts";
+import type { RunConfig } from "../../config/run-config.ts";
 import type { Recompute } from "../../graph/recompute.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { languageModel, parameterCount } from "../../models/language-model.ts";
@@ -15,7 +16,6 @@ import {
   maskedEvaluationProgram,
   trainingProgram,
 } from "../../train/objective.ts";
-import type { RunConfig } from "../config.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
 
 /** Node, its modules and the runtime before anything is computed. */

@@ -10,6 +10,10 @@ import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { createRunFolder, readConfig, writeConfig } from "../../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
+import { corporaIn } from "../../config/corpora.ts";
+import { resolveConfig, withData } from "../../config/resolve.ts";
+import { documentStartOf, maskingOf, parseRunConfig, type RunConfig } from "../../config/run-config.ts";
+import { parseTrainSettings, type TrainSettingsInput } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
 import { loadTokenizer } from "../../data/tokenizer.node.ts";
@@ -22,16 +26,14 @@ import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts"
 import type { Model } from "../../train/objective.ts";
 import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
-import { documentStartOf, maskingOf, parseRunConfig, type RunConfig, resolveConfig } from "../config.ts";
-import { defaultRunFolder, trainingParts } from "../data/corpora.ts";
-import { type CorpusOfRun, corporaOf, dataRequest, sharesOf, tokensOf } from "../data/run-corpora.ts";
-import { openRunData, type PrepareProgress, prepareRunData } from "../data/run-data.ts";
-import type { RunData } from "../data/run-tokens.ts";
+import { defaultRunFolder } from "../data/data-names.ts";
+import { type CorpusOfRun, corporaOf, sharesOf, tokensOf } from "../data/run-corpora.ts";
+import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
+import { openRunTokens, type RunData } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";
 import { explainMemory, requireMemory } from "../machine/memory.ts";
+import { thisMachine } from "../machine/this-machine.ts";
 import { openMetrics } from "../records/metrics.ts";
-import { parseSettings, type TrainSettingsInput } from "../settings.ts";
-import { version } from "../version.ts";
 import { placeInData, restoreState, storedState } from "./state.ts";
 
 export type RunEvent =
@@ -76,30 +78,29 @@ const BEGINNING = { step: 0, updates: 0, skippedInRow: 0, seconds: 0 } as const;
 
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text of no use. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
-  const settings = parseSettings(input);
-  const run = settings.out ?? defaultRunFolder(trainingParts(settings).map(({ data }) => data));
-  const { overrides = {}, onEvent = () => {} } = options;
+  const settings = parseTrainSettings(input);
+  const { onEvent = () => {} } = options;
   // What can be wrong with the configuration is found before anything is written or tokenized.
-  const draft = resolveConfig(settings, overrides, { vocabSize: settings.vocab, digest: "" }, version);
-  await requireDevice(draft.engine.device);
-  requireMemory(draft);
+  let config = resolveConfig(settings, thisMachine(), options.overrides);
+  const run = settings.out ?? defaultRunFolder(corporaIn(config).map(({ path }) => path));
+  await requireDevice(config.engine.device);
+  requireMemory(config);
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
   const lock = await lockRun(run).catch(async (error) => {
     await folder.undo();
     throw error;
   });
   try {
-    let config = draft;
     let data: RunData;
     try {
-      data = await prepareRunData(run, dataRequest(draft), {
+      data = await prepareRunData(run, config, {
         onProgress: (progress) => {
           options.signal?.throwIfAborted();
           onEvent({ type: "prepare", ...progress });
         },
         onWarning: (message) => onEvent({ type: "warning", message }),
-        ready: async ({ tokenizer, ...resolved }) => {
-          config = resolveConfig(settings, overrides, resolved, version);
+        ready: async ({ tokenizer, ...opened }) => {
+          config = withData(config, opened);
           await folder.empty();
           await writeConfig(run, config); // first: from here on the folder is known as a run
           await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
@@ -157,7 +158,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
         `\`steps\` ${config.training.steps}: ${run} is already at step ${state.step}; give a larger number`,
       );
     }
-    const data = await openRunData(run, dataRequest(config), tokenizer);
+    const data = await openRunTokens(join(run, "data"), config, tokenizer);
     const corpora = corporaOf(config, data);
     let place = firstPlace(corpora);
     try {

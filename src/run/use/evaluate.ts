@@ -7,6 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
+import { refuseTextOptions } from "../../config/corpora.ts";
+import { documentStartOf, maskingOf, type RunConfig } from "../../config/run-config.ts";
 import { openShards, type TokenShards, writeShards } from "../../data/shards.node.ts";
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { precededBy } from "../../data/token-sequence.ts";
@@ -14,8 +16,7 @@ import { languageModel } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../../train/evaluate.ts";
 import type { Model } from "../../train/objective.ts";
-import { documentStartOf, maskingOf, type RunConfig } from "../config.ts";
-import { preparedParts, refuseTextOptions } from "../data/run-data.ts";
+import { preparedParts } from "../data/shard-folders.ts";
 import { requireEvaluationMemory } from "../machine/memory.ts";
 import type { LoadedModel } from "./model.ts";
 

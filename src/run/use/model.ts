@@ -4,6 +4,7 @@ import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { readConfig } from "../../checkpoint/run-folder.node.ts";
+import { parseRunConfig, type RunConfig } from "../../config/run-config.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
 import { createDecoder, type Decoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
@@ -11,7 +12,6 @@ import { parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
-import { parseRunConfig, type RunConfig } from "../config.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireTensors } from "../train/state.ts";
 

@@ -1,55 +1,21 @@
 /**
- * What a user can set for a training run: one schema gives the command line its flags, the library its types, and both
- * their defaults and messages. Settings are resolved into a RunConfig (config.ts), which is complete and saved.
+ * What a user can set for a training: one schema gives the command line its flags, the library its types, and both their
+ * defaults and messages. Settings are resolved into a RunConfig (resolve.ts), which is complete and saved.
  */
 import { z } from "zod";
-import { LonghandError, quoted } from "../base/errors.ts";
 import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
 import { attentionNames } from "../models/architectures/flash.ts";
-import { describeIssues } from "../models/config.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
+import { dataField, dataSpec, parseSettings, seed, textFields, tokenizerFields, whole } from "./fields.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
 export const objectiveNames = ["causal", "masked"] as const;
 
 /** joined: a training window is one text; separate: attention and positions begin anew at each document in it. */
 export const documentsNames = ["joined", "separate"] as const;
-
-const whole = (least: number) => z.number().int().min(least);
-
-const dataSpec = () =>
-  z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" });
-
-const dataField = <Field extends z.ZodType>(what: string, field: Field): Field =>
-  field
-    .describe(
-      `${what}: a file (UTF-8 text; .jsonl, .gz, .zst; .parquet), a folder or pattern of them, - for stdin, hub:NAME, or token shards.`,
-    )
-    .meta({ value: "path..." });
-
-const textFields = {
-  field: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Field of JSON lines, or column of parquet, that holds the text; default: text.")
-    .meta({ value: "name" }),
-  split: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Part of a published data set: train, validation or test.")
-    .meta({ value: "name" }),
-  limit: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Of each split at most so much text: 500MB, 10000docs.")
-    .meta({ value: "amount" }),
-};
 
 /** One corpus of a mixture: what --data takes, =, its weight; or the same as an object. */
 const mixPart = () =>
@@ -64,17 +30,6 @@ const mixPart = () =>
     }),
   ]);
 
-const tokenizerFields = {
-  vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
-  tokenizer: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Existing tokenizer.json to use instead of training one.")
-    .meta({ value: "file" }),
-};
-
-/** Each description is one sentence for --help; `meta.value` names the value there. */
 export const trainSettingsSchema = z.strictObject({
   data: dataField("Text to learn", dataSpec().optional()),
   mix: z
@@ -150,7 +105,7 @@ export const trainSettingsSchema = z.strictObject({
   schedule: z.enum(["linear", "cosine", "constant"]).default("linear").describe("Learning rate after the warm-up."),
   weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
   clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
-  seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
+  seed: seed("parameters, batches and tokenizer sample"),
   ...tokenizerFields,
   evalEvery: whole(1).default(100).describe("Steps between evaluations."),
   saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
@@ -163,34 +118,11 @@ export const trainSettingsSchema = z.strictObject({
   overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
 });
 
-export const prepareSettingsSchema = z.strictObject({
-  data: dataField("Text to prepare", dataSpec()),
-  out: z.string().min(1).describe("Folder to write the token shards to.").meta({ value: "folder" }),
-  ...textFields,
-  ...tokenizerFields,
-  seed: whole(0).default(1).describe("Seed of the sample that the tokenizer is trained on."),
-  threads: whole(1).max(256).optional().describe("Threads that turn text into tokens; default: all processors."),
-});
-
-export type PrepareSettings = z.infer<typeof prepareSettingsSchema>;
-export type PrepareSettingsInput = z.input<typeof prepareSettingsSchema>;
-
 export type TrainSettings = z.infer<typeof trainSettingsSchema>;
 /** What a caller must give: everything with a default may be left out. */
 export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
 
 /** Settings of a training with their defaults. Throws "usage" naming each field that is wrong. */
-export function parseSettings(value: unknown): TrainSettings {
-  return parse(trainSettingsSchema, value);
-}
-
-/** The same for the settings of a preparation. */
-export function parsePrepareSettings(value: unknown): PrepareSettings {
-  return parse(prepareSettingsSchema, value);
-}
-
-function parse<Schema extends z.ZodObject>(schema: Schema, value: unknown): z.infer<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new LonghandError("usage", describeIssues(parsed.error, value, quoted));
+export function parseTrainSettings(value: unknown): TrainSettings {
+  return parseSettings(trainSettingsSchema, value);
 }

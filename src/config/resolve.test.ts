@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { type Machine, resolveConfig, withData } from "./resolve.ts";
+import { parseRunConfig } from "./run-config.ts";
+import { parseTrainSettings } from "./train-settings.ts";
+
+const machine: Machine = {
+  version: "1.2.3",
+  processors: 7,
+  absolute: (data) => (typeof data === "string" ? `/here/${data}` : data.map((path) => `/here/${path}`)),
+  prepared: () => false,
+};
+const resolved = (settings: object, overrides = {}) => resolveConfig(parseTrainSettings(settings), machine, overrides);
+
+describe("a configuration", () => {
+  it("is complete, with what only the machine knows passed in", () => {
+    const config = resolved({ data: "a.txt", evalData: "b.txt", tokenizer: "t.json", steps: 30, context: 32 });
+    expect(parseRunConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(config).toMatchObject({
+      longhand: "1.2.3",
+      data: { path: "/here/a.txt", evalPath: "/here/b.txt", tokenizer: "/here/t.json", vocab: 4096 },
+      model: { vocabSize: 4096, chunk: 32, causal: true },
+      training: { schedule: { peak: 2e-3, warmup: 3 } },
+      engine: { device: "cpu", threads: 7 },
+    });
+  });
+
+  it("takes fields by name after everything else", () => {
+    const config = resolved({ data: "a" }, { "model.expansion": 3, "training.objective": "masked" });
+    expect(config).toMatchObject({ model: { expansion: 3, causal: false }, training: { objective: "masked" } });
+  });
+
+  it("is completed by its data: vocabulary, tokenizer, where each corpus was found", () => {
+    const opened = { vocabSize: 300, digest: "d", paths: [undefined, "hub:c4/en@abc"], evalPath: "/there/b" };
+    const config = resolved({ mix: ["a=1", "hub:c4/en=2"], evalData: "b" });
+    const { data, model } = withData(config, opened);
+    expect(data.mix?.map(({ path }) => path)).toEqual(["/here/a", "hub:c4/en@abc"]);
+    expect([data.evalPath, data.tokenizerDigest, model.vocabSize]).toEqual(["/there/b", "d", 300]);
+    expect(withData(resolved({ data: "a" }), { ...opened, paths: ["/there/a"] }).data.path).toBe("/there/a");
+    expect(withData(resolved({ data: "a" }), { vocabSize: 300, digest: "d" }).data).toMatchObject({ path: "/here/a" });
+  });
+
+  it.each([
+    [{ steps: 10, warmup: 11 }, {}, "warmup 11 exceeds the 10 steps"],
+    [{}, { "model.widht": 3 }, "`set` model.widht: expected one of "],
+    [{}, { "model.vocabSize": 3 }, "`set` model.vocabSize: expected one of "],
+    [{}, { "model.width": 33 }, "model.width 33: expected an even number"],
+    [{ model: "performer", objective: "masked" }, { "model.causal": true }, "model.causal true: expected false"],
+  ])("refuses contradictions: %j %j", (settings, overrides, message) => {
+    expect(() => resolved({ data: "a", ...settings }, overrides)).toThrow(
+      expect.objectContaining({ code: "usage", message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe("config.json of the first version", () => {
+  const old = {
+    longhand: "0.1.0",
+    data: { path: "/a.txt", evalFraction: 0.05, evalTokens: 131072, vocab: 400, tokenizerDigest: "97f0" },
+    model: {
+      architecture: "flash",
+      vocabSize: 400,
+      width: 128,
+      layers: 4,
+      expansion: 2,
+      shared: 32,
+      chunk: 64,
+      maxLength: 64,
+      norm: "scale",
+      causal: true,
+    },
+    training: {
+      context: 64,
+      batch: 2,
+      accumulate: 1,
+      steps: 2,
+      schedule: { peak: 0.002, warmup: 1, decay: "linear", floor: 0 },
+      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, clip: 1 },
+      seed: 1,
+      evalEvery: 100,
+      saveEvery: 100,
+      keep: 3,
+      maxSkips: 5,
+    },
+    engine: { device: "cpu", threads: 2 },
+  };
+
+  it("means what it meant: what came later has the value that was the only one", () => {
+    expect(parseRunConfig(old)).toEqual({
+      ...old,
+      model: { ...old.model, attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
+      training: { ...old.training, objective: "causal", documents: "joined", recompute: "none" },
+    });
+  });
+
+  it("names a field that is wrong by its place", () => {
+    const wrong = { ...old, training: { ...old.training, seed: -1 } };
+    expect(() => parseRunConfig(wrong)).toThrow(/^training\.seed -1: /);
+  });
+});

@@ -1,0 +1,135 @@
+/**
+ * Settings made into the one complete configuration that everything else takes its fields from. What only the machine knows
+ * is passed in: this folder reads neither disk nor processors.
+ */
+import type { z } from "zod";
+import { LonghandError } from "../base/errors.ts";
+import type { DataSpec } from "../data/data-spec.ts";
+import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
+import { presetModel } from "../models/presets.ts";
+import { corporaFrom, type DataFacts, given } from "./corpora.ts";
+import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
+import type { TrainSettings } from "./train-settings.ts";
+
+/** What only the machine knows. */
+export interface Machine extends DataFacts {
+  /** Of the package. */
+  readonly version: string;
+  /** Threads of one operation where the settings say nothing. */
+  readonly processors: number;
+}
+
+/**
+ * The configuration of settings and of fields set by dotted name ("model.expansion"). Vocabulary and tokenizer are those
+ * asked for, until `withData` puts in what the data gave. Throws "usage" for what does not go together.
+ */
+export function resolveConfig(
+  settings: TrainSettings,
+  machine: Machine,
+  overrides: Readonly<Record<string, unknown>> = {},
+): RunConfig {
+  const { context, steps } = settings;
+  const corpora = corporaFrom(settings, machine);
+  const [{ weight: _, ...only }] = corpora;
+  const draft = {
+    longhand: machine.version,
+    data: {
+      ...(settings.mix === undefined ? only : { ...given({ field: settings.field }), mix: corpora }),
+      ...given({ evalPath: settings.evalData && machine.absolute(settings.evalData) }),
+      evalFraction: settings.evalFraction,
+      evalTokens: settings.evalTokens,
+      vocab: settings.vocab,
+      ...given({ tokenizer: settings.tokenizer && machine.absolute(settings.tokenizer) }),
+      tokenizerDigest: "",
+    },
+    model: {
+      ...presetModel(settings.model, settings.preset, {
+        context,
+        chunk: settings.chunk,
+        attention: settings.attention,
+        ablation: settings.ablation,
+      }),
+      vocabSize: settings.vocab,
+      causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
+    },
+    training: {
+      objective: settings.objective,
+      context,
+      documents: settings.documents,
+      batch: settings.batch,
+      accumulate: settings.accumulate,
+      recompute: settings.recompute,
+      steps,
+      schedule: {
+        peak: settings.lr,
+        warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
+        decay: settings.schedule,
+        floor: 0,
+      },
+      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: settings.weightDecay, clip: settings.clip },
+      seed: settings.seed,
+      evalEvery: settings.evalEvery,
+      saveEvery: settings.saveEvery,
+      keep: settings.keep,
+      maxSkips: 5,
+    },
+    engine: {
+      device: settings.device === "auto" ? "cpu" : settings.device,
+      threads: settings.threads ?? machine.processors,
+    },
+  };
+  for (const [key, value] of Object.entries(overrides)) setField(draft, key, value);
+  return asUsage(() => parseRunConfig(draft));
+}
+
+/** What is known once the data has been opened. */
+export interface OpenedData {
+  readonly vocabSize: number;
+  /** Of the tokenizer. */
+  readonly digest: string;
+  /** Where each corpus was found: an absolute path, or an address on the hub with the commit. */
+  readonly paths?: readonly (DataSpec | undefined)[];
+  readonly evalPath?: DataSpec | undefined;
+}
+
+/** A configuration with what its data gave. */
+export function withData(config: RunConfig, { vocabSize, digest, paths = [], evalPath }: OpenedData): RunConfig {
+  const { mix } = config.data;
+  const found = mix && { mix: mix.map((corpus, i) => ({ ...corpus, path: paths[i] ?? corpus.path })) };
+  const data = {
+    ...config.data,
+    ...(found ?? given({ path: paths[0] })),
+    ...given({ evalPath }),
+    tokenizerDigest: digest,
+  };
+  return asUsage(() => parseRunConfig({ ...config, data, model: { ...config.model, vocabSize } }));
+}
+
+/** What is wrong here was asked for just now: wrong usage, not a damaged file. */
+function asUsage<Value>(parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof LonghandError ? new LonghandError("usage", error.message, { cause: error }) : error;
+  }
+}
+
+/** Fields that follow from the data and may not be contradicted. */
+const FIXED = ["longhand", "data.path", "data.mix", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
+
+/** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
+function setField(draft: object, key: string, value: unknown): void {
+  const known = fieldNames(runConfigSchema).filter((name) => !FIXED.includes(name));
+  if (!known.includes(key)) throw new LonghandError("usage", `\`set\` ${key}: expected one of ${known.join(", ")}`);
+  const path = key.split(".");
+  let at = draft as Record<string, unknown>;
+  for (const name of path.slice(0, -1)) at = at[name] as Record<string, unknown>;
+  at[path[path.length - 1]] = value;
+}
+
+function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
+  return Object.entries(schema.shape).flatMap(([name, field]) => {
+    if (field === modelConfigSchema) return modelFieldNames().map((own) => `${prefix}${name}.${own}`);
+    return "shape" in field ? fieldNames(field as z.ZodObject, `${prefix}${name}.`) : [prefix + name];
+  });
+}

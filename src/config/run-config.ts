@@ -1,0 +1,115 @@
+/**
+ * The configuration of a run: complete, so that the run can be repeated from it, and saved as config.json. Everything
+ * that had a default or followed from something else is written out.
+ */
+import { z } from "zod";
+import { LonghandError } from "../base/errors.ts";
+import { describeIssues } from "../base/issues.ts";
+import type { MaskingVocabulary } from "../data/masking.ts";
+import { recomputeNames } from "../graph/recompute.ts";
+import { modelConfigSchema } from "../models/config.ts";
+import { architectureOf } from "../models/registry.ts";
+import { deviceNames } from "../runtime/engine.ts";
+import { scheduleSchema } from "../train/schedule.ts";
+import { documentsNames, objectiveNames } from "./train-settings.ts";
+
+const count = () => z.number().int().positive();
+const dataSpec = () => z.union([z.string(), z.array(z.string())]);
+const textFields = {
+  field: z.string().optional(),
+  split: z.string().optional(),
+  limit: z.string().optional(),
+};
+
+export const runConfigSchema = z.strictObject({
+  longhand: z.string().describe("Version that wrote the file."),
+  data: z.strictObject({
+    path: dataSpec().optional(),
+    ...textFields,
+    mix: z
+      .array(z.strictObject({ path: dataSpec(), weight: z.number().positive(), ...textFields }))
+      .min(1)
+      .optional()
+      .describe("Several corpora by weight, instead of path, split and limit; field is then that of evalPath."),
+    evalPath: z.string().optional(),
+    evalFraction: z.number().gt(0).lt(1),
+    evalTokens: count(),
+    vocab: count(),
+    tokenizer: z.string().optional(),
+    tokenizerDigest: z.string(),
+  }),
+  model: modelConfigSchema,
+  training: z.strictObject({
+    objective: z.enum(objectiveNames).default("causal"),
+    context: count(),
+    documents: z.enum(documentsNames).default("joined"),
+    batch: count(),
+    accumulate: count(),
+    recompute: z.enum(recomputeNames).default("none"),
+    steps: count(),
+    schedule: scheduleSchema,
+    optimizer: z.strictObject({
+      beta1: z.number().min(0).lt(1),
+      beta2: z.number().min(0).lt(1),
+      epsilon: z.number().positive(),
+      weightDecay: z.number().min(0),
+      clip: z.number().min(0),
+    }),
+    seed: z.number().int().min(0),
+    evalEvery: count(),
+    saveEvery: count(),
+    keep: count(),
+    maxSkips: count(),
+  }),
+  engine: z.strictObject({ device: z.enum(deviceNames), threads: count() }),
+});
+
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+export function parseRunConfig(value: unknown): RunConfig {
+  const parsed = runConfigSchema.safeParse(value);
+  if (!parsed.success) throw new LonghandError("config", describeIssues(parsed.error, value));
+  checkTogether(parsed.data);
+  return parsed.data;
+}
+
+/** Contradictions between fields, rejected in one place. */
+function checkTogether({ data, model, training }: RunConfig): void {
+  const single = (["path", "split", "limit"] as const).filter((name) => data[name] !== undefined);
+  if ((data.path === undefined) === (data.mix === undefined) || (data.mix !== undefined && single.length > 0)) {
+    const fields = [...single, ...(data.mix === undefined ? [] : ["mix"])].map((name) => `data.${name}`);
+    throw new LonghandError(
+      "usage",
+      `data: expected either data.path or data.mix, whose parts have a split and limit each; got ${fields.join(", ") || "neither"}`,
+    );
+  }
+  const wanted = training.objective === "causal";
+  if (model.causal !== wanted) {
+    const why = wanted
+      ? "a model that sees the next token cannot learn to predict it"
+      : "blanks are filled from both sides";
+    throw new LonghandError(
+      "usage",
+      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by \`objective\``,
+    );
+  }
+  const problem = architectureOf(model).contextProblem(model, training.context);
+  if (problem !== undefined) throw new LonghandError("usage", problem);
+  if (training.schedule.warmup > training.steps) {
+    throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
+  }
+}
+
+/** What masking needs when the run fills in blanks; undefined for a causal run. */
+export function maskingOf(
+  { training }: Pick<RunConfig, "training">,
+  tokenizer: MaskingVocabulary,
+): MaskingVocabulary | undefined {
+  const { vocabSize, special } = tokenizer;
+  return training.objective === "masked" ? { vocabSize, special } : undefined;
+}
+
+/** The token at which a document begins, where documents are kept apart; undefined where they are joined. */
+export function documentStartOf({ training }: RunConfig, { special }: MaskingVocabulary): number | undefined {
+  return training.documents === "separate" ? special.endOfText : undefined;
+}

@@ -1,0 +1,15 @@
+/** What a configuration needs to know of this machine. */
+import { availableParallelism } from "node:os";
+import type { Machine } from "../../config/resolve.ts";
+import { dataPath } from "../data/data-names.ts";
+import { preparedParts } from "../data/shard-folders.ts";
+import { version } from "./version.ts";
+
+export function thisMachine(): Machine {
+  return {
+    version,
+    processors: availableParallelism(),
+    absolute: dataPath,
+    prepared: (data) => preparedParts(data) !== undefined,
+  };
+}
