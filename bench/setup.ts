@@ -16,7 +16,7 @@ import { type PresetName, presetModel, presets } from "../src/models/presets.ts"
 import { orthogonalFeatures } from "../src/nn/favor-attention.ts";
 import { initialise } from "../src/nn/scope.ts";
 import type { AdamWConfig } from "../src/train/optimizer.ts";
-import type { Batch } from "../src/train/step.ts";
+import type { Batch } from "../src/train/training-step.ts";
 
 export interface Setup<M extends ModelConfig = ModelConfig> {
   readonly model: M;

@@ -50,14 +50,14 @@ const trained: Model = (scope, tokens, mask) =>
   languageModel(scope, tokens, setup.model, mask, { recompute: training.recompute });
 const corpora = [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
-const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined });
+const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined, tellEach: true });
 let last: StepResult | undefined;
 const timedStep: TrainStep = {
-  async run(inputs) {
+  ...trainStep,
+  async submit(inputs) {
     last = await trainStep.run(inputs);
-    return last;
+    return [last];
   },
-  release: () => trainStep.release(),
 };
 
 /** Compiled on first use, so that its memory does not count as that of training. */
@@ -112,7 +112,7 @@ async function step(): Promise<WorkerStep> {
 
 async function evaluate(): Promise<WorkerEvaluation> {
   if (data === undefined) throw new Error("this process was given no text");
-  const { loss, tokens, accuracy, ...sums } = await evaluator.run(state.parameters, data.final);
+  const { loss, tokens, accuracy, ...sums } = await evaluator.run(trainStep.current(state.parameters), data.final);
   return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: ranges(sums) };
 }
 
@@ -131,6 +131,7 @@ function ranges({ lossByPosition, tokensByPosition }: Pick<Evaluation, "lossByPo
 async function save(): Promise<object> {
   if (text === undefined) throw new Error("this process was given no folder for checkpoints");
   mkdirSync(text.checkpoints, { recursive: true });
+  await trainStep.toHost();
   await saveCheckpoint(text.checkpoints, { ...storedState(state), keep: 1, onWarning: () => {} });
   return { step: state.step };
 }

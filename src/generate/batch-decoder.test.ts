@@ -124,6 +124,7 @@ function onDevice(cpu: Engine): Engine {
   return {
     device: "webgpu",
     threads: cpu.threads,
+    separateMemory: true,
     get traffic() {
       return cpu.traffic;
     },

@@ -26,7 +26,7 @@ export class DecodingPrograms {
 
   /** Whether state and parameters stay on a device apart from the host. */
   get resident(): boolean {
-    return this.engine.device !== "cpu";
+    return this.engine.separateMemory;
   }
 
   /** `build` is called at the first use of the key. */

@@ -19,4 +19,5 @@ export {
 } from "../train/loop.ts";
 export type { Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
-export { createTrainStep, type StepResult, type TrainStep } from "../train/step.ts";
+export { createTrainStep } from "../train/step.ts";
+export type { StepResult, TrainStep } from "../train/training-step.ts";

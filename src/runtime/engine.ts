@@ -18,6 +18,8 @@ export interface Engine {
   readonly device: Device;
   /** Threads of one operation, pinned: results repeat bit for bit at a fixed count. */
   readonly threads: number;
+  /** Whether its tensors are in memory of their own. Else they are arrays of the host. */
+  readonly separateMemory: boolean;
   /** Bytes that crossed between host and device so far. Counted on the CPU too, where nothing is copied. */
   readonly traffic: Traffic;
   /** A function that returns all its outputs to the host. */

@@ -48,6 +48,7 @@ const WEBGPU_PARTS = 7;
 export class OrtEngine implements Engine {
   readonly device: Device;
   readonly threads: number;
+  readonly separateMemory: boolean;
   readonly traffic = { sent: 0, received: 0 };
   readonly #ort: OrtPackage;
   readonly #options: OrtOptions;
@@ -59,6 +60,7 @@ export class OrtEngine implements Engine {
   constructor(ort: OrtPackage, options: OrtOptions) {
     this.device = options.device ?? "cpu";
     this.threads = options.threads ?? 1;
+    this.separateMemory = this.device === "webgpu"; // CUDA in Node has no tensors that stay
     this.#ort = ort;
     this.#options = options;
   }
@@ -77,7 +79,7 @@ export class OrtEngine implements Engine {
   }
 
   async upload(tensor: HostTensor): Promise<DeviceTensor> {
-    if (!this.#separateMemory) {
+    if (!this.separateMemory) {
       this.traffic.sent += tensor.data.byteLength;
       return this.#held(tensor, wrap(this.#ort, tensor, tensor.data), () => {});
     }
@@ -86,11 +88,6 @@ export class OrtEngine implements Engine {
 
   async close(): Promise<void> {
     for (const compiled of [...this.#functions]) await compiled.close();
-  }
-
-  /** Whether tensors that stay are elsewhere than in the host's memory. CUDA in Node has none that stay. */
-  get #separateMemory(): boolean {
-    return this.device === "webgpu";
   }
 
   async #compile(program: Program, resident: readonly string[], { keepDuplicates = false }: CompileOptions) {
@@ -105,7 +102,7 @@ export class OrtEngine implements Engine {
     try {
       session = await this.#ort.InferenceSession.create(bytes, {
         ...sessionOptions(program, { ...this.#options, device, threads }, keepDuplicates),
-        ...(this.#separateMemory && resident.length > 0
+        ...(this.separateMemory && resident.length > 0
           ? { preferredOutputLocation: Object.fromEntries(resident.map((name) => [name, "gpu-buffer"])) }
           : {}),
       });
@@ -118,7 +115,7 @@ export class OrtEngine implements Engine {
       ort: this.#ort,
       device,
       traffic: this.traffic,
-      separate: this.#separateMemory,
+      separateMemory: this.separateMemory,
       profiled: this.#options.profileTo !== undefined,
       hold: (type, value, onRelease) => this.#held(type, value, onRelease),
       onRelease: () => this.#functions.delete(compiled),
@@ -132,7 +129,7 @@ export class OrtEngine implements Engine {
 
   #held({ dtype, shape }: TensorType, value: OrtTensor, onRelease: () => void): HeldTensor {
     const read = async () => {
-      if (!this.#separateMemory) {
+      if (!this.separateMemory) {
         const data = value.data as HostArray;
         this.traffic.received += data.byteLength;
         return data;
@@ -197,8 +194,7 @@ interface FunctionContext {
   readonly ort: OrtPackage;
   readonly device: Device;
   readonly traffic: { sent: number; received: number };
-  /** Whether tensors that stay are elsewhere than in the host's memory. */
-  readonly separate: boolean;
+  readonly separateMemory: boolean;
   readonly profiled: boolean;
   hold(type: TensorType, value: OrtTensor, onRelease: () => void): HeldTensor;
   onRelease(): void;
@@ -243,7 +239,7 @@ class OrtFunction implements ResidentFunction {
   }
 
   async run(inputs: InputsByName) {
-    const { device, traffic, separate } = this.#context;
+    const { device, traffic, separateMemory } = this.#context;
     if (this.#released) throw new LonghandError("engine", `${this.#program.name}: run after release`);
     this.#bind(inputs);
     const own = this.#ownBuffers();
@@ -257,7 +253,7 @@ class OrtFunction implements ResidentFunction {
     }
     traffic.received += this.#hostBytes;
     // A session that leaves outputs on the device writes none into the buffers that it is given.
-    if (own !== undefined && separate)
+    if (own !== undefined && separateMemory)
       for (const name in this.#host) this.#host[name] = results[name].data as HostArray;
     const held = this.#resident.map((name) => [name, this.#hold(name, own?.[name] ?? results[name])]);
     return { host: this.#host, device: Object.fromEntries(held) as Record<string, DeviceTensor> };
@@ -266,11 +262,11 @@ class OrtFunction implements ResidentFunction {
   /** Where the outputs that stay are written: null leaves it to the device. */
   #ownBuffers(): Record<string, OrtTensor | null> | undefined {
     if (this.#resident.length === 0) return undefined;
-    const { ort, separate } = this.#context;
+    const { ort, separateMemory } = this.#context;
     const own: Record<string, OrtTensor | null> = {};
     for (const name of this.#resident) {
       const type = this.#typeOf(name);
-      own[name] = separate
+      own[name] = separateMemory
         ? null
         : (this.#free[name].pop() ?? wrap(ort, type, hostArray(type.dtype, sizeOf(type.shape))));
     }
@@ -278,10 +274,10 @@ class OrtFunction implements ResidentFunction {
   }
 
   #hold(name: string, value: OrtTensor): HeldTensor {
-    const { separate, hold } = this.#context;
+    const { separateMemory, hold } = this.#context;
     const held = hold(this.#typeOf(name), value, () => {
       this.#alive.delete(held);
-      if (separate) value.dispose();
+      if (separateMemory) value.dispose();
       else if (!this.#released) this.#free[name].push(value);
       if (this.#released) void this.#end();
     });

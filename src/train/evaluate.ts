@@ -2,7 +2,6 @@
  * Held-out loss without training, in consecutive windows of the context: of every token but the first, predicted once from
  * those before it; or, of a model that looks both ways, of the tokens that a masking which is always the same selects.
  */
-import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type EvaluationRequest, evaluationBatches } from "../data/batches.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
@@ -10,6 +9,7 @@ import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { Engine, HostArraysByName } from "../runtime/engine.ts";
 import { type BatchShape, evaluationProgram, type Model, maskedEvaluationProgram } from "./objective.ts";
+import type { ModelParameters } from "./training-step.ts";
 
 export interface Evaluation {
   /** Mean nats a predicted token. */
@@ -28,7 +28,7 @@ export interface Evaluation {
 export interface Evaluator {
   /** `onProgress` is told the share done, 0 … 1; returning false stops and keeps what was evaluated. */
   run(
-    parameters: Readonly<Record<string, HostTensor>>,
+    parameters: ModelParameters,
     sequence: TokenSequence,
     onProgress?: (done: number) => boolean | undefined,
   ): Promise<Evaluation>;
@@ -65,7 +65,8 @@ export async function createEvaluator(
     endOfText === undefined ? {} : { documents: documentsInWindows({ tokens, context, endOfText, real }) };
   return {
     async run(parameters, sequence, onProgress) {
-      const arrays = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
+      const given = Object.entries(parameters).map(([path, own]) => [path, "data" in own ? own.data : own] as const);
+      const arrays = Object.fromEntries(given);
       const lossByPosition = new Float64Array(context);
       const tokensByPosition = new Float64Array(context);
       const total = { loss: 0, correct: 0, tokens: 0 };
@@ -129,7 +130,7 @@ export interface PartsEvaluation extends Omit<PartLoss, "name"> {
  */
 export async function evaluateParts(
   evaluator: Evaluator,
-  parameters: Readonly<Record<string, HostTensor>>,
+  parameters: ModelParameters,
   heldOut: readonly HeldOutPart[],
   goOn: () => boolean = () => true,
 ): Promise<PartsEvaluation> {

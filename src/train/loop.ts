@@ -11,7 +11,7 @@ import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixt
 import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss } from "./evaluate.ts";
 import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
-import type { Batch, TrainStep } from "./step.ts";
+import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 
 /** Everything that changes during training; what a checkpoint holds. */
 export interface TrainingState {
@@ -112,64 +112,87 @@ export type TrainEvent =
  */
 export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent> {
   const { state, step, evaluator, heldOut, options, stopRequested } = inputs;
-  const { batch, context, accumulate, steps } = options;
+  const { steps } = options;
   let stopping = false;
-  while (state.step < steps && !stopping) {
-    const number = state.step + 1;
-    const started = performance.now();
-    const rate = learningRate(options.schedule, number, steps);
-    const { batches, cursor } = nextBatches(inputs);
-    const { loss, gradientNorm, applied } = await step.run({
-      parameters: state.parameters,
-      state: state.optimizer,
-      batches,
-      learningRate: rate,
-      update: state.updates + 1,
-      config: options.optimizer,
-    });
-    const seconds = (performance.now() - started) / 1000;
-    state.step = number;
-    state.data = cursor;
-    state.seconds += seconds;
-    if (applied) {
-      state.updates += 1;
-      state.skippedInRow = 0;
-      const tokens = number * accumulate * batch * context;
-      yield {
-        type: "train",
-        step: number,
-        tokens,
-        loss,
-        perplexity: Math.exp(loss),
-        gradientNorm,
-        learningRate: rate,
-        tokensPerSecond: (accumulate * batch * context) / seconds,
-        seconds: state.seconds,
-      };
-    } else {
-      state.skippedInRow += 1;
-      const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`;
-      yield { type: "skip", step: number, reason };
-      if (state.skippedInRow >= options.maxSkips) {
-        throw new LonghandError(
-          "diverged",
-          `training: ${state.skippedInRow} steps in a row were not finite (step ${number}: ${reason}); start again with a lower \`lr\`; the last checkpoint stands`,
-        );
-      }
+  let submitted = state.step;
+  let since = performance.now();
+  /** Counts steps whose results are known and says how they went; on a device several take their time together. */
+  function* told(results: readonly StepResult[]): Generator<TrainEvent> {
+    if (results.length === 0) return;
+    const seconds = (performance.now() - since) / 1000 / results.length;
+    for (const result of results) {
+      const record = recordOf(inputs, result, seconds);
+      yield record;
+      if (record.type === "skip" && state.skippedInRow >= options.maxSkips) throw tooManySkips(state, record);
     }
+    since = performance.now();
+  }
+  while (submitted < steps && !stopping) {
+    if (submitted === state.step) since = performance.now();
+    submitted += 1;
+    const { batches, cursor } = nextBatches(inputs);
+    state.data = cursor;
+    const { parameters, optimizer, updates } = state;
+    const results = await step.submit({
+      ...{ parameters, batches, state: optimizer, config: options.optimizer },
+      ...{ learningRate: learningRate(options.schedule, submitted, steps), update: updates + 1 },
+    });
+    yield* told(results);
     stopping = stopRequested();
-    const last = number === steps;
-    if (!stopping && (last || number % options.evalEvery === 0)) {
-      const result = await evaluateParts(evaluator, state.parameters, heldOut, () => !stopRequested());
+    const last = submitted === steps;
+    const evaluates = last || submitted % options.evalEvery === 0;
+    const saves = last || submitted % options.saveEvery === 0;
+    if (stopping || evaluates || saves) yield* told(await step.settle());
+    if (!stopping && evaluates) {
+      const result = await evaluateParts(evaluator, step.current(parameters), heldOut, () => !stopRequested());
       stopping = stopRequested();
-      if (!stopping) yield { type: "eval", step: number, ...result };
+      if (!stopping) yield { type: "eval", step: submitted, ...result };
     }
     // A state that has just met a non-finite step is not the one to go back to.
-    if (stopping || last || (number % options.saveEvery === 0 && state.skippedInRow === 0)) {
-      yield { type: "save", step: number };
+    if (stopping || last || (saves && state.skippedInRow === 0)) {
+      await step.toHost();
+      yield { type: "save", step: submitted };
     }
   }
   yield { type: "end", step: state.step, finished: state.step >= steps };
+}
+
+/** Counts a step whose result is known, and says how it went. */
+function recordOf(
+  { state, options }: LoopInputs,
+  { loss, gradientNorm, applied }: StepResult,
+  seconds: number,
+): TrainRecord | SkipRecord {
+  const { batch, context, accumulate, schedule, steps } = options;
+  const tokens = accumulate * batch * context;
+  state.step += 1;
+  state.seconds += seconds;
+  const { step } = state;
+  if (!applied) {
+    state.skippedInRow += 1;
+    const reason = Number.isFinite(loss) ? `the gradient norm is ${gradientNorm}` : `the loss is ${loss}`;
+    return { type: "skip", step, reason };
+  }
+  state.updates += 1;
+  state.skippedInRow = 0;
+  return {
+    type: "train",
+    step,
+    tokens: step * tokens,
+    loss,
+    perplexity: Math.exp(loss),
+    gradientNorm,
+    learningRate: learningRate(schedule, step, steps),
+    tokensPerSecond: tokens / seconds,
+    seconds: state.seconds,
+  };
+}
+
+function tooManySkips({ skippedInRow }: LoopState, { step, reason }: SkipRecord): LonghandError {
+  return new LonghandError(
+    "diverged",
+    `training: ${skippedInRow} steps in a row were not finite (step ${step}: ${reason}); start again with a lower \`lr\`; the last checkpoint stands`,
+  );
 }
 
 /** The batches of the next step, and the place in the data after them. */

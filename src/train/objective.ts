@@ -38,7 +38,10 @@ export interface LossProgram {
 }
 
 export interface TrainingProgram extends LossProgram {
-  /** Output `rows.i` [tokens, width] is to be added to the gradient of `path` at the rows named by input `tokens`. */
+  /**
+   * Output `rows.i` [tokens, width] is to be added to the gradient of `path` at the rows named by input `tokens`. None in
+   * the dense form, which adds them up by ScatterElements.
+   */
   readonly sparse: readonly { readonly path: string; readonly output: string; readonly width: number }[];
 }
 
@@ -97,10 +100,11 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
 export function trainingProgram(
   model: Model,
   shape: BatchShape,
-  options: ProgramOptions & { weighted?: boolean } = {},
+  { weighted = false, dense = false, ...options }: ProgramOptions & { weighted?: boolean; dense?: boolean } = {},
 ): TrainingProgram {
-  const { scope, sum, head } = build(model, shape, { ...options, weighted: options.weighted ?? false });
-  const { parameters, rowLookups } = scope;
+  const { scope, sum, head } = build(model, shape, { ...options, weighted });
+  const { parameters } = scope;
+  const rowLookups = dense ? [] : scope.rowLookups;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
   // The runtime begins with the last output and computes what each needs: the head first, with the loss on its way, then

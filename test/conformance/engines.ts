@@ -74,6 +74,7 @@ function interpreterEngine(): Engine {
   return {
     device: "cpu",
     threads: 1,
+    separateMemory: false,
     traffic,
     compileResident,
     async compile(program) {

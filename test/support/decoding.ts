@@ -33,6 +33,7 @@ export function recordingEngine(): { readonly engine: Engine; readonly programs:
   const engine: Engine = {
     device: "cpu",
     threads: 1,
+    separateMemory: false,
     traffic,
     compile,
     compileResident: compile,

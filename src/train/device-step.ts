@@ -1,0 +1,88 @@
+/**
+ * The training step of step.ts on a device with memory of its own: the gradients go from the training program to the
+ * optimiser's (device-update.ts) without leaving the device. Results are read for several steps at a time; parameters and
+ * moments when asked.
+ */
+import { program } from "../graph/program.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { Engine, InputsByName } from "../runtime/engine.ts";
+import { createDeviceUpdate, type DeviceUpdate } from "./device-update.ts";
+import { flatGroups, flatten } from "./flat.ts";
+import { gradientName, type TrainingProgram } from "./objective.ts";
+import type { Batch, StepInputs, StepResult, TrainStep } from "./training-step.ts";
+import { groupGradientName, LOG_STEPS } from "./update-program.ts";
+
+/** Results are read when the device keeps no more of them, or when so many milliseconds have passed. */
+const UNREAD_MS = 1000;
+
+export interface DeviceStepOptions {
+  /** Of the dense form. */
+  readonly training: TrainingProgram;
+  /** Reads the result of each step. Default: of several together. */
+  readonly tellEach?: boolean | undefined;
+  /** What the program is given of a batch. */
+  inputsOf(batch: Batch): InputsByName;
+}
+
+/** The training that the device holds, and the arrays of the host that it began as. */
+interface Held extends Pick<StepInputs, "parameters" | "state"> {
+  readonly update: DeviceUpdate;
+}
+
+export async function createDeviceStep(
+  engine: Engine,
+  { training, tellEach = false, inputsOf }: DeviceStepOptions,
+): Promise<TrainStep> {
+  const groups = flatGroups(training.parameters);
+  const { outputs } = training.program;
+  const gradients = new Map(training.parameters.map(({ path }) => [path, outputs.get(gradientName(path)) as Tensor]));
+  const graph = program("training", {
+    ...Object.fromEntries(groups.map((group, i) => [groupGradientName(i), flatten(group, gradients)])),
+    loss: outputs.get("loss") as Tensor,
+  });
+  const compiled = await engine.compileResident(graph, [...graph.outputs.keys()]);
+  let held: Held | undefined;
+  let since = 0;
+
+  const begin = async ({ parameters, state, update, batches, config }: StepInputs): Promise<Held> => {
+    await step.toHost();
+    await held?.update.release();
+    const initial = { parameters, optimizer: state, updates: update - 1 };
+    const options = { groups, accumulate: batches.length, config };
+    return { parameters, state, update: await createDeviceUpdate(engine, options, initial) };
+  };
+
+  const step: TrainStep = {
+    async run(inputs) {
+      const results = [...(await step.submit(inputs)), ...(await step.settle())];
+      return results[results.length - 1];
+    },
+    async submit(inputs) {
+      if (held?.parameters !== inputs.parameters || held.state !== inputs.state) held = await begin(inputs);
+      const { update } = held;
+      if (update.unread === 0) since = performance.now();
+      for (const batch of inputs.batches) {
+        const { device } = await compiled.run({ ...update.parameters, ...inputsOf(batch) });
+        await update.add(device);
+      }
+      await update.apply(inputs.learningRate);
+      const due = tellEach || update.unread === LOG_STEPS || performance.now() - since > UNREAD_MS;
+      return due ? step.settle() : [];
+    },
+    async settle() {
+      const outcomes = (await held?.update.read()) ?? [];
+      const graphMs = (performance.now() - since) / outcomes.length;
+      return outcomes.map((outcome): StepResult => ({ ...outcome, graphMs, optimizerMs: 0 }));
+    },
+    current: (parameters) => (held?.parameters === parameters ? held.update.parameters : parameters),
+    async toHost() {
+      await held?.update.download({ parameters: held.parameters, optimizer: held.state });
+    },
+    async release() {
+      await held?.update.release();
+      held = undefined;
+      await compiled.release();
+    },
+  };
+  return step;
+}
