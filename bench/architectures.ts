@@ -4,9 +4,9 @@
  * compared between architectures is then compared between implementations that are no strawmen.
  */
 import { type Spread, spread } from "../reproduce/statistics.ts";
-import type { ArchitectureName } from "../src/models/config.ts";
 import { parameterCount } from "../src/models/language-model.ts";
 import type { PresetName } from "../src/models/presets.ts";
+import type { ArchitectureName } from "../src/models/registry.ts";
 import { measureBesidePytorch, type PytorchReport, speed, times } from "./beside-pytorch.ts";
 import { threads } from "./longhand.ts";
 import { type PytorchReady, pytorchMissing } from "./pytorch.ts";

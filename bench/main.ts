@@ -5,8 +5,8 @@
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
-import { type ArchitectureName, architectureNames } from "../src/models/config.ts";
 import { type PresetName, presetNames } from "../src/models/presets.ts";
+import { type ArchitectureName, architectureNames } from "../src/models/registry.ts";
 import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchData } from "./data.ts";

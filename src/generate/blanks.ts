@@ -6,19 +6,17 @@
 import { LonghandError } from "../base/errors.ts";
 import { type Program, program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
+import type { ModelOutput } from "../nn/cross-entropy.ts";
 import { Scope } from "../nn/scope.ts";
 import type { Engine, HostArraysByName } from "../runtime/engine.ts";
 import { firstByCount, idsOf, rankedKeys } from "./selection.ts";
 
-/** A model as filling needs it: tokens [1, T] to hidden states [1, T, d] and the tied output map [V, d], [V]. */
-export type HiddenModel = (
-  scope: Scope,
-  tokens: Tensor,
-) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
+/** A model as filling needs it: tokens [1, T] to final hidden states [1, T, d] and the tied output map [V, d], [V]. */
+type BlanksModel = (scope: Scope, tokens: Tensor) => ModelOutput;
 
-export interface BlanksRequest {
+interface BlanksRequest {
   readonly engine: Engine;
-  readonly model: HiddenModel;
+  readonly model: BlanksModel;
   readonly parameters: HostArraysByName;
   /** The text, with the mask token at each blank. */
   readonly tokens: Int32Array;
@@ -32,7 +30,7 @@ export interface BlanksRequest {
   readonly excluded: readonly number[];
 }
 
-export interface Candidate {
+interface Candidate {
   readonly token: number;
   /** Of all tokens of the vocabulary. */
   readonly probability: number;
@@ -68,9 +66,9 @@ export async function fillBlanks(request: BlanksRequest): Promise<Candidate[][]>
 }
 
 /** Inputs beside parameters: tokens [1, T] and places [R], int32. Output: logits [R, V]. */
-function blanksProgram(model: HiddenModel, T: number, R: number): Program {
-  const { hidden, table, bias } = model(new Scope(), input("tokens", [1, T], "int32"));
-  const rows = hidden.reshape([T, hidden.shape[2]]).gather(input("places", [R], "int32"));
+function blanksProgram(model: BlanksModel, T: number, R: number): Program {
+  const { finalStates, table, bias } = model(new Scope(), input("tokens", [1, T], "int32"));
+  const rows = finalStates.reshape([T, finalStates.shape[2]]).gather(input("places", [R], "int32"));
   return program("blanks", { logits: rows.matmul(table.swapLast()).add(bias) });
 }
 

@@ -14,14 +14,9 @@ import {
   V,
   wildParameters,
 } from "../../test/support/decoding.ts";
-import {
-  type ArchitectureName,
-  architectureNames,
-  hasField,
-  type ModelConfig,
-  parseModelConfig,
-} from "../models/config.ts";
+import { type ModelConfig, parseModelConfig } from "../models/config.ts";
 import { decodingArchitecture } from "../models/decoding.ts";
+import { type ArchitectureName, architectureNames, hasField } from "../models/registry.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createDecoder } from "./decoder.ts";
 

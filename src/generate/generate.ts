@@ -9,7 +9,7 @@ import { checkSampling, type SamplingOptions, sample } from "./sampling.ts";
 import { StopStrings } from "./stop-strings.ts";
 
 /** What generation needs of a tokenizer. */
-export interface GenerationTokenizer {
+interface GenerationTokenizer {
   readonly vocabSize: number;
   readonly special: { readonly endOfText: number; readonly padding: number; readonly mask: number };
   encode(text: string): Promise<Int32Array>;

@@ -30,7 +30,7 @@ interface Angles {
 
 const keyOf = ({ texts, room }: Pick<StepRequest, "texts" | "room">) => `${texts} ${room.tokens} ${room.spans}`;
 
-export interface ReadRequest {
+interface ReadRequest {
   /** The next tokens of each text; none for a text that rests. The first few of each are read. */
   readonly tokens: readonly Int32Array[];
   readonly readout: Readout;
@@ -38,11 +38,9 @@ export interface ReadRequest {
   readonly targets?: readonly Int32Array[];
 }
 
-export interface ReadResult {
+interface ReadResult {
   /** How many tokens of each text were read: of one at least one; call again with the rest. */
   readonly counts: readonly number[];
-  /** P: places of each text in `result`, of which the first `counts` are real. */
-  readonly padded: number;
   /** See Readout; overwritten by the next call. */
   readonly result: Float32Array;
 }
@@ -87,7 +85,7 @@ export class TokenReader {
     this.#fill(pass, request, counts);
     const result = await this.#run(pass, counts);
     if (spans === 0) await this.#close(counts);
-    return { counts, padded: P, result };
+    return { counts, result };
   }
 
   /** Changes the state on the host. */

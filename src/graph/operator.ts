@@ -11,7 +11,7 @@ import type { Attributes, Tensor } from "./symbolic.ts";
 export type { Attributes, AttributeValue } from "./symbolic.ts";
 
 /** How a node is written in ONNX: its attributes there, and operands that ONNX wants as constant int64 tensors. */
-export interface OnnxForm {
+interface OnnxForm {
   readonly attributes?: Attributes;
   /** Appended after the tensor inputs; undefined leaves an optional operand out. */
   readonly operands?: readonly (OnnxOperand | undefined)[];
@@ -20,7 +20,7 @@ export interface OnnxForm {
 export type OnnxOperand = { readonly int64: readonly number[]; readonly scalar?: boolean };
 
 /** What a gradient rule sees: the node's inputs, outputs and attributes, and the gradient of each output. */
-export interface Backward<A> {
+interface Backward<A> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
   readonly attributes: A;
@@ -32,7 +32,7 @@ export interface Backward<A> {
 export type GradientRule<A> = (node: Backward<A>) => readonly (Tensor | undefined)[];
 
 /** What there is to know of an operator without its rules. */
-export interface Traits<A> {
+interface Traits<A> {
   /** The output is the input's memory seen in another shape. */
   readonly view?: boolean;
   /** The output may be written over an input of the same size, element by element. */

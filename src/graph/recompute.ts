@@ -13,7 +13,7 @@ import { applyAll, type Tensor, withGradients } from "./tensor.ts";
 export const recomputeNames = ["none", "layers"] as const;
 export type Recompute = (typeof recomputeNames)[number];
 
-export interface RecomputedPart {
+interface RecomputedPart {
   /** What the gradient flows to; anything else that `build` uses must be parameters or need no gradient. */
   readonly inputs: readonly Tensor[];
   /** Called once for the forward and once for every backward pass; must compute the same each time. */

@@ -4,9 +4,10 @@ import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { Scope } from "../nn/scope.ts";
 import { describeArchitectures, forwardFlops, matmulFlops } from "./catalogue.ts";
-import { type ArchitectureName, architectureNames, parseModelConfig } from "./config.ts";
+import { parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf } from "./language-model.ts";
 import { presetModel, presetNames, presets } from "./presets.ts";
+import { type ArchitectureName, architectureNames } from "./registry.ts";
 
 const vocabSize = 8192;
 const costs = Object.fromEntries(

@@ -7,9 +7,10 @@ import type { Program } from "../graph/program.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { Scope } from "../nn/scope.ts";
-import { architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
+import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parameterCount } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
+import { architectureNames } from "./registry.ts";
 
 export interface ArchitectureDescription {
   readonly architecture: string;

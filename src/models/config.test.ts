@@ -1,8 +1,9 @@
 /** Which fields each architecture has, and what does not go together. */
 import { describe, expect, it } from "vitest";
-import { architectureNames, parseModelConfig } from "./config.ts";
+import { parseModelConfig } from "./config.ts";
 import { parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
+import { architectureNames } from "./registry.ts";
 
 const common = { vocabSize: 300, width: 32, layers: 1 };
 const gated = { ...common, architecture: "flash", shared: 8, chunk: 16, maxLength: 64 };

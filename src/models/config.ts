@@ -9,7 +9,6 @@ import { type Architecture, commonFields, type ModelConfig } from "./architectur
 import { architectureByName, architectureNameSchema, ownFieldNames } from "./registry.ts";
 
 export type { ModelConfig } from "./architecture.ts";
-export { type ArchitectureName, architectureNames, hasField } from "./registry.ts";
 
 /** The configuration of any registered architecture; after it, a value has exactly the fields of its own. */
 export const modelConfigSchema: z.ZodType<ModelConfig> = z.unknown().transform((value, context) => {

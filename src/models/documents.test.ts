@@ -10,9 +10,10 @@ import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { type Model, type TrainingProgram, trainingProgram } from "../train/objective.ts";
 import { globalNorm } from "../train/optimizer.ts";
-import { type ArchitectureName, architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
+import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { languageModel, parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
+import { type ArchitectureName, architectureNames } from "./registry.ts";
 
 const [chunk, vocabSize, endOfText] = [8, 12, 0];
 const engine = ortNodeEngine({ threads: 2 });

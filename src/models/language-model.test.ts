@@ -9,9 +9,10 @@ import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { trainingProgram } from "../train/objective.ts";
 import { globalNorm, initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
-import { architectureNames, type ModelConfig, parseModelConfig } from "./config.ts";
+import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
+import { architectureNames } from "./registry.ts";
 
 const [batch, context, vocabSize] = [2, 70, 40];
 const engine = ortNodeEngine({ threads: 2 });

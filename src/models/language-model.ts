@@ -5,6 +5,7 @@
 import { sizeOf } from "../base/shape.ts";
 import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
+import type { ModelOutput } from "../nn/cross-entropy.ts";
 import type { Documents } from "../nn/documents.ts";
 import { norm } from "../nn/norm.ts";
 import { angleTable, scaledSinusoid } from "../nn/positions.ts";
@@ -13,16 +14,7 @@ import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { architectureOf } from "./registry.ts";
 
-export interface ModelOutput {
-  /** [B, T, d], after the final norm. */
-  readonly hidden: Tensor;
-  /** [V, d] */
-  readonly table: Tensor;
-  /** [V] */
-  readonly bias: Tensor;
-}
-
-export interface ModelOptions {
+interface ModelOptions {
   /** What is computed again in the backward pass instead of being kept for it. Default: none. */
   readonly recompute?: Recompute;
   /** Attention and positions begin anew at each of these. Default: the window is one document. */
@@ -58,7 +50,7 @@ export function languageModel(
       ? recomputed([x], ([again]) => layer.forward(own, again, inputs))
       : layer.forward(own, x, inputs);
   }
-  return { hidden: finalNorm(scope, x), table, bias };
+  return { finalStates: finalNorm(scope, x), table, bias };
 }
 
 export function finalNorm(scope: Scope, x: Tensor): Tensor {
@@ -73,8 +65,8 @@ export function tiedEmbedding(scope: Scope, { vocabSize, width }: ModelConfig): 
 }
 
 /** Logits [B, T, V] of the whole input: for tests, evaluation of short texts and export. */
-export function logitsOf({ hidden, table, bias }: ModelOutput): Tensor {
-  return hidden.matmul(table.swapLast()).add(bias);
+export function logitsOf({ finalStates, table, bias }: ModelOutput): Tensor {
+  return finalStates.matmul(table.swapLast()).add(bias);
 }
 
 /** Every parameter of a model of this configuration, in a fixed order. */

@@ -4,7 +4,7 @@ import { ablationFields } from "./ablations.ts";
 import type { ModelSize } from "./architecture.ts";
 import { architectureByName, hasField } from "./registry.ts";
 
-export type Preset = Omit<ModelSize, "context">;
+type Preset = Omit<ModelSize, "context">;
 
 export const presets = {
   nano: { width: 128, layers: 4, shared: 32, chunk: 64 },
@@ -18,7 +18,7 @@ export type PresetName = keyof typeof presets;
 
 export const presetNames = Object.keys(presets) as PresetName[];
 
-export function presetByName(name: string): Preset {
+function presetByName(name: string): Preset {
   if (Object.hasOwn(presets, name)) return presets[name as PresetName];
   const guess = nearest(name, presetNames);
   throw new LonghandError(
@@ -27,7 +27,7 @@ export function presetByName(name: string): Preset {
   );
 }
 
-export interface PresetOptions {
+interface PresetOptions {
   /** Tokens of a training example. */
   readonly context: number;
   /** Instead of the preset's, which shrinks with a short context. */

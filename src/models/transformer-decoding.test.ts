@@ -15,8 +15,9 @@ import {
 } from "../../test/support/decoding.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { type ArchitectureName, hasField, type ModelConfig, parseModelConfig } from "./config.ts";
+import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { decodingArchitecture } from "./decoding.ts";
+import { type ArchitectureName, hasField } from "./registry.ts";
 
 const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());

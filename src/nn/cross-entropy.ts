@@ -6,23 +6,29 @@
 import { neverAfter } from "../graph/recompute.ts";
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 
-export interface CrossEntropyInputs {
-  /** [N, d]: what the model ends with, after the final norm. */
-  readonly x: Tensor;
+/** What a language model ends with; the logits are finalStates tableᵀ + bias. */
+export interface ModelOutput {
+  /** [B, T, d]: the last hidden states, after the final norm. */
+  readonly finalStates: Tensor;
   /** [V, d]: the tied embedding. */
   readonly table: Tensor;
   /** [V] */
   readonly bias: Tensor;
+}
+
+interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {
+  /** [N, d]: the final hidden states. */
+  readonly x: Tensor;
   /** [N] int32 */
   readonly targets: Tensor;
-  /** [N]: how much each token counts in the sum. */
+  /** [N]: the weight of each token in the sum. */
   readonly weights: Tensor;
 }
 
 /** Bytes of the logits of one slice: few enough to stay in cache, enough for a fast product. */
 const SLICE_BYTES = 16 << 20;
 
-export interface CrossEntropy {
+interface CrossEntropy {
   /** [1]: the weighted sum of -log p(target), in nats. */
   readonly sum: Tensor;
   /** [N]: each token's own loss. */

@@ -14,7 +14,7 @@ import { besideHeads, HIDDEN } from "./visibility.ts";
  * Chunks that are summed by one product of a [K, K] matrix of zeros and ones. More than these are taken in blocks,
  * whose sums are taken in the same way.
  */
-export const MOST_AT_ONCE = 64;
+const MOST_AT_ONCE = 64;
 
 /**
  * For each chunk g, the sum over the run of chunks that ends before it, h < g with label(h) = label(g - 1), or of the

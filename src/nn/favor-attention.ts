@@ -20,7 +20,7 @@ import type { NewTokens } from "./new-tokens.ts";
 import type { Scope } from "./scope.ts";
 import { type ChunkVisibility, HIDDEN, hiddenWhereMasked } from "./visibility.ts";
 
-export interface FavorConfig extends MultiHeadConfig {
+interface FavorConfig extends MultiHeadConfig {
   /** omega [m, w]; not trained. */
   readonly features: Tensor;
   /** Tokens a chunk of the running sums: a matter of speed, and of how much rounding a step of decoding sees. */

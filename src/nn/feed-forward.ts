@@ -6,7 +6,7 @@ import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { linear, linearMaps, linearParameters } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
-export interface FeedForwardConfig {
+interface FeedForwardConfig {
   /** Width between the two maps. */
   readonly inner: number;
   /** Whether what lies between them is multiplied by a second linear map of the input. */

@@ -8,7 +8,7 @@ import type { Layer, StateEntry } from "./layer.ts";
 import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
 import { quadraticAttention } from "./quadratic-attention.ts";
 
-export interface FlashQuadConfig extends GatedUnitConfig {
+interface FlashQuadConfig extends GatedUnitConfig {
   /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
   readonly maxLength: number;
 }

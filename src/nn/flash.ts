@@ -15,7 +15,7 @@ import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-at
 import { relativeBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
-export interface FlashConfig extends GatedUnitConfig {
+interface FlashConfig extends GatedUnitConfig {
   /** C: tokens a chunk. */
   readonly chunk: number;
   /** Which half of the attention there is; default: mixed, both. */

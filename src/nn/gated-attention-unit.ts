@@ -30,7 +30,7 @@ export interface GatedUnitConfig {
   readonly tokenShift?: boolean;
 }
 
-export interface UnitInputs extends ShiftInputs {
+interface UnitInputs extends ShiftInputs {
   /** RoPE of whole windows, [T, s / 2] or [B, T, s / 2]; or a few new tokens. */
   readonly tokens: AngleTable | NewTokens;
   /** What the queries of each pair of queries and keys are multiplied by, at no cost to activations. */
@@ -39,7 +39,7 @@ export interface UnitInputs extends ShiftInputs {
   readonly beside?: readonly Tensor[];
 }
 
-export interface GatedUnit {
+interface GatedUnit {
   /** Queries (scaled) and keys, rotated, [B, T, s] each: a pair for each scale. */
   readonly pairs: readonly QueriesKeys[];
   /** [B, T, s] of each vector that was given beside them. */

@@ -17,7 +17,7 @@ export interface RunningSum {
   readonly rest: Tensor;
 }
 
-export interface LinearOptions {
+interface LinearOptions {
   /**
    * Whether a causal query finds the tokens of its own chunk up to itself, or those of earlier chunks alone (default).
    */
@@ -26,7 +26,7 @@ export interface LinearOptions {
   readonly before?: RunningSum | undefined;
 }
 
-export interface LinearFound {
+interface LinearFound {
   /** [B, …, G, C, n]; undefined when there is nothing to be found: causal, one chunk, nothing before. */
   readonly found: Tensor | undefined;
   /** The sum before with the tokens of these chunks; undefined without one before. */

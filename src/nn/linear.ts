@@ -6,7 +6,7 @@ import { sizeOf } from "../base/shape.ts";
 import { constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
 
-export interface LinearParameters {
+interface LinearParameters {
   /** [in, out] */
   readonly weight: Tensor;
   /** [out] */

@@ -14,14 +14,14 @@ export interface QueriesKeys {
   readonly k: Tensor;
 }
 
-export interface MixedInputs {
+interface MixedInputs {
   readonly quadratic?: QueriesKeys | undefined;
   readonly linear?: QueriesKeys | undefined;
   /** [B, …, G, C, n]; zero after the last token. */
   readonly v: Tensor;
 }
 
-export interface MixedOptions {
+interface MixedOptions {
   readonly attentionFunction: AttentionFunction;
   /** Added to the quadratic scores, [C, C]. */
   readonly bias?: Tensor | undefined;
@@ -38,7 +38,7 @@ export function linearScale({ causal, documents }: Visibility, C: number, T: num
   return documents ? 1 : 1 / T;
 }
 
-export interface MixedFound {
+interface MixedFound {
   /** [B, …, G, C, n] */
   readonly found: Tensor;
   /** The sum before with the tokens of these chunks; undefined without one before. */

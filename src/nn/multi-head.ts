@@ -36,7 +36,7 @@ export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor
   return linearMaps(x, [{ weight: times(query.weight), bias: times(query.bias) }, ...others]);
 }
 
-export interface HeadOptions {
+interface HeadOptions {
   readonly heads: number;
   /** RoPE of queries and keys, [T, w / 2] or [B, T, w / 2]; undefined without it. */
   readonly rotations?: AngleTable | undefined;
@@ -82,7 +82,7 @@ export function attentionOut(scope: Scope, found: Tensor): Tensor {
 }
 
 /** Rows of a state. */
-export interface StoredRows {
+interface StoredRows {
   /** [B, H, n, w]; finite where nothing is written. */
   readonly keys: Tensor;
   readonly values: Tensor;

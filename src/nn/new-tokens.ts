@@ -9,7 +9,7 @@ import { constant, type Tensor } from "../graph/tensor.ts";
 import { type AngleTable, tokenPositions } from "./positions.ts";
 import { futureHidden, HIDDEN } from "./visibility.ts";
 
-export interface NewTokensInputs {
+interface NewTokensInputs {
   /** The axis of texts: [B], or [] for one text without it. */
   readonly batch: Shape;
   /** P */

@@ -12,14 +12,14 @@ import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 import { HIDDEN } from "./visibility.ts";
 
-export interface OpenSpan {
+interface OpenSpan {
   /** [B, n, openKeyWidth] */
   readonly keys: Tensor;
   /** [B, n, e] */
   readonly values: Tensor;
 }
 
-export interface FoundInSpan {
+interface FoundInSpan {
   /** [B, P, e] */
   readonly found: Tensor;
   /** The new rows of `keys`, [B, P, openKeyWidth]. */

@@ -13,7 +13,7 @@ export interface AngleTable {
 }
 
 /** The same on the host. */
-export interface HostAngles {
+interface HostAngles {
   readonly cos: Float32Array;
   readonly sin: Float32Array;
 }
@@ -30,7 +30,7 @@ export function frequencies(half: number): Float64Array {
   return Float64Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
 }
 
-export interface AngleRows {
+interface AngleRows {
   readonly frequencies: Float64Array;
   /** Positions start … start + count - 1, written from row `at` on. */
   readonly start: number;

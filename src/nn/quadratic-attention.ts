@@ -10,13 +10,13 @@ import { inQueryBlocks, type QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 import type { Visibility } from "./visibility.ts";
 
-export interface QuadraticConfig {
+interface QuadraticConfig {
   /** n: the bias is one for spans of so many positions. */
   readonly maxLength: number;
   readonly attentionFunction?: AttentionFunction | undefined;
 }
 
-export interface QuadraticInputs {
+interface QuadraticInputs {
   readonly visibility: Visibility;
   /** Whether one block of queries exists at a time, also in the backward pass; with a rotary bias only. */
   readonly recompute?: boolean | undefined;

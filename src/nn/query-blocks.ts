@@ -22,7 +22,7 @@ export interface QueriesKeysValues {
   readonly v: Tensor;
 }
 
-export interface QueryBlock {
+interface QueryBlock {
   /** [..., R, w] */
   readonly queries: Tensor;
   /** [..., w, N]: of the first N tokens. */
@@ -33,7 +33,7 @@ export interface QueryBlock {
   readonly hidden: Tensor | undefined;
 }
 
-export interface QueryBlockOptions {
+interface QueryBlockOptions {
   readonly visibility: Visibility;
   readonly recompute: boolean;
 }

@@ -10,7 +10,7 @@ import { type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 
 /** How a parameter starts: normal numbers of a standard deviation, or one value everywhere. */
-export type Initial = { readonly normal: number } | { readonly constant: number };
+type Initial = { readonly normal: number } | { readonly constant: number };
 
 export interface Parameter {
   readonly path: string;
@@ -20,7 +20,7 @@ export interface Parameter {
 }
 
 /** Rows read from a table: where the table's gradient is sparse. */
-export interface RowLookup {
+interface RowLookup {
   readonly path: string;
   /** int32, any shape. */
   readonly indices: Tensor;

@@ -11,7 +11,7 @@ import type { AngleTable } from "./positions.ts";
 import { inQueryBlocks } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
 
-export interface SoftmaxAttentionConfig extends MultiHeadConfig {
+interface SoftmaxAttentionConfig extends MultiHeadConfig {
   /** Whether queries and keys have rotary positions. */
   readonly rotary: boolean;
 }

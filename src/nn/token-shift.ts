@@ -13,7 +13,7 @@ export interface ShiftInputs {
   readonly before?: Tensor | undefined;
 }
 
-export interface Shifted {
+interface Shifted {
   /** [B, T, d] */
   readonly shifted: Tensor;
   /** [B, T, d / 2]: what each token has for the one after it. */

@@ -8,7 +8,7 @@ import type { Layer, Stepped } from "./layer.ts";
 import { norm } from "./norm.ts";
 import type { Scope } from "./scope.ts";
 
-export interface TransformerBlockConfig {
+interface TransformerBlockConfig {
   /** What it does to the normalised input; the state of the block is that of the attention. */
   readonly attention: Layer;
   /** Inner width of the feed-forward network. */

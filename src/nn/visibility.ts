@@ -10,7 +10,7 @@ import { tokenPositions } from "./positions.ts";
 /** Added to a score, it makes the weight exactly 0: after softmax, squared ReLU and Laplace function alike. */
 export const HIDDEN = -1e30;
 
-export interface VisibilityInputs {
+interface VisibilityInputs {
   readonly causal: boolean;
   /** [B, T]: 1 where a token is real, 0 for padding; undefined when all are real. */
   readonly mask?: Tensor | undefined;
@@ -36,7 +36,7 @@ export interface ChunkVisibility {
 }
 
 /** The whole square of queries and keys, a block of queries at a time. */
-export interface SquareVisibility {
+interface SquareVisibility {
   /** What `hidden` is made of: to be handed through recomputation, so that it is made when needed and not kept. */
   readonly sources: readonly Tensor[];
   /**

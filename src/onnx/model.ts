@@ -21,13 +21,13 @@ const ATTRIBUTE = { int: 2, string: 3, ints: 7 };
 /** Larger constants are given at every run, so that a model stays kilobytes. */
 export const LARGEST_INITIALISER_BYTES = 16384;
 
-export interface OnnxModel {
+interface OnnxModel {
   readonly bytes: Uint8Array;
   /** Large constants, to be fed under these names at every run. */
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
-export interface OnnxOptions {
+interface OnnxOptions {
   /** Joins and splits of more parts are written as trees; default: however many. */
   readonly mostParts?: number | undefined;
 }

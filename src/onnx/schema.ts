@@ -78,7 +78,7 @@ export interface NodeProto {
   output: string[];
   attribute: AttributeProto[];
 }
-export interface ModelProto {
+interface ModelProto {
   ir_version: bigint;
   producer_name: string;
   opset_import: { domain: string; version: bigint }[];

@@ -6,7 +6,7 @@
 import { gradients } from "../graph/gradients.ts";
 import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
-import { crossEntropy } from "../nn/cross-entropy.ts";
+import { crossEntropy, type ModelOutput } from "../nn/cross-entropy.ts";
 import { Documents } from "../nn/documents.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
 
@@ -18,15 +18,10 @@ export interface BatchShape {
 }
 
 /**
- * What train and generate need of a model: a function from tokens [B, T] to hidden states and the tied output map; mask
+ * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the tied output map; mask
  * [B, T] is 1 where a token is real; documents, where there are any, must not see each other.
  */
-export type Model = (
-  scope: Scope,
-  tokens: Tensor,
-  mask?: Tensor,
-  documents?: Documents,
-) => { readonly hidden: Tensor; readonly table: Tensor; readonly bias: Tensor };
+export type Model = (scope: Scope, tokens: Tensor, mask?: Tensor, documents?: Documents) => ModelOutput;
 
 /** Name of the output that holds the gradient of parameter `path`. */
 export const gradientName = (path: string) => `gradient.${path}`;
@@ -76,14 +71,14 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
   const targets = input("targets", [batch, context], "int32");
   const count = batch * context;
   const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
-  const { hidden, table, bias } = model(
+  const { finalStates, table, bias } = model(
     scope,
     tokens,
     padded ? input("mask", [batch, context]) : undefined,
     documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
   );
   const losses = crossEntropy({
-    x: hidden.reshape([count, hidden.shape[2]]),
+    x: finalStates.reshape([count, finalStates.shape[2]]),
     table,
     bias,
     targets: targets.reshape([count]),

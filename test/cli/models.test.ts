@@ -1,7 +1,7 @@
 /** `longhand models`: the table, the same as JSON, and what it refuses. */
 import { describe, expect, it } from "vitest";
 import { ablationNames, ablations } from "../../src/models/ablations.ts";
-import { architectureNames } from "../../src/models/config.ts";
+import { architectureNames } from "../../src/models/registry.ts";
 import { fail, jsonLines, succeed } from "./command.ts";
 
 interface Line {

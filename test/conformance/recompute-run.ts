@@ -39,7 +39,7 @@ const training = trainingProgram(
     const table = scope.parameter("table", [128, width], { normal: 0.1 });
     let x = scope.rows("table", table, tokens);
     for (let i = 0; i < layers; i++) x = apply[way](scope.at(i), x);
-    return { hidden: x, table, bias: scope.parameter("bias", [128], { constant: 0 }) };
+    return { finalStates: x, table, bias: scope.parameter("bias", [128], { constant: 0 }) };
   },
   { batch: 1, context },
 );

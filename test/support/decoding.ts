@@ -7,14 +7,9 @@ import { randomKey, randomNormals, randomUniform } from "../../src/base/random.t
 import type { Decoder } from "../../src/generate/decoder.ts";
 import { type Program, program } from "../../src/graph/program.ts";
 import { input } from "../../src/graph/tensor.ts";
-import {
-  type ArchitectureName,
-  architectureNames,
-  hasField,
-  type ModelConfig,
-  parseModelConfig,
-} from "../../src/models/config.ts";
+import { type ModelConfig, parseModelConfig } from "../../src/models/config.ts";
 import { languageModel, logitsOf, parametersOf } from "../../src/models/language-model.ts";
+import { type ArchitectureName, architectureNames, hasField } from "../../src/models/registry.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import type { Engine } from "../../src/runtime/engine.ts";
 import { interpret } from "../reference/interpreter.ts";

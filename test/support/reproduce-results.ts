@@ -7,7 +7,7 @@ import { modelConfig } from "../../reproduce/models.ts";
 import type { Result, SpeedResult, TrainResult } from "../../reproduce/results.ts";
 import { resolveSettings } from "../../reproduce/settings.ts";
 import { ablationNames } from "../../src/models/ablations.ts";
-import { type ArchitectureName, architectureNames } from "../../src/models/config.ts";
+import { type ArchitectureName, architectureNames } from "../../src/models/registry.ts";
 
 export const identity: Identity = {
   cpu: "Test processor",

@@ -9,7 +9,7 @@ export const transformerFields = {
   ffn: positive().describe("Hidden width of the feed-forward network."),
 };
 
-export type TransformerConfig = ConfigOf<typeof transformerFields>;
+type TransformerConfig = ConfigOf<typeof transformerFields>;
 
 export function transformerPreset({ width, layers, shared }: ModelSize, { gelu = false }: { gelu?: boolean } = {}) {
   const heads = width / headWidth(width);
