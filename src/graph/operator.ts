@@ -20,7 +20,7 @@ interface OnnxForm {
 export type OnnxOperand = { readonly int64: readonly number[]; readonly scalar?: boolean };
 
 /** What a gradient rule sees: the node's inputs, outputs and attributes, and the gradient of each output. */
-interface Backward<A> {
+export interface Backward<A> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
   readonly attributes: A;
