@@ -57,3 +57,28 @@ export function parseSettings<Schema extends z.ZodObject>(schema: Schema, value:
   if (parsed.success) return parsed.data;
   throw new LonghandError("usage", describeIssues(parsed.error, value, quoted));
 }
+
+type Saved<Fields> = {
+  [Name in keyof Fields]: Fields[Name] extends z.ZodDefault<infer Inner extends z.ZodType> ? Inner : Fields[Name];
+};
+
+/** The same fields as a saved configuration has them: complete, so that defaults are for those that `cameLater` only. */
+export function saved<Fields extends z.ZodRawShape>(fields: Fields): Saved<Fields> {
+  const entries = Object.entries(fields).map(([name, field]) => {
+    return [name, field instanceof z.ZodDefault && !field.meta()?.later ? field.unwrap() : field];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** A field that the first configurations do not have: they mean its default. */
+export function cameLater<Field extends z.ZodDefault>(field: Field): Field {
+  return field.meta({ ...field.meta(), later: true });
+}
+
+/** The values of a group of fields. */
+export function pick<Values extends object, Name extends keyof Values>(
+  values: Values,
+  fields: Readonly<Record<Name, unknown>>,
+): Pick<Values, Name> {
+  return Object.fromEntries(Object.keys(fields).map((name) => [name, values[name as Name]])) as Pick<Values, Name>;
+}

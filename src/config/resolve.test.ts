@@ -92,6 +92,11 @@ describe("config.json of the first version", () => {
     });
   });
 
+  it("is complete: a field with a default of today is not filled in", () => {
+    const { steps: _, ...training } = old.training;
+    expect(() => parseRunConfig({ ...old, training })).toThrow(/^training\.steps is missing/);
+  });
+
   it("names a field that is wrong by its place", () => {
     const wrong = { ...old, training: { ...old.training, seed: -1 } };
     expect(() => parseRunConfig(wrong)).toThrow(/^training\.seed -1: /);

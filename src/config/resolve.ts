@@ -8,8 +8,9 @@ import type { DataSpec } from "../data/data-spec.ts";
 import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { corporaFrom, type DataFacts, given } from "./corpora.ts";
+import { pick } from "./fields.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
-import type { TrainSettings } from "./train-settings.ts";
+import { evaluationFields, exampleFields, optimizerFields, stepFields, type TrainSettings } from "./train-settings.ts";
 
 /** What only the machine knows. */
 export interface Machine extends DataFacts {
@@ -28,7 +29,7 @@ export function resolveConfig(
   machine: Machine,
   overrides: Readonly<Record<string, unknown>> = {},
 ): RunConfig {
-  const { context, steps } = settings;
+  const { context, chunk, attention, ablation, steps } = settings;
   const corpora = corporaFrom(settings, machine);
   const [{ weight: _, ...only }] = corpora;
   const draft = {
@@ -36,41 +37,26 @@ export function resolveConfig(
     data: {
       ...(settings.mix === undefined ? only : { ...given({ field: settings.field }), mix: corpora }),
       ...given({ evalPath: settings.evalData && machine.absolute(settings.evalData) }),
-      evalFraction: settings.evalFraction,
-      evalTokens: settings.evalTokens,
+      ...pick(settings, evaluationFields),
       vocab: settings.vocab,
       ...given({ tokenizer: settings.tokenizer && machine.absolute(settings.tokenizer) }),
       tokenizerDigest: "",
     },
     model: {
-      ...presetModel(settings.model, settings.preset, {
-        context,
-        chunk: settings.chunk,
-        attention: settings.attention,
-        ablation: settings.ablation,
-      }),
+      ...presetModel(settings.model, settings.preset, { context, chunk, attention, ablation }),
       vocabSize: settings.vocab,
       causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
     },
     training: {
-      objective: settings.objective,
-      context,
-      documents: settings.documents,
-      batch: settings.batch,
-      accumulate: settings.accumulate,
-      recompute: settings.recompute,
-      steps,
+      ...pick(settings, exampleFields),
       schedule: {
         peak: settings.lr,
         warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
         decay: settings.schedule,
         floor: 0,
       },
-      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: settings.weightDecay, clip: settings.clip },
-      seed: settings.seed,
-      evalEvery: settings.evalEvery,
-      saveEvery: settings.saveEvery,
-      keep: settings.keep,
+      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...pick(settings, optimizerFields) },
+      ...pick(settings, stepFields),
       maxSkips: 5,
     },
     engine: {

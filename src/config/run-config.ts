@@ -6,20 +6,14 @@ import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { describeIssues } from "../base/issues.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
-import { recomputeNames } from "../graph/recompute.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { scheduleSchema } from "../train/schedule.ts";
-import { documentsNames, objectiveNames } from "./train-settings.ts";
+import { dataSpec, saved, textFields, whole } from "./fields.ts";
+import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
 
-const count = () => z.number().int().positive();
-const dataSpec = () => z.union([z.string(), z.array(z.string())]);
-const textFields = {
-  field: z.string().optional(),
-  split: z.string().optional(),
-  limit: z.string().optional(),
-};
+const count = () => whole(1);
 
 export const runConfigSchema = z.strictObject({
   longhand: z.string().describe("Version that wrote the file."),
@@ -32,33 +26,22 @@ export const runConfigSchema = z.strictObject({
       .optional()
       .describe("Several corpora by weight, instead of path, split and limit; field is then that of evalPath."),
     evalPath: z.string().optional(),
-    evalFraction: z.number().gt(0).lt(1),
-    evalTokens: count(),
+    ...saved(evaluationFields),
     vocab: count(),
     tokenizer: z.string().optional(),
     tokenizerDigest: z.string(),
   }),
   model: modelConfigSchema,
   training: z.strictObject({
-    objective: z.enum(objectiveNames).default("causal"),
-    context: count(),
-    documents: z.enum(documentsNames).default("joined"),
-    batch: count(),
-    accumulate: count(),
-    recompute: z.enum(recomputeNames).default("none"),
-    steps: count(),
+    ...saved(exampleFields),
     schedule: scheduleSchema,
     optimizer: z.strictObject({
       beta1: z.number().min(0).lt(1),
       beta2: z.number().min(0).lt(1),
       epsilon: z.number().positive(),
-      weightDecay: z.number().min(0),
-      clip: z.number().min(0),
+      ...saved(optimizerFields),
     }),
-    seed: z.number().int().min(0),
-    evalEvery: count(),
-    saveEvery: count(),
-    keep: count(),
+    ...saved(stepFields),
     maxSkips: count(),
   }),
   engine: z.strictObject({ device: z.enum(deviceNames), threads: count() }),

@@ -9,7 +9,7 @@ import { attentionNames } from "../models/architectures/flash.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { dataField, dataSpec, parseSettings, seed, textFields, tokenizerFields, whole } from "./fields.ts";
+import { cameLater, dataField, dataSpec, parseSettings, seed, textFields, tokenizerFields, whole } from "./fields.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
 export const objectiveNames = ["causal", "masked"] as const;
@@ -17,18 +17,70 @@ export const objectiveNames = ["causal", "masked"] as const;
 /** joined: a training window is one text; separate: attention and positions begin anew at each document in it. */
 export const documentsNames = ["joined", "separate"] as const;
 
-/** One corpus of a mixture: what --data takes, =, its weight; or the same as an object. */
+/** One corpus of a mixture: what `data` takes, =, its weight; or the same as an object. */
 const mixPart = () =>
   z.union([
     z.string().min(1),
     z.strictObject({
       data: dataSpec(),
       weight: z.number(),
-      field: z.string().min(1).optional(),
-      split: z.string().min(1).optional(),
-      limit: z.string().min(1).optional(),
+      ...textFields,
     }),
   ]);
+
+/** The fields of these four groups are saved in config.json as they are: a field that is added here is saved too. */
+export const evaluationFields = {
+  evalFraction: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.05)
+    .describe("Share of the data held out when no `evalData` is given."),
+  evalTokens: whole(1)
+    .default(131072)
+    .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
+};
+
+export const exampleFields = {
+  objective: cameLater(
+    z
+      .enum(objectiveNames)
+      .default("causal")
+      .describe("What is learnt: causal, to write on from a text; masked, to fill in blanks from both sides."),
+  ),
+  context: whole(1).default(1024).describe("Tokens a training example."),
+  documents: cameLater(
+    z
+      .enum(documentsNames)
+      .default("joined")
+      .describe(
+        "Documents in an example: joined, seen as one text; separate, none sees another, positions begin anew.",
+      ),
+  ),
+  batch: whole(1).default(4).describe("Examples computed at a time."),
+  accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
+  recompute: cameLater(
+    z
+      .enum(recomputeNames)
+      .default("none")
+      .describe(
+        "Activations to compute again instead of keeping them: layers needs far less memory and a third more time.",
+      ),
+  ),
+  steps: whole(1).default(500).describe("Optimiser steps."),
+};
+
+export const optimizerFields = {
+  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
+  clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
+};
+
+export const stepFields = {
+  seed: seed("parameters, batches and tokenizer sample"),
+  evalEvery: whole(1).default(100).describe("Steps between evaluations."),
+  saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
+  keep: whole(1).default(3).describe("Newest checkpoints to keep."),
+};
 
 export const trainSettingsSchema = z.strictObject({
   data: dataField("Text to learn", dataSpec().optional()),
@@ -54,23 +106,12 @@ export const trainSettingsSchema = z.strictObject({
     .optional()
     .describe("Text to evaluate on; default: the validation split of the data, or its end.")
     .meta({ value: "path" }),
-  evalFraction: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .default(0.05)
-    .describe("Share of the data held out when no `evalData` is given."),
-  evalTokens: whole(1)
-    .default(131072)
-    .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
+  ...evaluationFields,
+  ...tokenizerFields,
   model: architectureNameSchema
     .default("flash")
     .describe("Architecture.")
     .meta({ value: architectureNames().join("|") }),
-  objective: z
-    .enum(objectiveNames)
-    .default("causal")
-    .describe("What is learnt: causal, to write on from a text; masked, to fill in blanks from both sides."),
   preset: z
     .enum(presetNames as [string, ...string[]])
     .default("nano")
@@ -86,30 +127,12 @@ export const trainSettingsSchema = z.strictObject({
     .optional()
     .describe(`What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`)
     .meta({ value: "name" }),
-  context: whole(1).default(1024).describe("Tokens a training example."),
-  documents: z
-    .enum(documentsNames)
-    .default("joined")
-    .describe("Documents in an example: joined, seen as one text; separate, none sees another, positions begin anew."),
-  batch: whole(1).default(4).describe("Examples computed at a time."),
-  accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
-  recompute: z
-    .enum(recomputeNames)
-    .default("none")
-    .describe(
-      "Activations to compute again instead of keeping them: layers needs far less memory and a third more time.",
-    ),
-  steps: whole(1).default(500).describe("Optimiser steps."),
+  ...exampleFields,
   lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
   schedule: z.enum(["linear", "cosine", "constant"]).default("linear").describe("Learning rate after the warm-up."),
-  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
-  clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
-  seed: seed("parameters, batches and tokenizer sample"),
-  ...tokenizerFields,
-  evalEvery: whole(1).default(100).describe("Steps between evaluations."),
-  saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
-  keep: whole(1).default(3).describe("Newest checkpoints to keep."),
+  ...optimizerFields,
+  ...stepFields,
   device: z
     .enum(["auto", ...deviceNames])
     .default("auto")
@@ -121,6 +144,14 @@ export const trainSettingsSchema = z.strictObject({
 export type TrainSettings = z.infer<typeof trainSettingsSchema>;
 /** What a caller must give: everything with a default may be left out. */
 export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
+
+/** What a run that goes on can change: how long it is, and what is kept for the backward pass, not what is learnt. */
+export const resumeSettingsSchema = z.strictObject({
+  steps: exampleFields.steps.unwrap().optional(),
+  recompute: exampleFields.recompute.unwrap().optional(),
+});
+
+export type ResumeSettings = z.infer<typeof resumeSettingsSchema>;
 
 /** Settings of a training with their defaults. Throws "usage" naming each field that is wrong. */
 export function parseTrainSettings(value: unknown): TrainSettings {

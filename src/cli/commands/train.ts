@@ -1,11 +1,15 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
-import { type TrainSettingsInput, trainSettingsSchema } from "../../config/train-settings.ts";
-import { recomputeNames } from "../../graph/recompute.ts";
+import {
+  type ResumeSettings,
+  resumeSettingsSchema,
+  type TrainSettingsInput,
+  trainSettingsSchema,
+} from "../../config/train-settings.ts";
 import { type RunEvent, resume, type TrainResult, train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
-import { addFlags, collectAssignment, flagOf, numberOrText, readSettingsFile } from "../options.ts";
+import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
@@ -91,27 +95,15 @@ function goOn(
   onEvent: (event: RunEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainResult> {
-  const { steps, recompute, ...others } = flags;
-  const [other] = Object.keys(others);
+  const changeable = Object.keys(resumeSettingsSchema.shape);
+  const other = Object.keys(flags).find((field) => !changeable.includes(field));
   if (other !== undefined) {
     throw new LonghandError(
       "usage",
-      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only --steps and --recompute can change)`,
+      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only ${changeable.map(flagOf).join(" and ")} can change)`,
     );
   }
-  const last = steps === undefined ? undefined : numberOrText(String(steps));
-  if (last !== undefined && !(Number.isInteger(last) && Number(last) >= 1)) {
-    throw new LonghandError("usage", `--steps ${last}: expected a whole number of at least 1`);
-  }
-  const kept = recompute === undefined ? undefined : recomputeNames.find((name) => name === recompute);
-  if (kept === undefined && recompute !== undefined) {
-    throw new LonghandError("usage", `--recompute ${recompute}: expected one of ${recomputeNames.join(", ")}`);
-  }
-  return resume(run, {
-    ...{ onEvent, signal },
-    ...(last === undefined ? {} : { steps: Number(last) }),
-    ...(kept === undefined ? {} : { recompute: kept }),
-  });
+  return resume(run, { ...(flags as ResumeSettings), onEvent, signal });
 }
 
 /** ": wiki 3.9312, pg19 4.1047" */

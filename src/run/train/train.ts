@@ -11,13 +11,18 @@ import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../../che
 import { createRunFolder, readConfig, writeConfig } from "../../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
 import { corporaIn } from "../../config/corpora.ts";
+import { parseSettings, pick } from "../../config/fields.ts";
 import { resolveConfig, withData } from "../../config/resolve.ts";
 import { documentStartOf, maskingOf, parseRunConfig, type RunConfig } from "../../config/run-config.ts";
-import { parseTrainSettings, type TrainSettingsInput } from "../../config/train-settings.ts";
+import {
+  parseTrainSettings,
+  type ResumeSettings,
+  resumeSettingsSchema,
+  type TrainSettingsInput,
+} from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
 import { loadTokenizer } from "../../data/tokenizer.node.ts";
-import type { Recompute } from "../../graph/recompute.ts";
 import { languageModel, parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
@@ -119,18 +124,15 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   }
 }
 
-export interface ResumeOptions extends TrainOptions {
-  /** A new last step, to train longer than was planned; the schedule then ends there. */
-  readonly steps?: number;
-  /** Other than before: what is kept for the backward pass changes the memory of a step, not what is learnt. */
-  readonly recompute?: Recompute;
-}
+/** With `steps`, a new last step, to train longer than was planned: the schedule then ends there. */
+export interface ResumeOptions extends TrainOptions, ResumeSettings {}
 
 /** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
 export async function resume(run: string, options: ResumeOptions = {}): Promise<TrainResult> {
   const { onEvent = () => {} } = options;
+  const changes = parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape));
   let config = await readConfig(run, parseRunConfig);
-  const { steps = config.training.steps, recompute = config.training.recompute } = options;
+  const { steps = config.training.steps, recompute = config.training.recompute } = changes;
   const changed = steps !== config.training.steps || recompute !== config.training.recompute;
   const examplesPerStep = config.training.accumulate * config.training.batch;
   if (changed) config = parseRunConfig({ ...config, training: { ...config.training, steps, recompute } });
