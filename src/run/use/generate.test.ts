@@ -33,7 +33,7 @@ async function written(prompt: string, seed: number): Promise<string> {
 }
 
 it("compiles at the first call and never again", async () => {
-  const compile = vi.spyOn(model.engine, "compile");
+  const compile = vi.spyOn(model.engine, "compileResident");
   const first = await written("Line 1", 1);
   const compiled = compile.mock.calls.length;
   expect(compiled).toBeGreaterThan(0);
