@@ -3,6 +3,7 @@ export { type ErrorCode, LonghandError } from "./base/errors.ts";
 export type { PrepareSettings, PrepareSettingsInput } from "./config/prepare-settings.ts";
 export type { RunConfig } from "./config/run-config.ts";
 export { objectiveNames, type TrainSettings, type TrainSettingsInput } from "./config/train-settings.ts";
+export type { FillOptions } from "./config/use-settings.ts";
 export type { DataSpec } from "./data/data-spec.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";
 export { openShards, type ShardOrigin, type TokenShards, writeShards } from "./data/shards.node.ts";
@@ -48,7 +49,7 @@ export {
   type MaskedEvaluateResult,
   type PositionLoss,
 } from "./run/use/evaluate.ts";
-export { type BlankCandidate, type FillOptions, type FillResult, fill } from "./run/use/fill.ts";
+export { type BlankCandidate, type FillResult, fill } from "./run/use/fill.ts";
 export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";

@@ -14,52 +14,41 @@ export function withFlags(text: string): string {
   return text.replace(/`([a-z][\w.]*)`/g, (_, field: string) => flagOf(field));
 }
 
-interface FieldFacts {
-  readonly description: string;
-  readonly type: "number" | "string" | "boolean" | "choice";
-  readonly choices: readonly string[];
-  readonly fallback: unknown;
-  readonly value: string | undefined;
+/** Adds one flag for every field of the schemas. Values are checked later, by the schema, all together. */
+export function addFlags(command: Command, ...schemas: readonly z.ZodObject[]): void {
+  for (const { shape } of schemas) {
+    for (const [name, field] of Object.entries(shape)) command.addOption(optionOf(name, field as z.ZodType));
+  }
 }
 
-function factsOf(field: z.ZodType): FieldFacts {
-  let inner: z.ZodType = field;
+function optionOf(name: string, field: z.ZodType): Option {
+  const { description = "", value } = z.globalRegistry.get(field) ?? {};
+  let inner = field;
   let fallback: unknown;
-  const { description, value } = z.globalRegistry.get(field) ?? {};
   while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) {
     if (inner instanceof z.ZodDefault) fallback = inner.def.defaultValue;
     inner = inner.unwrap() as z.ZodType;
   }
-  const type =
-    inner instanceof z.ZodNumber
-      ? "number"
-      : inner instanceof z.ZodBoolean
-        ? "boolean"
-        : inner instanceof z.ZodEnum
-          ? "choice"
-          : "string";
-  const choices = inner instanceof z.ZodEnum ? inner.options.map(String) : [];
-  return {
-    description: withFlags(description ?? ""),
-    type,
-    choices,
-    fallback,
-    value: typeof value === "string" ? value : undefined,
-  };
+  const one = inner instanceof z.ZodArray ? (inner.element as z.ZodType) : inner;
+  const shown = typeof value === "string" ? value : valueName(one);
+  const hint = fallback === undefined || fallback === false ? "" : ` (default: ${[fallback].flat().join(" ")})`;
+  const option = new Option(flagOf(name) + (shown === "" ? "" : ` <${shown}>`), withFlags(description) + hint);
+  if (inner instanceof z.ZodArray) option.argParser(listOf(one instanceof z.ZodNumber ? numberOrText : String));
+  else if (option.variadic) option.argParser(oneOrMore);
+  else if (one instanceof z.ZodNumber) option.argParser(numberOrText);
+  return option;
 }
 
-/** Adds one flag for every field of the schema. Values are checked later, by the schema, all together. */
-export function addFlags(command: Command, schema: z.ZodObject): void {
-  for (const [name, field] of Object.entries(schema.shape)) {
-    const { description, type, choices, fallback, value } = factsOf(field as z.ZodType);
-    const shown = value ?? { number: "n", string: "text", boolean: "", choice: choices.join("|") }[type];
-    const flag = type === "boolean" ? flagOf(name) : `${flagOf(name)} <${shown}>`;
-    const text = fallback === undefined || fallback === false ? description : `${description} (default: ${fallback})`;
-    const option = new Option(flag, text);
-    if (type === "number") option.argParser(numberOrText);
-    if (option.variadic) option.argParser(oneOrMore);
-    command.addOption(option);
-  }
+/** What stands for the value in help; nothing for a flag without one. */
+function valueName(field: z.ZodType): string {
+  if (field instanceof z.ZodBoolean) return "";
+  if (field instanceof z.ZodEnum) return field.options.join("|");
+  return field instanceof z.ZodNumber ? "n" : "text";
+}
+
+/** The values of a flag that may be repeated. */
+function listOf<Value>(read: (text: string) => Value) {
+  return (text: string, before: readonly Value[] = []) => [...before, read(text)];
 }
 
 /** Several values after one flag, as a shell makes of a pattern; one stays alone. */

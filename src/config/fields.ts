@@ -6,7 +6,11 @@ import { z } from "zod";
 import { LonghandError, quoted } from "../base/errors.ts";
 import { describeIssues } from "../base/issues.ts";
 
-export const whole = (least: number) => z.number().int().min(least);
+export function whole(least: number) {
+  const error = `expected a whole number of at least ${least}`;
+  const kind = ({ code }: { readonly code?: string }) => (code === "invalid_type" ? error : undefined);
+  return z.number({ error: kind }).int({ error }).min(least, { error });
+}
 
 export const dataSpec = () =>
   z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" });

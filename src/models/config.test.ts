@@ -45,7 +45,7 @@ describe("a model configuration", () => {
       'model.attentionFunction "softmax": expected relu2 with attention global, which has no quadratic part',
     ],
     [{ ...gated, attentionFunction: "softmaks" }, "did you mean softmax?"],
-    [{ ...gated, gate: "no" }, 'model.gate "no": expected boolean'],
+    [{ ...gated, gate: "no" }, 'model.gate "no": expected true or false'],
     [{ ...transformer, gate: false }, "model.gate false: transformer++ has no such field"],
     [{ ...transformer, chunk: 8 }, "model.chunk 8: transformer++ has no such field"],
     [{ ...transformer, architecture: "combiner" }, "model.chunk is missing (combiner needs it)"],

@@ -120,7 +120,7 @@ describe("the other objective", { timeout: 60_000 }, () => {
     ["fill causal a[MASK]", /causal: it was trained with the causal objective and cannot fill in blanks: use longhand/],
     ["fill masked [mask]", /text: expected \[MASK\] at each blank, got "\[mask\]"$/],
     ["fill masked", /missing required argument 'text'$/],
-    ["fill masked a[MASK] --top-k 0", /'--top-k <n>' argument '0' .*whole number of at least 1/],
+    ["fill masked a[MASK] --top-k 0", /--top-k 0: expected a whole number of at least 1$/],
     ["train --data text.txt --objective maskd", /--objective "maskd": .*did you mean masked\?/],
     ["train --data text.txt --set model.causal=false", /model.causal false: expected true with the causal objective/],
     [

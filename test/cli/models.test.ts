@@ -47,7 +47,7 @@ describe("longhand models", { timeout: 60_000 }, () => {
   });
 
   it.each<[string, RegExp]>([
-    ["--preset tiyn", /--preset tiyn: expected one of nano, .* \(did you mean tiny\?\)$/],
+    ["--preset tiyn", /--preset "tiyn": expected one of nano, .* \(did you mean tiny\?\)$/],
     ["--context 0", /--context .*expected a whole number of at least 1/],
     ["--vocab many", /--vocab .*expected a whole number of at least 1/],
     ["tiny", /too many arguments for 'models'/],

@@ -259,7 +259,7 @@ describe("files of one's own", { timeout: 120_000 }, () => {
   });
 
   it.each<[string[], RegExp]>([
-    [["--data", "x.txt"], /^longhand: --out is missing \(expected string\)$/],
+    [["--data", "x.txt"], /^longhand: --out is missing \(expected text\)$/],
     [["--out", "x"], /^longhand: --data is missing \(expected a path, or several\)$/],
     [
       ["--data", "x.txt", "--out", "x", "--limit", "100"],

@@ -1,11 +1,14 @@
 /** longhand data inspect */
 import type { Command } from "commander";
+import { type InspectSettings, inspectSettingsSchema } from "../../config/use-settings.ts";
 import { nameOf } from "../../data/data-spec.ts";
 import { type Inspection, inspectShards, type LengthRange } from "../../run/data/inspect.ts";
 import { byteCount, count } from "../amounts.ts";
+import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { openProgress } from "../progress.ts";
-import { wholeNumber } from "./eval.ts";
+
+type InspectFlags = InspectSettings & { readonly json?: boolean };
 
 const BAR = 40;
 
@@ -16,30 +19,30 @@ export function addData(program: Command, streams: Streams): void {
     .summary("look at prepared text")
     .description("Looks at prepared text.")
     .addHelpText("after", `${example}\n\nlonghand data inspect --help has the options (--json among them).`);
-  data
+  const inspect = data
     .command("inspect")
     .summary("counts, lengths, duplicates and samples of token shards")
     .description("Counts, lengths of documents, share of duplicates and a few documents of a folder of token shards.")
     .argument("<shards>", "folder written by prepare, or the data of a run")
-    .option("--samples <n>", "documents to show", wholeNumber, 3)
-    .option("--seed <n>", "seed of their choice", wholeNumber, 1)
-    .option("--json", "One JSON line a split on stdout.")
     .addHelpText("after", example)
-    .action(async (path: string, options: { samples: number; seed: number; json?: boolean }) => {
-      const { json, ...choice } = options;
-      const progress = openProgress("inspect");
-      const onProgress = (done: number) => progress.update(Math.floor(done * 100), 100, "%");
-      try {
-        const inspections = await inspectShards(path, { ...choice, onProgress });
-        progress.end();
-        for (const inspection of inspections) {
-          if (json) printJson(streams, inspection);
-          else streams.out.write(inspectionText(inspection));
-        }
-      } finally {
-        progress.end();
-      }
-    });
+    .action((path: string, flags: InspectFlags) => runInspect(path, flags, streams));
+  addFlags(inspect, inspectSettingsSchema);
+  inspect.option("--json", "One JSON line a split on stdout.");
+}
+
+async function runInspect(path: string, { json, ...settings }: InspectFlags, streams: Streams): Promise<void> {
+  const progress = openProgress("inspect");
+  const onProgress = (done: number) => progress.update(Math.floor(done * 100), 100, "%");
+  try {
+    const inspections = await inspectShards(path, { ...settings, onProgress });
+    progress.end();
+    for (const inspection of inspections) {
+      if (json) printJson(streams, inspection);
+      else streams.out.write(inspectionText(inspection));
+    }
+  } finally {
+    progress.end();
+  }
 }
 
 function inspectionText(inspection: Inspection): string {

@@ -1,42 +1,39 @@
 /** longhand fill */
 import type { Command } from "commander";
-import { fill, fillDefaults } from "../../run/use/fill.ts";
+import {
+  type FillOptions,
+  fillSettingsSchema,
+  type LoadSettings,
+  loadSettingsSchema,
+} from "../../config/use-settings.ts";
+import { fill } from "../../run/use/fill.ts";
 import { loadModel } from "../../run/use/model.ts";
 import { readStandardInput } from "../input.ts";
+import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
-import { wholeNumber } from "./eval.ts";
 
-interface FillFlags {
-  topK?: number;
-  threads?: number;
-  json?: boolean;
-}
+type FillFlags = FillOptions & LoadSettings & { readonly json?: boolean };
 
 export function addFill(program: Command, streams: Streams): void {
-  program
+  const command = program
     .command("fill")
     .summary("fill in blanks with a model")
     .description("Fills every [MASK] of a text with the model of a run that was trained with --objective masked.")
     .argument("<run>", "run folder")
     .argument("<text>", "the text, with [MASK] where one token is missing; - reads it from stdin")
-    .option("--top-k <n>", `tokens to name for each blank (default: ${fillDefaults.topK})`, wholeNumber)
-    .option("--threads <n>", "threads of one operation (default: the run's)", wholeNumber)
-    .option("--json", "The result as one JSON line on stdout.")
     .addHelpText("after", '\nExample:\n  longhand fill runs/book "It was a [MASK] night." --top-k 3')
-    .action((run: string, text: string, options: FillFlags) => runFill(run, text, options, streams));
+    .action((run: string, text: string, flags: FillFlags) => runFill(run, text, flags, streams));
+  addFlags(command, fillSettingsSchema, loadSettingsSchema);
+  command.option("--json", "The result as one JSON line on stdout.");
 }
 
-async function runFill(
-  run: string,
-  given: string,
-  { topK, threads, json }: FillFlags,
-  streams: Streams,
-): Promise<void> {
+async function runFill(run: string, given: string, flags: FillFlags, streams: Streams): Promise<void> {
+  const { json, threads, device, ...settings } = flags;
   const text = given === "-" ? await readStandardInput("text") : given;
   const onWarning = (message: string) => void streams.err.write(`warning: ${message}\n`);
-  const model = await loadModel(run, { threads, onWarning });
+  const model = await loadModel(run, { threads, device, onWarning });
   try {
-    const result = await fill(model, text, { topK });
+    const result = await fill(model, text, settings);
     if (json) return printJson(streams, result);
     const rows = result.blanks.flatMap((candidates, i) =>
       candidates.map(({ text, probability }) => {

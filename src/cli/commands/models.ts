@@ -1,49 +1,35 @@
 /** longhand models */
 import type { Command } from "commander";
+import { parseSettings } from "../../config/fields.ts";
+import { modelsSettingsSchema } from "../../config/use-settings.ts";
 import { ablationNames, ablations } from "../../models/ablations.ts";
 import { type ArchitectureDescription, describeArchitectures } from "../../models/catalogue.ts";
-import { presetNames } from "../../models/presets.ts";
+import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
-import { wholeNumber } from "./eval.ts";
-
-interface ModelsFlags {
-  preset: string;
-  context?: number[];
-  vocab: number;
-  json?: boolean;
-}
-
-const defaults = { preset: "small", contexts: [512, 8192, 65536], vocab: 8192 } as const;
 
 export function addModels(program: Command, streams: Streams): void {
-  program
+  const command = program
     .command("models")
     .summary("every architecture, its size and its cost")
     .description(
       "Every architecture at one size: parameters, and what a token of training costs (forward and backward pass) in " +
         "contexts of these lengths. One MFLOP is a million operations; only matrix products count.",
     )
-    .option("--preset <name>", `size: ${presetNames.join("|")}`, defaults.preset)
-    .option(
-      "--context <n...>",
-      `tokens of a context; several may follow (default: ${defaults.contexts.join(" ")})`,
-      (value: string, all: number[] = []) => [...all, wholeNumber(value)],
-    )
-    .option("--vocab <n>", "tokens of the vocabulary", wholeNumber, defaults.vocab)
-    .option("--json", "One JSON line an architecture on stdout.")
     .addHelpText("after", "\nExample:\n  longhand models --preset tiny --context 1024 16384")
     .addHelpText("after", `\nAblations of flash and flash-quad, for longhand train --ablation:\n${ablationList()}`)
-    .action((options: ModelsFlags) => showModels(options, streams));
+    .action((flags: Record<string, unknown>) => showModels(flags, streams));
+  addFlags(command, modelsSettingsSchema);
+  command.option("--json", "One JSON line an architecture on stdout.");
 }
 
 function ablationList(): string {
   return ablationNames.map((name) => `  ${name.padEnd(17)}${ablations[name].description}`).join("\n");
 }
 
-function showModels({ preset, context, vocab, json }: ModelsFlags, streams: Streams): void {
-  const contexts = context ?? defaults.contexts;
+function showModels({ json, ...flags }: Record<string, unknown>, streams: Streams): void {
+  const { preset, context: contexts, vocab } = parseSettings(modelsSettingsSchema, flags);
   const described = describeArchitectures(preset, vocab);
-  if (json) {
+  if (json === true) {
     for (const each of described) printJson(streams, asJson(each, { preset, vocab, contexts }));
     return;
   }

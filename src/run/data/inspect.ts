@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { LonghandError } from "../../base/errors.ts";
 import { randomKey, randomUint32 } from "../../base/random.ts";
+import { parseSettings } from "../../config/fields.ts";
+import { type InspectSettings, inspectSettingsSchema } from "../../config/use-settings.ts";
 import { openShards, type ShardOrigin, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
@@ -47,10 +49,7 @@ export interface Inspection {
   readonly samples: readonly SampledDocument[];
 }
 
-export interface InspectOptions {
-  /** Documents to show; default 3. */
-  readonly samples?: number | undefined;
-  readonly seed?: number | undefined;
+export interface InspectOptions extends InspectSettings {
   /** Told the share read: 0 … 1. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
@@ -60,14 +59,16 @@ const READ_TOKENS = 2 ** 20;
 
 /** Looks at a folder of token shards, or at each of its splits; everything is verified. Throws "data" for any other folder. */
 export async function inspectShards(path: string, options: InspectOptions = {}): Promise<Inspection[]> {
+  const { onProgress, ...given } = options;
+  const settings = parseSettings(inspectSettingsSchema, given);
   const found: Inspection[] = [];
   const parts = Object.entries(preparedParts(path) ?? { train: path });
   for (const [i, [split, folder]] of parts.entries()) {
     const shards = await openShards(folder);
     try {
       const tokenizer = await loadTokenizer(shards.tokenizerPath);
-      const onProgress = (done: number) => options.onProgress?.((i + done) / parts.length);
-      found.push(await inspect(split as Split, folder, shards, tokenizer, { ...options, onProgress }));
+      const onPart = (done: number) => onProgress?.((i + done) / parts.length);
+      found.push(await inspect(split as Split, folder, shards, tokenizer, { ...settings, onProgress: onPart }));
     } finally {
       shards.close();
     }
@@ -80,7 +81,7 @@ async function inspect(
   path: string,
   shards: TokenShards,
   tokenizer: TextTokenizer,
-  { samples = 3, seed = 1, onProgress }: InspectOptions,
+  { samples, seed, onProgress }: InspectOptions & { readonly samples: number; readonly seed: number },
 ): Promise<Inspection> {
   const { documents, tokens, bytes, characters, words, vocabSize, tokenizerDigest, origin } = shards;
   if (documents === 0) throw new LonghandError("data", `shards: ${path} holds no documents`);

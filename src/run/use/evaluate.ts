@@ -8,7 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { refuseTextOptions } from "../../config/corpora.ts";
+import { parseSettings } from "../../config/fields.ts";
 import { documentStartOf, maskingOf, type RunConfig } from "../../config/run-config.ts";
+import { type EvaluateSettings, evaluateSettingsSchema } from "../../config/use-settings.ts";
 import { openShards, type TokenShards, writeShards } from "../../data/shards.node.ts";
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { precededBy } from "../../data/token-sequence.ts";
@@ -20,19 +22,9 @@ import { preparedParts } from "../data/shard-folders.ts";
 import { requireEvaluationMemory } from "../machine/memory.ts";
 import type { LoadedModel } from "./model.ts";
 
-export interface EvaluateOptions {
-  /** Anything that can be trained on, or token shards made with the model's tokenizer. */
-  readonly data: string;
-  /** Field of JSON lines or column of parquet that holds the text. */
-  readonly field?: string | undefined;
-  /** Part of a published data set; default: validation, where there is one. */
-  readonly split?: string | undefined;
-  /** At most so much text: "10MB", "100docs". */
-  readonly limit?: string | undefined;
+export interface EvaluateOptions extends EvaluateSettings {
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly onDownload?: CorpusOptions["onDownload"];
-  /** Tokens a window; default: the training context. Every window starts anew. */
-  readonly context?: number | undefined;
   readonly onProgress?: (done: number) => void;
 }
 
@@ -111,6 +103,8 @@ async function measure<Result>(
   describe: Describe<Result>,
 ): Promise<Result> {
   const { config, tokenizer } = model;
+  const { onWarning, onDownload, onProgress, ...settings } = options;
+  const { data, context = config.training.context, ...reading } = parseSettings(evaluateSettingsSchema, settings);
   if (config.training.objective !== objective) {
     const other = objective === "causal" ? "evaluateMasked" : "evaluate";
     throw new LonghandError(
@@ -118,9 +112,6 @@ async function measure<Result>(
       `${model.run}: expected the ${objective} objective, got ${config.training.objective}; measure it with ${other}`,
     );
   }
-  const context = options.context ?? config.training.context;
-  if (!Number.isInteger(context) || context < 1)
-    throw new LonghandError("usage", `\`context\` ${context}: expected a whole number of at least 1`);
   const longest = architectureOf(config.model).maxLength(config.model);
   if (context > longest) {
     throw new LonghandError(
@@ -129,21 +120,20 @@ async function measure<Result>(
     );
   }
   requireEvaluationMemory(config, context);
-  const { field, split, limit, onWarning, onDownload } = options;
-  const parts = preparedParts(options.data);
+  const parts = preparedParts(data);
   if (parts !== undefined) {
-    refuseTextOptions(options.data, { field, split, limit });
+    refuseTextOptions(data, reading);
     const shards = await openShards(parts.validation ?? (parts.train as string), { tokenizerDigest: tokenizer.digest });
-    return evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
+    return evaluateShards(model, shards, context, describe, onProgress).finally(() => shards.close());
   }
-  const corpus = await openCorpus(options.data, { field, split, limit, onWarning, onDownload });
+  const corpus = await openCorpus(data, { ...reading, onWarning, onDownload });
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
     const [first] = corpus.splits.values();
     const source = corpus.splits.get("validation") ?? first;
     await writeShards({ source, tokenizer, out: folder, journalEveryMs: Number.POSITIVE_INFINITY });
     const shards = await openShards(folder);
-    return await evaluateShards(model, shards, context, describe, options.onProgress).finally(() => shards.close());
+    return await evaluateShards(model, shards, context, describe, onProgress).finally(() => shards.close());
   } finally {
     await corpus.close();
     await rm(folder, { recursive: true, force: true });

@@ -1,16 +1,11 @@
 /** Filling in the blanks of a text with a loaded model that was trained with the masked objective. */
 import { LonghandError } from "../../base/errors.ts";
+import { parseSettings } from "../../config/fields.ts";
+import { type FillOptions, fillSettingsSchema } from "../../config/use-settings.ts";
 import { SPECIAL_TOKENS } from "../../data/tokenizer.ts";
 import { fillBlanks } from "../../generate/blanks.ts";
 import { languageModel } from "../../models/language-model.ts";
 import type { LoadedModel } from "./model.ts";
-
-export interface FillOptions {
-  /** Candidates to name for each blank; default 5. */
-  readonly topK?: number | undefined;
-}
-
-export const fillDefaults = { topK: 5 } as const;
 
 export interface BlankCandidate {
   /** Mostly with the space before the word. */
@@ -33,15 +28,13 @@ export interface FillResult {
  */
 export async function fill(model: LoadedModel, text: string, options: FillOptions = {}): Promise<FillResult> {
   const { config, engine, tokenizer } = model;
-  const { topK = fillDefaults.topK } = options;
+  const { topK } = parseSettings(fillSettingsSchema, options);
   if (config.training.objective !== "masked") {
     throw new LonghandError(
       "usage",
       `${model.run}: it was trained with the ${config.training.objective} objective and cannot fill in blanks: use longhand generate, or train with \`objective\` masked`,
     );
   }
-  if (!(Number.isInteger(topK) && topK >= 1))
-    throw new LonghandError("usage", `\`topK\`: expected a whole number of 1 or more, got ${topK}`);
   const pieces = text.split(SPECIAL_TOKENS.mask);
   if (pieces.length === 1) {
     throw new LonghandError("usage", `text: expected ${SPECIAL_TOKENS.mask} at each blank, got ${excerpt(text)}`);

@@ -4,7 +4,9 @@ import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { readConfig } from "../../checkpoint/run-folder.node.ts";
+import { parseSettings } from "../../config/fields.ts";
 import { parseRunConfig, type RunConfig } from "../../config/run-config.ts";
+import { type LoadSettings, loadSettingsSchema } from "../../config/use-settings.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
 import { createDecoder, type Decoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
@@ -15,10 +17,7 @@ import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireTensors } from "../train/state.ts";
 
-export interface LoadModelOptions {
-  /** Default: those that the run was trained with. */
-  readonly threads?: number | undefined;
-  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+export interface LoadModelOptions extends LoadSettings {
   /** Told about each damaged checkpoint that was passed over. */
   readonly onWarning?: (message: string) => void;
 }
@@ -38,7 +37,10 @@ export interface LoadedModel {
 
 /** Loads the newest whole checkpoint of a run. Throws `checkpoint` or `config` for a folder that cannot be used. */
 export async function loadModel(run: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
+  const { onWarning, ...given } = options;
+  const settings = parseSettings(loadSettingsSchema, given);
   const config = await readConfig(run, parseRunConfig);
+  const { device = config.engine.device, threads = config.engine.threads } = settings;
   const tokenizerFile = join(run, "tokenizer.json");
   const tokenizer = await loadTokenizer(tokenizerFile);
   if (tokenizer.digest !== config.data.tokenizerDigest) {
@@ -46,12 +48,11 @@ export async function loadModel(run: string, options: LoadModelOptions = {}): Pr
   }
   const { model, step, path } = await loadLatestCheckpoint(run, {
     parts: "model",
-    ...(options.onWarning ? { onWarning: options.onWarning } : {}),
+    ...(onWarning && { onWarning }),
   });
   requireTensors(model, initialise(parametersOf(config.model), 0), path);
-  const device = options.device ?? config.engine.device;
   await requireDevice(device);
-  const engine = ortNodeEngine({ device, threads: options.threads ?? config.engine.threads });
+  const engine = ortNodeEngine({ device, threads });
   const decoder = forks(() => {
     const parameters = Object.fromEntries(Object.entries(model).map(([name, { data }]) => [name, data]));
     return createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });

@@ -1,0 +1,68 @@
+/** What a user can set where a trained model is used, for a look at prepared text, and for the table of models. */
+import { z } from "zod";
+import { presetNames } from "../models/presets.ts";
+import { deviceNames } from "../runtime/engine.ts";
+import { seed, textFields, whole } from "./fields.ts";
+
+export const loadSettingsSchema = z.strictObject({
+  threads: whole(1).optional().describe("Threads of one operation; default: the run's."),
+  device: z.enum(deviceNames).optional().describe("Where to compute; default: the run's."),
+});
+
+export type LoadSettings = z.input<typeof loadSettingsSchema>;
+
+export const evaluateSettingsSchema = z.strictObject({
+  data: z.string().min(1).describe("Text to evaluate: what train takes, or token shards.").meta({ value: "path" }),
+  ...textFields,
+  split: textFields.split.describe("Part of a published data set; default: validation, where there is one."),
+  context: whole(1).optional().describe("Tokens a window, each of which begins anew; default: the training context."),
+});
+
+export type EvaluateSettings = z.input<typeof evaluateSettingsSchema>;
+
+export const generateSettingsSchema = z.strictObject({
+  tokens: whole(1).default(200).describe("The most tokens to write."),
+  temperature: z.number().min(0).default(0.8).describe("Logits are divided by it; 0 always takes the likeliest token."),
+  topK: whole(1).optional().describe("Choose among so many of the likeliest tokens; default: all."),
+  topP: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.95)
+    .describe("Choose among the likeliest tokens that together reach this probability."),
+  seed: seed("the choices"),
+  stop: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("End before this text; may be repeated.")
+    .meta({ value: "text" }),
+});
+
+export type GenerateSettings = z.input<typeof generateSettingsSchema>;
+
+export const fillSettingsSchema = z.strictObject({
+  topK: whole(1).default(5).describe("Tokens to name for each blank."),
+});
+
+export type FillOptions = z.input<typeof fillSettingsSchema>;
+
+export const inspectSettingsSchema = z.strictObject({
+  samples: whole(1).default(3).describe("Documents to show."),
+  seed: seed("their choice"),
+});
+
+export type InspectSettings = z.input<typeof inspectSettingsSchema>;
+
+export const modelsSettingsSchema = z.strictObject({
+  preset: z
+    .enum(presetNames as [string, ...string[]])
+    .default("small")
+    .describe("Size of the models."),
+  context: z
+    .array(whole(1))
+    .min(1)
+    .default([512, 8192, 65536])
+    .describe("Tokens of a context; several may follow.")
+    .meta({ value: "n..." }),
+  vocab: whole(1).default(8192).describe("Tokens of the vocabulary."),
+});
