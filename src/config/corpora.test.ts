@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DataSpec } from "../data/data-spec.ts";
-import { dataPath } from "../run/data/data-names.ts";
+import { dataPath } from "../run/data/corpora.ts";
 import { corporaFrom } from "./corpora.ts";
 
 const disk = { absolute: dataPath, prepared: (data: DataSpec) => data === "shards" };

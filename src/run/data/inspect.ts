@@ -7,7 +7,7 @@ import { type InspectSettings, inspectSettingsSchema } from "../../config/use-se
 import { openShards, type ShardOrigin, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
-import { preparedParts } from "./shard-folders.ts";
+import { preparedParts } from "./run-tokens.ts";
 
 export interface LengthRange {
   /** Tokens from … to (exclusive) of a document, its end token included. */

@@ -29,7 +29,7 @@ import type { DownloadProgress } from "../../data/sources/hub/client.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import type { TextSource } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
-import { preparedParts } from "./shard-folders.ts";
+import { preparedParts } from "./run-tokens.ts";
 
 export type PrepareEvent =
   | ({ readonly type: "download" } & DownloadProgress)

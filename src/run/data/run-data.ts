@@ -17,8 +17,7 @@ import type { DownloadProgress } from "../../data/sources/hub/client.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import type { TextSource } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
-import { evalShare, openRunTokens, type RunData } from "./run-tokens.ts";
-import { partFolder, preparedParts } from "./shard-folders.ts";
+import { evalShare, openRunTokens, partFolder, preparedParts, type RunData } from "./run-tokens.ts";
 
 type DataConfig = Pick<RunConfig, "data" | "training">;
 

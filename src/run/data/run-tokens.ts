@@ -2,16 +2,17 @@
  * Opens the tokens of a run: of each corpus what is learnt and what is held out, or one text held out for all. The
  * held-out part of a corpus is its validation split, or else its end.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { corporaIn } from "../../config/corpora.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { type DataSpec, nameOf } from "../../data/data-spec.ts";
+import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.node.ts";
 import { openShards, type TokenShards } from "../../data/shards.node.ts";
+import type { Split } from "../../data/sources/splits.ts";
 import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../../data/token-sequence.ts";
 import type { TextTokenizer } from "../../data/tokenizer.node.ts";
-import { partFolder, preparedParts } from "./shard-folders.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;
@@ -118,4 +119,29 @@ function requireContext(tokens: number, context: number, data: DataSpec): void {
     "data",
     `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\``,
   );
+}
+
+/**
+ * Folders of token shards that a path holds: one, or one for each split (of the data of a run, the held-out text is its
+ * validation), finished or not; undefined when it is something else.
+ */
+export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | undefined {
+  if (typeof path !== "string") return path.length === 1 ? preparedParts(path[0]) : undefined;
+  if (existsSync(join(path, "index.json")) || existsSync(join(path, JOURNAL_FILE))) return { train: path };
+  const [train, heldOut, validation] = ["train", "heldout", "validation"].map((name) => join(path, name));
+  if (!holdsShards(train)) return undefined;
+  if (existsSync(join(path, "tokenizer.json"))) return { train, validation };
+  return existsSync(heldOut) ? { train, validation: heldOut } : { train };
+}
+
+/** Whether a folder was written, or begun, by the shard writer. */
+function holdsShards(folder: string): boolean {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) return false;
+  const names = readdirSync(folder);
+  return names.some((name) => name === JOURNAL_FILE || (name.startsWith("shard-") && isShardFile(name)));
+}
+
+/** Where the tokens of a corpus are written, below the run's `data`: those of the only one in it, of several in part-0, … */
+export function partFolder(corpora: readonly unknown[], index: number): string {
+  return corpora.length === 1 ? "" : `part-${index}`;
 }

@@ -1,8 +1,8 @@
 /** What a configuration needs to know of this machine. */
 import { availableParallelism } from "node:os";
 import type { Machine } from "../../config/resolve.ts";
-import { dataPath } from "../data/data-names.ts";
-import { preparedParts } from "../data/shard-folders.ts";
+import { dataPath } from "../data/corpora.ts";
+import { preparedParts } from "../data/run-tokens.ts";
 import { version } from "./version.ts";
 
 export function thisMachine(): Machine {

@@ -31,8 +31,7 @@ import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts"
 import type { Model } from "../../train/objective.ts";
 import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
-import { defaultRunFolder } from "../data/data-names.ts";
-import { type CorpusOfRun, corporaOf, sharesOf, tokensOf } from "../data/run-corpora.ts";
+import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
 import { openRunTokens, type RunData } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";

@@ -18,7 +18,7 @@ import { languageModel } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../../train/evaluate.ts";
 import type { Model } from "../../train/objective.ts";
-import { preparedParts } from "../data/shard-folders.ts";
+import { preparedParts } from "../data/run-tokens.ts";
 import { requireEvaluationMemory } from "../machine/memory.ts";
 import type { LoadedModel } from "./model.ts";
 

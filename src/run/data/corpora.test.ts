@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { defaultRunFolder, partNames } from "./data-names.ts";
+import { defaultRunFolder, partNames } from "./corpora.ts";
 
 describe("corpora", () => {
   it("have short names, all different, of which the run folder is named", () => {

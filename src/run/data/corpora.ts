@@ -1,0 +1,84 @@
+/** The corpora of a run while it trains: their tokens, shares and names; the run folder named after them; their paths. */
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { corporaIn } from "../../config/corpora.ts";
+import { documentStartOf, type RunConfig } from "../../config/run-config.ts";
+import type { DataSpec } from "../../data/data-spec.ts";
+import type { WeightedCorpus } from "../../data/mixture.ts";
+import { isHubAddress } from "../../data/sources/hub/address.ts";
+import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
+import type { RunData } from "./run-tokens.ts";
+
+/**
+ * What is learnt, with the names of the corpora. Where documents are kept apart, the first one of a corpus has its border
+ * too: a window may go on from the end of the text to its beginning.
+ */
+export function corporaOf(
+  config: RunConfig,
+  { train, digests, tokenizer }: RunData,
+): (WeightedCorpus & { readonly name: string })[] {
+  const parts = corporaIn(config);
+  const names = partNames(parts.map(({ path }) => path));
+  const start = documentStartOf(config, tokenizer);
+  return parts.map(({ weight }, i) => ({
+    name: names[i],
+    weight,
+    sequence: start === undefined ? train[i] : precededBy(start, train[i]),
+    digest: digests[i],
+  }));
+}
+
+/** One corpus of a mixture. */
+export interface CorpusOfRun {
+  readonly name: string;
+  /** Its share of the examples, 0 … 1. */
+  readonly share: number;
+  /** Tokens to learn. */
+  readonly tokens: number;
+}
+
+export function sharesOf(corpora: ReturnType<typeof corporaOf>): CorpusOfRun[] {
+  const total = corpora.reduce((sum, { weight }) => sum + weight, 0);
+  return corpora.map(({ name, weight, sequence }) => ({ name, share: weight / total, tokens: sequence.tokens }));
+}
+
+export function tokensOf(sequences: readonly TokenSequence[]): number {
+  return sequences.reduce((sum, { tokens }) => sum + tokens, 0);
+}
+
+/** Absolute, where it is a path. */
+export function dataPath(data: DataSpec): DataSpec {
+  if (typeof data !== "string") return data.map((path) => resolve(path));
+  return data === "-" || isHubAddress(data) ? data : resolve(data);
+}
+
+/** Short names of corpora, all different: book, c4-en, book-2. */
+export function partNames(specs: readonly DataSpec[]): string[] {
+  const names: string[] = [];
+  for (const spec of specs) {
+    const name = shortName(spec);
+    let own = name;
+    for (let i = 2; names.includes(own); i++) own = `${name}-${i}`;
+    names.push(own);
+  }
+  return names;
+}
+
+/** runs/<name of the data without its ending>; of a mixture the names of the first few, joined by "+". */
+export function defaultRunFolder(specs: readonly DataSpec[]): string {
+  return join("runs", specs.slice(0, 4).map(shortName).join("+"));
+}
+
+/** The name of a path without its ending; of hub:c4/en c4-en, of a pattern its folder's, of standard input stdin. */
+function shortName(spec: DataSpec): string {
+  const data = typeof spec === "string" ? spec : spec[0];
+  if (data === "-") return "stdin";
+  if (isHubAddress(data)) {
+    return data
+      .slice("hub:".length)
+      .replace(/@[^/]*/, "")
+      .replace(/[^\w.-]+/g, "-");
+  }
+  const path = resolve(data);
+  const name = basename(/[*?[{]/.test(basename(path)) ? dirname(path) : path);
+  return basename(name, extname(name)).replace(/[*?[\]{}]/g, "") || "text";
+}
