@@ -30,7 +30,7 @@ describe("--recompute layers", { timeout: 60_000 }, () => {
     await fail(
       ["train", "--resume", run, "--recompute", "layer"],
       2,
-      /--recompute layer: expected one of none, layers/,
+      /--recompute "layer": expected one of none, layers/,
     );
     await succeed(["train", "--resume", run, "--steps", "3", "--recompute", "layers"]);
     expect(JSON.parse(readFileSync(join(run, "config.json"), "utf8")).training.recompute).toBe("layers");

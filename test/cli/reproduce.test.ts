@@ -150,7 +150,7 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
     [["--contexts", "12,x"], /--contexts x: expected positive whole numbers/],
     [["--lr", "0"], /--lr 0: expected positive numbers/],
     [["--preset", "mini"], /--preset "mini": .*nano/],
-    [["--budget", "soon"], /--budget "soon": expected number/],
+    [["--budget", "soon"], /--budget "soon": expected a number/],
     [["--report", "nowhere", "--steps", "3"], /--steps cannot be combined with --report/],
     [["--report", "nowhere"], /--report nowhere: there is no comparison/],
     [["--data", "missing.txt", "--out", join(folder, "a")], /missing\.txt/],
