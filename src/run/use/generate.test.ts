@@ -49,3 +49,15 @@ it("writes the same in calls at the same time as in turn, and after one that was
   for await (const _ of generate(model, { prompt: "Line 3", tokens: 30 })) break;
   expect(await Promise.all(calls.map(([prompt, seed]) => written(prompt, seed)))).toEqual(inTurn);
 });
+
+it("uses a decoder again that was given back, and another while it is in use", async () => {
+  const one = await model.decoders.take();
+  const other = await model.decoders.take();
+  expect(other).not.toBe(one);
+  await other.absorb([1, 2, 3]);
+  model.decoders.giveBack(other);
+  expect(await model.decoders.take()).toBe(other);
+  expect(other.position).toBe(0);
+  model.decoders.giveBack(other);
+  model.decoders.giveBack(one);
+});

@@ -29,5 +29,10 @@ export async function* generate(
       `${model.run}: it was trained with the ${config.training.objective} objective and fills in blanks: use longhand fill`,
     );
   }
-  yield* generateWith({ ...options, prompt, signal, decoder: await model.decoder(), tokenizer });
+  const decoder = await model.decoders.take();
+  try {
+    yield* generateWith({ ...options, prompt, signal, decoder, tokenizer });
+  } finally {
+    model.decoders.giveBack(decoder);
+  }
 }

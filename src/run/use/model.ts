@@ -8,7 +8,7 @@ import { parseSettings } from "../../config/fields.ts";
 import { parseRunConfig, type RunConfig } from "../../config/run-config.ts";
 import { type LoadSettings, loadSettingsSchema } from "../../config/use-settings.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
-import { createDecoder, type Decoder } from "../../generate/decoder.ts";
+import { createDecoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import { parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
@@ -16,6 +16,7 @@ import type { Engine } from "../../runtime/engine.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireTensors } from "../train/state.ts";
+import { Decoders } from "./decoders.ts";
 
 export interface LoadModelOptions extends LoadSettings {
   /** Told about each damaged checkpoint that was passed over. */
@@ -30,8 +31,8 @@ export interface LoadedModel {
   readonly engine: Engine;
   /** Step of the checkpoint that was loaded. */
   readonly step: number;
-  /** A decoder at the beginning of a text, with a state of its own. All of a model share the programs that the first compiles. */
-  decoder(): Promise<Decoder>;
+  /** What it is read and continued with. */
+  readonly decoders: Decoders;
   close(): Promise<void>;
 }
 
@@ -53,18 +54,9 @@ export async function loadModel(run: string, options: LoadModelOptions = {}): Pr
   requireTensors(model, initialise(parametersOf(config.model), 0), path);
   await requireDevice(device);
   const engine = ortNodeEngine({ device, threads });
-  const decoder = forks(() => {
+  const decoders = new Decoders(() => {
     const parameters = Object.fromEntries(Object.entries(model).map(([name, { data }]) => [name, data]));
     return createDecoder({ engine, architecture: decodingArchitecture(config.model), parameters });
   });
-  return { run, config, tokenizer, parameters: model, engine, step, decoder, close: () => engine.close() };
-}
-
-/** Forks of one decoder, made when the first is asked for, that itself never reads. */
-function forks(make: () => Promise<Decoder>): () => Promise<Decoder> {
-  let first: Promise<Decoder> | undefined;
-  return async () => {
-    first ??= make();
-    return (await first).fork();
-  };
+  return { run, config, tokenizer, parameters: model, engine, step, decoders, close: () => engine.close() };
 }
