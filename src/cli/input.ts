@@ -1,4 +1,4 @@
-/** A text given by - instead of an argument: all of standard input. */
+/** Standard input as a text, where an argument is -. */
 import { buffer } from "node:stream/consumers";
 import { LonghandError, messageOf } from "../base/errors.ts";
 

@@ -46,12 +46,12 @@ function valueName(field: z.ZodType): string {
   return field instanceof z.ZodNumber ? "n" : "text";
 }
 
-/** The values of a flag that may be repeated. */
+/** The values of a flag whose setting is a list. */
 function listOf<Value>(read: (text: string) => Value) {
   return (text: string, before: readonly Value[] = []) => [...before, read(text)];
 }
 
-/** Several values after one flag, as a shell makes of a pattern; one stays alone. */
+/** The values of a flag that takes one or several, such as a pattern that the shell has expanded; one is no list. */
 function oneOrMore(text: string, before: string | string[] | undefined): string | string[] {
   return before === undefined ? text : [before, text].flat();
 }

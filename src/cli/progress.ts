@@ -61,7 +61,7 @@ function lines(label: string): Progress {
   };
 }
 
-/** Shows how far the files are that are fetched from the hub, one after the other. */
+/** Shows the download of files from the hub, one after the other. */
 export function fetching(progress: Progress): (download: DownloadProgress) => void {
   let file = "";
   let began = 0;

@@ -12,12 +12,12 @@ const CHILD_MARK = "LONGHAND_PARENT_PIPE";
 const PIPE_FD = 3;
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** What the system does when memory runs out, it does without a word. */
+/** Linux ends a process that exhausts the memory without a message: this one says what has probably happened. */
 const KILLED =
   "longhand: killed by SIGKILL, most likely because memory ran out: go on with --resume where a run has begun, or use a " +
   "smaller --batch, a shorter --context or --recompute layers\n";
 
-/** Resolves only when this process is the one to go on. */
+/** Resolves only in the process that is to run the command. */
 export async function withHugePages(): Promise<void> {
   if (isChild()) watchParent();
   if (!hugePages().wouldHelp) return;
@@ -46,8 +46,8 @@ export async function withHugePages(): Promise<void> {
 }
 
 /**
- * Whether the parent's pipe is there. The parent itself may be gone already, so its number would tell nothing. The mark
- * is taken away: what this process starts has no such pipe.
+ * Whether this is such a child, with the pipe from its parent; asking for the parent's process ID would not do, since the
+ * parent may have ended already. The mark is removed from the environment: children of this process have no such pipe.
  */
 function isChild(): boolean {
   const marked = process.env[CHILD_MARK] !== undefined;
@@ -62,8 +62,8 @@ function isChild(): boolean {
 }
 
 /**
- * A thread that waits for the end of the pipe from the parent: it answers at once, even while the engine blocks the main
- * thread. The socket does not block: a thread stuck in a read could not be ended at exit.
+ * Kills this process when the pipe from the parent closes. A thread of its own does so at once even while the engine blocks
+ * the main thread; it reads through a socket because a thread that blocks in a read could not be ended at exit.
  */
 function watchParent(): void {
   const source = `

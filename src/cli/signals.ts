@@ -1,8 +1,8 @@
-/** Ctrl-C and kill: the first asks for a clean end between two steps, the second ends at once. */
+/** Ctrl-C and kill: the first asks for a clean stop between two steps, the second ends the process at once. */
 
 export interface StopSignal {
   readonly signal: AbortSignal;
-  /** Gives the signals back to their defaults. */
+  /** Signals have their default effect again. */
   release(): void;
 }
 

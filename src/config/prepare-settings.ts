@@ -13,3 +13,10 @@ export const prepareSettingsSchema = z.strictObject({
 
 export type PrepareSettings = z.infer<typeof prepareSettingsSchema>;
 export type PrepareSettingsInput = z.input<typeof prepareSettingsSchema>;
+
+export const inspectSettingsSchema = z.strictObject({
+  samples: whole(1).default(3).describe("Documents to show."),
+  seed: seed("their choice"),
+});
+
+export type InspectSettings = z.input<typeof inspectSettingsSchema>;

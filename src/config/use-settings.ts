@@ -1,4 +1,4 @@
-/** What a user can set where a trained model is used, for a look at prepared text, and for the table of models. */
+/** What a user can set where a trained model is used, and for the table of models. */
 import { z } from "zod";
 import { presetNames } from "../models/presets.ts";
 import { deviceNames } from "../runtime/engine.ts";
@@ -45,13 +45,6 @@ export const fillSettingsSchema = z.strictObject({
 });
 
 export type FillOptions = z.input<typeof fillSettingsSchema>;
-
-export const inspectSettingsSchema = z.strictObject({
-  samples: whole(1).default(3).describe("Documents to show."),
-  seed: seed("their choice"),
-});
-
-export type InspectSettings = z.input<typeof inspectSettingsSchema>;
 
 export const modelsSettingsSchema = z.strictObject({
   preset: z

@@ -1,6 +1,6 @@
 /** longhand data inspect */
 import type { Command } from "commander";
-import { type InspectSettings, inspectSettingsSchema } from "../../config/use-settings.ts";
+import { type InspectSettings, inspectSettingsSchema } from "../../config/prepare-settings.ts";
 import { nameOf } from "../../data/data-spec.ts";
 import { type Inspection, inspectShards, type LengthRange } from "../../run/data/inspect.ts";
 import { byteCount, count } from "../amounts.ts";

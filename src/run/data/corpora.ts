@@ -1,4 +1,4 @@
-/** The corpora of a run while it trains: their tokens, shares and names; the run folder named after them; their paths. */
+/** The corpora of a run: their tokens, shares and names, and the run folder that is named after them. */
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { corporaIn } from "../../config/corpora.ts";
 import { documentStartOf, type RunConfig } from "../../config/run-config.ts";
@@ -9,8 +9,8 @@ import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
 import type { RunData } from "./run-tokens.ts";
 
 /**
- * What is learnt, with the names of the corpora. Where documents are kept apart, the first one of a corpus has its border
- * too: a window may go on from the end of the text to its beginning.
+ * What is trained on. Where documents are kept apart, a border also stands before the first document of a corpus, because a
+ * window may run over the end of the corpus to its beginning.
  */
 export function corporaOf(
   config: RunConfig,

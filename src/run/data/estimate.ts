@@ -1,4 +1,4 @@
-/** What a preparation will take, from a look at a part of the text: nothing is written and of the hub little is fetched. */
+/** Estimates a preparation from a sample of the text: nothing is written, and little is fetched from the hub. */
 import { availableParallelism } from "node:os";
 import { LonghandError } from "../../base/errors.ts";
 import { parseSettings } from "../../config/fields.ts";
@@ -20,14 +20,14 @@ import { partsOf, textOptions } from "./prepare.ts";
 export interface SplitEstimate {
   readonly split: Split;
   readonly files: number;
-  /** As they are stored: compressed, where they are. */
+  /** Compressed, where the files are. */
   readonly storedBytes: number;
   readonly textBytes: number;
   readonly documents: number;
   readonly tokens: number;
   /** Of the token shards. */
   readonly shardBytes: number;
-  /** On this machine, downloads apart. */
+  /** On this machine, without downloads. */
   readonly seconds: number;
 }
 
@@ -36,21 +36,21 @@ export interface PrepareEstimate {
   readonly splits: readonly SplitEstimate[];
 }
 
-/** Text looked at in each of two files of the first split, and in the first of the others. */
+/** Text sampled from each of two files of the first split, and from one file of each other split. */
 const LOOK_BYTES = 4 * 1024 * 1024;
 
-/** Batches that are left out of the rate when there are twice as many. */
+/** Batches at the beginning that do not count in the rate when there are at least twice as many. */
 const MOST_FIRST = 6;
 
 interface Look {
   readonly texts: readonly string[];
   readonly bytes: number;
   readonly documents: number;
-  /** Bytes of text for a stored byte. */
+  /** Bytes of text per stored byte. */
   readonly ratio: number;
 }
 
-/** Throws what the preparation would throw on what is looked at. */
+/** Throws what the preparation would throw for the sampled text. */
 export async function estimatePreparation(input: PrepareSettingsInput): Promise<PrepareEstimate> {
   const settings = parseSettings(prepareSettingsSchema, input);
   const corpus = await openCorpus(settings.data, { ...textOptions(settings), limit: undefined, remote: true });
@@ -120,7 +120,7 @@ async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed, t
     tokens += ids.length;
     landings.push({ bytes, time: performance.now() });
   }
-  // From the first batches on: before them the threads start. A short text has no more than its first.
+  // The threads are still starting during the first batches; a short text has no others.
   const [first] = landings.length >= 2 * MOST_FIRST ? landings.slice(MOST_FIRST - 1) : [{ bytes: 0, time: trained }];
   const rest = landings.filter(({ time }) => time > first.time);
   const counted = rest.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -132,7 +132,7 @@ async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed, t
   };
 }
 
-/** Text and documents of a whole source, or of what a limit takes of it. */
+/** Text and documents of a whole source, or of its part within the limit. */
 function amount(source: TextSource, { bytes, documents, ratio }: Look, limit: string | undefined) {
   const text = source.totalBytes * ratio;
   const perDocument = documents === 0 ? text / source.inputs.length : bytes / documents; // long files are one each

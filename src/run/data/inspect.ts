@@ -1,9 +1,9 @@
-/** A look at prepared text: how much there is, how long the documents are, how many are there twice, and some of them. */
+/** Describes prepared text: its size, the lengths of its documents, its duplicates, and a sample of documents. */
 import { createHash } from "node:crypto";
 import { LonghandError } from "../../base/errors.ts";
 import { randomKey, randomUint32 } from "../../base/random.ts";
 import { parseSettings } from "../../config/fields.ts";
-import { type InspectSettings, inspectSettingsSchema } from "../../config/use-settings.ts";
+import { type InspectSettings, inspectSettingsSchema } from "../../config/prepare-settings.ts";
 import { openShards, type ShardOrigin, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
@@ -50,14 +50,14 @@ export interface Inspection {
 }
 
 export interface InspectOptions extends InspectSettings {
-  /** Told the share read: 0 … 1. */
+  /** Called with the share that has been read, 0 … 1. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 const SAMPLE_TOKENS = 64;
 const READ_TOKENS = 2 ** 20;
 
-/** Looks at a folder of token shards, or at each of its splits; everything is verified. Throws "data" for any other folder. */
+/** Describes a folder of token shards, or each of its splits, and verifies it. Throws "data" for any other folder. */
 export async function inspectShards(path: string, options: InspectOptions = {}): Promise<Inspection[]> {
   const { onProgress, ...given } = options;
   const settings = parseSettings(inspectSettingsSchema, given);
@@ -132,8 +132,8 @@ export function histogram(lengths: Float64Array): LengthRange[] {
 }
 
 /**
- * How many different documents there are, by 64 bits of the SHA-256 of their tokens: eight bytes of memory a document, and
- * for ten million of them a chance of 3 in a million that two different ones are taken for one.
+ * The number of different documents, told apart by 64 bits of the SHA-256 of their tokens. That takes eight bytes of memory a
+ * document; among ten million, the chance that any two collide is 3 in a million.
  */
 function distinct(shards: TokenShards, onProgress: InspectOptions["onProgress"]): number {
   const { documentStarts, documents, tokens } = shards;

@@ -1,4 +1,4 @@
-/** A corpus made into token shards: a folder of them, or one for each of the splits train and validation. */
+/** Turns a corpus into token shards: one folder, or one for each of the splits train and validation. */
 import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ import { preparedParts } from "./run-tokens.ts";
 export type PrepareEvent =
   | ({ readonly type: "download" } & DownloadProgress)
   | { readonly type: "tokenizer"; readonly vocabSize: number; readonly digest: string }
-  /** An earlier preparation was interrupted, and so much of it is kept. */
+  /** An earlier preparation was interrupted; this much of it is kept. */
   | ({ readonly type: "resumed"; readonly split: Split } & ShardsBefore)
   | ({ readonly type: "tokens"; readonly split: Split } & ShardProgress)
   | ({ readonly type: "split" } & PreparedSplit)
@@ -61,17 +61,17 @@ export interface PrepareResult {
 
 export interface PrepareOptions {
   readonly onEvent?: ((event: PrepareEvent) => void) | undefined;
-  /** Ends the preparation with its reason; the same call goes on with it. */
+  /** Stops the preparation, which throws its reason; the same call continues it later. */
   readonly signal?: AbortSignal | undefined;
   /** Tokens in a shard, and how often the journal is written; default: as writeShards has it. */
   readonly shards?: Pick<ShardRequest, "maxTokensPerShard" | "journalEveryMs"> | undefined;
 }
 
 /**
- * Writes `out`, or `out`/train and `out`/validation where the corpus has both. What an interrupted preparation of the same
- * text had done is kept: its tokenizer, the splits it had finished, and of the next the documents that its journal names.
- * Throws "usage" when `out` is finished already, holds a part of other text, or is being written by another process; "data"
- * and "io" for text, disk, network.
+ * Writes `out`, or `out`/train and `out`/validation where the corpus has both. An interrupted preparation of the same text is
+ * continued: its tokenizer, its finished splits and the documents in the journal of the next are kept. Throws "usage" when
+ * `out` is finished, holds part of another text, or is being written by another process; "data" and "io" for text, disk and
+ * network.
  */
 export async function prepare(input: PrepareSettingsInput, options: PrepareOptions = {}): Promise<PrepareResult> {
   const settings = parseSettings(prepareSettingsSchema, input);
@@ -121,7 +121,7 @@ export async function prepare(input: PrepareSettingsInput, options: PrepareOptio
   }
 }
 
-/** Makes a folder that nobody else prepares into until it is released; when it is empty then, it is removed again. */
+/** Makes and locks a folder. When it is released and still empty, it is removed. */
 async function takeFolder(out: string): Promise<{ release(): Promise<void> }> {
   const made = await mkdir(out, { recursive: true }).catch((error) => {
     throw writeError(error, out);
@@ -135,7 +135,7 @@ async function takeFolder(out: string): Promise<{ release(): Promise<void> }> {
   };
 }
 
-/** How a text is read, of settings. */
+/** The settings that say how a text is read. */
 export function textOptions({ field, split, limit }: Pick<PrepareSettings, "field" | "split" | "limit">) {
   return { field, split, limit };
 }
@@ -147,7 +147,7 @@ export interface PartToPrepare {
   readonly origin: ShardOrigin;
 }
 
-/** Train and validation, each in a folder of its own; or the one split that was chosen or that there is. */
+/** Train and validation, each in its own folder; or the only split, chosen or published. */
 export function partsOf(corpus: Corpus, { out, tokenizer, vocab, seed }: PrepareSettings): PartToPrepare[] {
   const all = [...corpus.splits.keys()];
   const splits = all.length === 1 ? all : all.filter((split) => split !== "test");
@@ -168,7 +168,7 @@ function refuseFinished(out: string): void {
   );
 }
 
-/** That of an interrupted preparation of which something is kept, or a new one. */
+/** The tokenizer of the interrupted preparation that is continued, or a new one. */
 async function tokenizerOf(
   [first]: readonly PartToPrepare[],
   settings: PrepareSettings,
@@ -179,7 +179,7 @@ async function tokenizerOf(
   return trainTokenizer({ source: first.source, vocabSize: settings.vocab, seed: settings.seed });
 }
 
-/** The totals of finished shards of the same text; undefined when there are none. Throws "usage" for others. */
+/** The totals of finished shards of the same text; undefined without any. Throws "usage" for shards of other text. */
 async function finishedBefore(
   out: string,
   tokenizer: TextTokenizer,

@@ -1,7 +1,6 @@
 /**
- * The tokens of a run: text tokenized into the run folder's `data`, or token shards that exist already; of one corpus, or of
- * several by weight, all with the same tokenizer. The held-out part is a text of its own, or that of each corpus: its
- * validation split or its end.
+ * Makes the tokens that a new run needs: each text becomes token shards in the run folder's `data`; token shards that exist
+ * already are read where they are. All corpora have the same tokenizer, which is trained here unless one is given.
  */
 import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
@@ -32,16 +31,16 @@ export type PrepareProgress =
 export interface PrepareListener {
   readonly onProgress: (progress: PrepareProgress) => void;
   readonly onWarning: (message: string) => void;
-  /** Told the tokenizer and where the data are, before anything of the run is kept. */
+  /** Called with the tokenizer and the places of the data before `data` appears; when it throws, nothing is kept. */
   readonly ready: (opened: OpenedData & { readonly tokenizer: TextTokenizer }) => Promise<void>;
 }
 
-/** More text than that never makes one token: what bounds the held-out text that is prepared. */
+/** No token stands for more text than this, which bounds how much held-out text is tokenized. */
 const BYTES_PER_TOKEN = 32;
 
 /**
- * Tokenizes what is text into `<run>/data`, which appears only when it is complete and `ready` has succeeded. Throws
- * "data" when a part is shorter than one context, or when parts that are token shards have different tokenizers.
+ * Tokenizes texts into `<run>/data`, which appears only when it is complete and `ready` has succeeded. Throws "data" for a
+ * corpus shorter than one context, and for shards of different tokenizers.
  */
 export async function prepareRunData(
   runDir: string,
@@ -84,7 +83,7 @@ export async function prepareRunData(
         await writeShards({ source, tokenizer, origin, ...to, onProgress: onShards });
         before += source.totalBytes;
       }
-      (await openRunTokens(temporary, config, tokenizer)).close(); // the lengths are checked before anything is kept
+      (await openRunTokens(temporary, config, tokenizer)).close(); // checks the lengths before anything is kept
       const { vocabSize, digest } = tokenizer;
       const paths = parts.map((_, i) => corpora[i]?.data);
       await ready({ tokenizer, vocabSize, digest, paths, evalPath: evalCorpus?.data });
@@ -95,7 +94,7 @@ export async function prepareRunData(
   }
 }
 
-/** A field is no mistake when there is a text to evaluate on that has it. */
+/** `field` is allowed where there is a text to evaluate on, which it then describes. */
 function refuseOptionsOfShards(config: DataConfig): void {
   for (const { path, field, split, limit } of corporaIn(config)) {
     if (preparedParts(path) === undefined) continue;
@@ -104,8 +103,8 @@ function refuseOptionsOfShards(config: DataConfig): void {
 }
 
 /**
- * The tokenizer that was given, or that of the parts that are token shards; undefined when one is to be trained. Throws
- * "data" when these are not all the same, naming two that differ.
+ * The given tokenizer, or that of the corpora that are token shards; undefined when one has to be trained. Throws "data"
+ * naming two that differ.
  */
 async function knownTokenizer(config: DataConfig): Promise<TextTokenizer | undefined> {
   const file = config.data.tokenizer;
@@ -126,7 +125,7 @@ async function knownTokenizer(config: DataConfig): Promise<TextTokenizer | undef
   if (given !== undefined && first !== undefined && given.digest !== first.tokenizer.digest) {
     throw new LonghandError(
       "data",
-      `\`tokenizer\` ${file}: ${first.name} was made with another tokenizer; leave the option out, or prepare the text again with \`tokenizer\` ${file}`,
+      `\`tokenizer\` ${file}: ${first.name} was made with another tokenizer; leave the setting out, or prepare the text again with \`tokenizer\` ${file}`,
     );
   }
   return first?.tokenizer ?? given;
@@ -137,11 +136,11 @@ interface TextToTokenize {
   readonly folder: string;
   readonly source: TextSource;
   readonly origin: ShardOrigin;
-  /** What a tokenizer is trained by: 0 for what is held out. */
+  /** Its share in the training of a tokenizer; 0 for held-out text. */
   readonly weight: number;
 }
 
-/** What is to be tokenized: each text to learn, and the texts to hold out where they are texts of their own. */
+/** Every text to tokenize: each corpus that is no shards, its validation split, and the text at `evalPath`. */
 function textsOf(
   corpora: readonly (Corpus | undefined)[],
   evalCorpus: Corpus | undefined,

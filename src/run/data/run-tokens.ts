@@ -1,6 +1,6 @@
 /**
- * Opens the tokens of a run: of each corpus what is learnt and what is held out, or one text held out for all. The
- * held-out part of a corpus is its validation split, or else its end.
+ * Opens the token shards of a run, and divides each corpus into what is trained on and what is held out: its validation
+ * split, or else its end. Where `evalPath` names a text, that one is held out instead.
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -16,27 +16,26 @@ import type { TextTokenizer } from "../../data/tokenizer.node.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;
-  /** What is learnt of each corpus. */
+  /** What is trained on, of each corpus. */
   readonly train: readonly TokenSequence[];
-  /** Of the shards that each is of. */
+  /** Checksum of each corpus's shards. */
   readonly digests: readonly string[];
-  /** What is evaluated of each corpus, evalTokens in all at most; or of the one text that is held out for all. */
+  /** What is evaluated: of each corpus, or of the text at `evalPath`; together at most `evalTokens`. */
   readonly heldOut: readonly TokenSequence[];
   close(): void;
 }
 
-/** Bytes of shards kept in memory, over all corpora. */
+/** Bytes of shards cached in memory, over all corpora. */
 const CACHE_BYTES = 256 * 1024 * 1024;
 
-/** Of the tokens evaluated, those of a corpus. */
+/** How many of `evalTokens` fall to a corpus with this share of the examples. */
 export function evalShare(evalTokens: number, share: number): number {
   return Math.max(1, Math.round(evalTokens * share));
 }
 
 /**
- * Opens what prepareRunData has written into `folder`, the run's `data`, and the shards that the run reads where they are.
- * Verifies every one. Throws "data" for a corpus of fewer tokens than one example, or with nothing to evaluate on, and as
- * openShards does.
+ * Opens and verifies what prepareRunData has written into `folder`, the `data` of the run, and the shards that the run reads
+ * where they are. Throws "data" for a corpus shorter than one example or with nothing to evaluate on, and as openShards.
  */
 export async function openRunTokens(
   folder: string,
@@ -88,13 +87,13 @@ export async function openRunTokens(
   }
 }
 
-/** The shards that a run has made of a text. */
+/** Folders of the shards that a run has made from a text. */
 function madeFor(folder: string): { readonly train: string; readonly validation?: string } {
   const validation = join(folder, "heldout");
   return { train: join(folder, "train"), ...(existsSync(validation) ? { validation } : {}) };
 }
 
-/** The end of a corpus held out; what is wrong with it said of the corpus. */
+/** A corpus without its end, and the end. Errors name the corpus. */
 function splitEnd(all: TokenShards, fraction: number, data: DataSpec): HeldOutSplit {
   try {
     return splitHeldOut(all, fraction, all.documentStarts);
@@ -104,10 +103,13 @@ function splitEnd(all: TokenShards, fraction: number, data: DataSpec): HeldOutSp
   }
 }
 
-/** The beginning of a held-out text in which `most` tokens are predicted. */
+/** The beginning of a held-out text, so long that at most `most` tokens are predicted. */
 function evaluated(sequence: TokenSequence, most: number, data: DataSpec): TokenSequence {
   if (sequence.tokens < 2) {
-    throw new LonghandError("data", `data: ${nameOf(data)} leaves 1 token to evaluate on, too few; give more text`);
+    throw new LonghandError(
+      "data",
+      `data: ${nameOf(data)} leaves 1 token to evaluate on, and at least 2 are needed; give more text`,
+    );
   }
   return sliceTokens(sequence, 0, Math.min(sequence.tokens, most + 1));
 }
@@ -122,8 +124,8 @@ function requireContext(tokens: number, context: number, data: DataSpec): void {
 }
 
 /**
- * Folders of token shards that a path holds: one, or one for each split (of the data of a run, the held-out text is its
- * validation), finished or not; undefined when it is something else.
+ * The folders of token shards at a path, finished or not: one, or one for each split. In the data of a run, `heldout` is the
+ * validation split. Undefined when there are no shards.
  */
 export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | undefined {
   if (typeof path !== "string") return path.length === 1 ? preparedParts(path[0]) : undefined;
@@ -134,14 +136,14 @@ export function preparedParts(path: DataSpec): Partial<Record<Split, string>> | 
   return existsSync(heldOut) ? { train, validation: heldOut } : { train };
 }
 
-/** Whether a folder was written, or begun, by the shard writer. */
+/** Whether the shard writer has written in this folder. */
 function holdsShards(folder: string): boolean {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) return false;
   const names = readdirSync(folder);
   return names.some((name) => name === JOURNAL_FILE || (name.startsWith("shard-") && isShardFile(name)));
 }
 
-/** Where the tokens of a corpus are written, below the run's `data`: those of the only one in it, of several in part-0, … */
+/** The folder of a corpus's tokens below the `data` of a run: `data` itself for a single corpus, else part-0, part-1, … */
 export function partFolder(corpora: readonly unknown[], index: number): string {
   return corpora.length === 1 ? "" : `part-${index}`;
 }

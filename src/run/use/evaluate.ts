@@ -1,7 +1,7 @@
 /**
- * Perplexity of a text under a model: per token, per word, bits per byte, and by position in the context. Every token of
- * the text is predicted, the first one of each file from the end-of-text token before it. Of a model that fills in blanks,
- * perplexity and accuracy over the tokens that a fixed masking selects.
+ * Perplexity of a text under a model: per token and per word, in bits per byte, and by position in the context. Every token
+ * is predicted, the first of each document from the end-of-text token before it. A model of masked prediction is measured
+ * on the tokens that a fixed masking selects: perplexity and accuracy.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -52,13 +52,13 @@ export interface EvaluateResult {
   readonly byPosition: readonly PositionLoss[];
 }
 
-/** What there is to say of a model that fills in blanks: nothing a word or a byte, of which it does not see all. */
+/** The result of masked prediction. It has nothing per word or byte, because only some tokens are predicted. */
 export interface MaskedEvaluateResult {
   /** Mean nats a selected token. */
   readonly loss: number;
   /** exp(loss) */
   readonly perplexity: number;
-  /** Share of the selected tokens that the model holds for the likeliest. */
+  /** Share of the selected tokens to which the model gives the highest probability. */
   readonly accuracy: number;
   /** Tokens selected: 15 % of the text. */
   readonly tokens: number;
@@ -66,7 +66,7 @@ export interface MaskedEvaluateResult {
   readonly byPosition: readonly PositionLoss[];
 }
 
-/** Throws "usage" for a model trained to fill in blanks (evaluateMasked measures it) and for a wrong context. */
+/** Measures a causal model. Throws "usage" for a masked one, which evaluateMasked measures, and for a wrong setting. */
 export function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
   return measure(model, options, "causal", (result, { words, bytes }, context) => ({
     loss: result.loss,
@@ -81,7 +81,7 @@ export function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<
   }));
 }
 
-/** Measures a model trained to fill in blanks; throws "usage" for another (evaluate measures it) and a wrong context. */
+/** Measures a masked model. Throws "usage" for a causal one, which evaluate measures, and for a wrong setting. */
 export function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Promise<MaskedEvaluateResult> {
   return measure(model, options, "masked", (result, _, context) => ({
     loss: result.loss,
@@ -95,7 +95,7 @@ export function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Pr
 
 type Describe<Result> = (evaluation: Evaluation, shards: TokenShards, context: number) => Result;
 
-/** Evaluates a text as tokens in a temporary folder, or token shards where they are. */
+/** Token shards are read where they are; the tokens of a text are written to a temporary folder first. */
 async function measure<Result>(
   model: LoadedModel,
   options: EvaluateOptions,

@@ -8,7 +8,7 @@ import { languageModel } from "../../models/language-model.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface BlankCandidate {
-  /** Mostly with the space before the word. */
+  /** Usually begins with the space before the word. */
   readonly text: string;
   readonly token: number;
   readonly probability: number;

@@ -1,4 +1,4 @@
-/** Text from a loaded model: a decoder at the beginning, the prompt, then a stream of text. */
+/** Writes text with a loaded model. */
 import { LonghandError } from "../../base/errors.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { type GenerateSettings, generateSettingsSchema } from "../../config/use-settings.ts";
@@ -13,9 +13,9 @@ export interface GenerateTextOptions extends GenerateSettings {
 }
 
 /**
- * Streams the continuation of a prompt: pieces of text, at last a record of all of it. Nothing that was read or written is
- * ever computed again, and memory does not grow with the length (but for softmax Transformers and Combiner). Throws
- * "usage" for a wrong option, and for a model that fills in blanks.
+ * Streams the continuation of a prompt: pieces of text, then one record of the whole. Each token is read once, and memory
+ * does not grow with the length of the text, except for softmax Transformers and Combiner. Calls at the same time do not
+ * disturb each other. Throws "usage" for a wrong setting and for a masked model.
  */
 export async function* generate(
   model: LoadedModel,
