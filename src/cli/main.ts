@@ -2,17 +2,21 @@
 import { Command, CommanderError } from "commander";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { version } from "../run/machine/version.ts";
-import { addData } from "./commands/data.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addEval } from "./commands/eval.ts";
-import { addFill } from "./commands/fill.ts";
-import { addGenerate } from "./commands/generate.ts";
-import { addModels } from "./commands/models.ts";
-import { addPrepare } from "./commands/prepare.ts";
-import { addReproduce } from "./commands/reproduce.ts";
-import { addTrain } from "./commands/train.ts";
 import { withFlags } from "./options.ts";
 import type { Streams } from "./output.ts";
+
+/** Name, summary, and the module that has the rest: loaded when the command is named. */
+const commands = [
+  ["train", "train a language model on a text", () => import("./commands/train.ts")],
+  ["eval", "perplexity of a text under a model", () => import("./commands/eval.ts")],
+  ["generate", "write text with a model", () => import("./commands/generate.ts")],
+  ["fill", "fill in blanks with a model", () => import("./commands/fill.ts")],
+  ["prepare", "make token shards of a corpus", () => import("./commands/prepare.ts")],
+  ["data", "look at prepared text", () => import("./commands/data.ts")],
+  ["models", "every architecture, its size and its cost", () => import("./commands/models.ts")],
+  ["reproduce", "rerun the paper's comparison on your text and machine", () => import("./commands/reproduce.ts")],
+  ["doctor", "check this machine", () => import("./commands/doctor.ts")],
+] as const;
 
 export async function main(argv: readonly string[]): Promise<void> {
   const streams: Streams = { out: process.stdout, err: process.stderr };
@@ -27,9 +31,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
-  // Added before the subcommands, which inherit the settings above.
-  for (const add of [addTrain, addEval, addGenerate, addFill, addPrepare, addData, addModels, addReproduce, addDoctor])
-    add(program, streams);
+  for (const [name, summary, load] of commands) {
+    const command = program.command(name).summary(summary);
+    if (argv.includes(name)) (await load()).define(command, streams);
+  }
   try {
     await program.parseAsync(argv as string[]);
   } catch (error) {

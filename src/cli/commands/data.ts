@@ -12,11 +12,9 @@ type InspectFlags = InspectSettings & { readonly json?: boolean };
 
 const BAR = 40;
 
-export function addData(program: Command, streams: Streams): void {
+export function define(data: Command, streams: Streams): void {
   const example = "\nExample:\n  longhand data inspect data/wiki";
-  const data = program
-    .command("data")
-    .summary("look at prepared text")
+  data
     .description("Looks at prepared text.")
     .addHelpText("after", `${example}\n\nlonghand data inspect --help has the options (--json among them).`);
   const inspect = data

@@ -1,17 +1,15 @@
 /** longhand doctor */
 import type { Command } from "commander";
-import { diagnose } from "../../run/machine/doctor.ts";
 import { withFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 
-export function addDoctor(program: Command, streams: Streams): void {
-  program
-    .command("doctor")
-    .summary("check this machine")
+export function define(command: Command, streams: Streams): void {
+  command
     .description("Checks Node, processors, memory, huge pages and providers, and says what to do about each problem.")
     .option("--json", "One JSON line a finding on stdout.")
     .addHelpText("after", "\nExample:\n  longhand doctor")
     .action(async (options: { json?: boolean }) => {
+      const { diagnose } = await import("../../run/machine/doctor.ts"); // with the runtime, which help does without
       for (const finding of await diagnose()) {
         if (options.json) printJson(streams, finding);
         else {

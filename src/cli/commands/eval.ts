@@ -14,10 +14,8 @@ import { fetching, openProgress } from "../progress.ts";
 
 type EvalFlags = EvaluateSettings & LoadSettings & { readonly json?: boolean };
 
-export function addEval(program: Command, streams: Streams): void {
-  const command = program
-    .command("eval")
-    .summary("perplexity of a text under a model")
+export function define(command: Command, streams: Streams): void {
+  command
     .description(
       "Perplexity of a text under the model of a run: per token, per word, bits per byte, by position in the context. Of a model that fills in blanks, perplexity and accuracy over 15 % of the tokens, always the same.",
     )

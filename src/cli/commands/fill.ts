@@ -14,10 +14,8 @@ import { printJson, type Streams } from "../output.ts";
 
 type FillFlags = FillOptions & LoadSettings & { readonly json?: boolean };
 
-export function addFill(program: Command, streams: Streams): void {
-  const command = program
-    .command("fill")
-    .summary("fill in blanks with a model")
+export function define(command: Command, streams: Streams): void {
+  command
     .description("Fills every [MASK] of a text with the model of a run that was trained with --objective masked.")
     .argument("<run>", "run folder")
     .argument("<text>", "the text, with [MASK] where one token is missing; - reads it from stdin")

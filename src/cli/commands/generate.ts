@@ -15,13 +15,11 @@ import { stopSignal } from "../signals.ts";
 
 type GenerateFlags = GenerateSettings & LoadSettings & { readonly json?: boolean };
 
-export function addGenerate(program: Command, streams: Streams): void {
-  const command = program
-    .command("generate")
-    .summary("write text with a model")
+export function define(command: Command, streams: Streams): void {
+  command
     .description(
-      "Continues a prompt with the model of a run and streams the text; without a limit of length, and with flash in " +
-        "constant memory.",
+      "Continues a prompt with the model of a run and streams the text. There is no limit of length, and flash writes in " +
+        "constant memory; whether the text stays good beyond the trained context is another matter (see the README).",
     )
     .argument("<run>", "run folder")
     .argument("[prompt]", "what the text begins with; - reads it from stdin", "")

@@ -7,10 +7,8 @@ import { type ArchitectureDescription, describeArchitectures } from "../../model
 import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 
-export function addModels(program: Command, streams: Streams): void {
-  const command = program
-    .command("models")
-    .summary("every architecture, its size and its cost")
+export function define(command: Command, streams: Streams): void {
+  command
     .description(
       "Every architecture at one size: parameters, and what a token of training costs (forward and backward pass) in " +
         "contexts of these lengths. One MFLOP is a million operations; only matrix products count.",

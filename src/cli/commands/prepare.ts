@@ -10,10 +10,8 @@ import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
-export function addPrepare(program: Command, streams: Streams): void {
-  const command = program
-    .command("prepare")
-    .summary("make token shards of a corpus")
+export function define(command: Command, streams: Streams): void {
+  command
     .description(
       "Turns text into token shards, once for many trainings: of files, or of a data set on the Hugging Face hub " +
         "(hub:wiki40b/en, hub:pg19, hub:c4/en, hub:owner/name[@revision][/path]). A corpus that is published in splits " +

@@ -17,10 +17,8 @@ import { printJson, type Streams } from "../output.ts";
 import { duration, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
-export function addReproduce(program: Command, streams: Streams): void {
-  const command = program
-    .command("reproduce")
-    .summary("rerun the paper's comparison on your text and machine")
+export function define(command: Command, streams: Streams): void {
+  command
     .description(
       "Measures speed, quality, ablations and the use of context of all architectures beside each other, and writes a " +
         "report with plots, tables, CSV and JSON. Prints its plan first; a folder that was interrupted is gone on with.",

@@ -14,10 +14,8 @@ import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
-export function addTrain(program: Command, streams: Streams): void {
-  const command = program
-    .command("train")
-    .summary("train a language model on a text")
+export function define(command: Command, streams: Streams): void {
+  command
     .description("Trains a language model on a text and writes a run folder.")
     .addHelpText(
       "after",
