@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
-import { describeIssues, nearest, quoted } from "longhand/tools";
+import { nearest, parseSettings, quoted } from "longhand/tools";
 import { z } from "zod";
 
 /** The parts of the comparison, in the order of the report. */
@@ -95,9 +95,8 @@ const SMALL_BUDGET = 30;
 
 /** Checks settings and completes them. Throws "usage" naming each field that is wrong. */
 export function resolveSettings(value: unknown) {
-  const parsed = reproduceSettingsSchema.safeParse(value);
-  if (!parsed.success) throw new LonghandError("usage", describeIssues(parsed.error, value, quoted));
-  const { data, rounds, steps, ablationSteps, modules, ...given } = parsed.data;
+  const parsed = parseSettings(reproduceSettingsSchema, value);
+  const { data, rounds, steps, ablationSteps, modules, ...given } = parsed;
   const small = given.budget <= SMALL_BUDGET;
   const preset = (given.preset ?? (small ? "nano" : "tiny")) as PresetName;
   return {

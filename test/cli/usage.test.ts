@@ -73,7 +73,7 @@ const cases: [string, RegExp][] = [
   ["train --resume run --set model.width=8", /--set cannot be combined with --resume/],
   ["train --resume run --config list.json", /--config cannot be combined with --resume/],
   ["train --resume run --steps 2", /--steps 2: run is already at step 3; give a larger number$/],
-  ["train --resume run --steps few", /--steps "few": expected number/],
+  ["train --resume run --steps few", /--steps "few": expected a whole number of at least 1$/],
 
   ["eval run", /--data is missing/],
   ["eval", /missing required argument 'run'$/],

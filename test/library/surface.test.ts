@@ -49,7 +49,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/tools": {
     file: "src/public/tools.ts",
     values: `
-      acquireRunLock availableMemory describeIssues hugePages machineMemory messageOf nearest ortVersion quoted requireDevice
+      acquireRunLock availableMemory describeIssues hugePages machineMemory messageOf nearest ortVersion parseSettings quoted requireDevice
       writeDirectoryAtomic writeFileAtomic`,
     types: "",
   },
