@@ -136,8 +136,8 @@ function onDevice(cpu: Engine): Engine {
 }
 
 /**
- * Logits after each token of one text, by programs whose state goes in and comes out whole, run by the float64 interpreter:
- * all that a program of another runtime has to do.
+ * Logits after each token of one text, by programs whose state goes in and comes out whole, run by the float64
+ * interpreter: all that a program of another runtime has to do.
  */
 function readWhole(
   architecture: DecodingArchitecture,

@@ -1,6 +1,6 @@
 /**
- * A decoder of a batch of texts, each at a position of its own: reading the weights once for all of them is most of what a
- * step of a single text costs.
+ * A decoder of a batch of texts, each at a position of its own: reading the weights once for all of them is most of
+ * what a step of a single text costs.
  */
 import { LonghandError } from "../base/errors.ts";
 import type { DecoderOptions } from "./programs.ts";

@@ -1,7 +1,7 @@
 /**
- * What may stand in the blanks of a text, by a model that looks both ways. All blanks of a window are filled at once, each
- * as if the others stayed open (Devlin, Chang, Lee, Toutanova 2018, "BERT"). A text longer than the model's context is
- * read in windows around its blanks.
+ * What may stand in the blanks of a text, by a model that looks both ways. All blanks of a window are filled at once,
+ * each as if the others stayed open (Devlin, Chang, Lee, Toutanova 2018, "BERT"). A text longer than the model's
+ * context is read in windows around its blanks.
  */
 import { LonghandError } from "../base/errors.ts";
 import { type Program, program } from "../graph/program.ts";
@@ -72,7 +72,9 @@ function blanksProgram(model: BlanksModel, T: number, R: number): Program {
   return program("blanks", { logits: rows.matmul(table.swapLast()).add(bias) });
 }
 
-/** A window of T tokens is centred on its first blank; the following ones that lie well inside it are filled with it. */
+/**
+ * A window of T tokens is centred on its first blank; the following ones that lie well inside it are filled with it.
+ */
 export function groupBlanks(
   blanks: readonly number[],
   length: number,

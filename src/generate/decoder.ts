@@ -1,4 +1,6 @@
-/** A decoder: a model that reads one text once, token by token or many at a time, and always knows what may come next. */
+/**
+ * A decoder: a model that reads one text once, token by token or many at a time, and always knows what may come next.
+ */
 import { LonghandError } from "../base/errors.ts";
 import type { DecoderOptions } from "./programs.ts";
 import type { TokenReader } from "./reader.ts";
@@ -20,8 +22,8 @@ export interface Decoder {
   /** Bytes of the state: the same at every position, but for softmax Transformers and Combiner, whose state grows. */
   readonly stateBytes: number;
   /**
-   * Reads one or more tokens, chunk-parallel. Returns the logits after the last of them [V], or with logits: "all" after
-   * each [tokens, V]. They equal those of the training-time forward pass over the whole text so far.
+   * Reads one or more tokens, chunk-parallel. Returns the logits after the last of them [V], or with logits: "all"
+   * after each [tokens, V]. They equal those of the training-time forward pass over the whole text so far.
    */
   absorb(tokens: ArrayLike<number>, options?: { readonly logits?: "last" | "all" }): Promise<Float32Array>;
   /** Reads tokens and returns -log p(targets[i] | text up to tokens[i]) in nats, [tokens], without keeping logits. */

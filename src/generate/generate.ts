@@ -1,6 +1,6 @@
 /**
- * Writes text: reads the prompt at once, then chooses, passes on and reads one token at a time. Memory does not grow with
- * the text beyond the text itself. The same seed, options and model give the same text.
+ * Writes text: reads the prompt at once, then chooses, passes on and reads one token at a time. Memory does not grow
+ * with the text beyond the text itself. The same seed, options and model give the same text.
  */
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomUniform } from "../base/random.ts";
@@ -54,9 +54,9 @@ export type GeneratedPiece = { readonly type: "text"; readonly text: string } | 
 const PROMPT_PART = 8192;
 
 /**
- * Streams the continuation of a prompt. Padding and mask tokens are never chosen. The last token chosen is not read into
- * the decoder. Throws "usage" for a wrong option at once, and when a prompt and its continuation exceed the decoder's
- * length; "checkpoint" for a tokenizer of another model.
+ * Streams the continuation of a prompt. Padding and mask tokens are never chosen. The last token chosen is not read
+ * into the decoder. Throws "usage" for a wrong option at once, and when a prompt and its continuation exceed the
+ * decoder's length; "checkpoint" for a tokenizer of another model.
  */
 export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, undefined> {
   const { decoder, tokenizer, tokens, seed = 0, stop = [] } = options;

@@ -1,6 +1,6 @@
 /**
- * Reads tokens into a state: chooses the program for the tokens at hand, fills its inputs, runs it and stores what changed.
- * One text or many, at any positions; what an architecture remembers and computes is its own (nn/decoding.ts).
+ * Reads tokens into a state: chooses the program for the tokens at hand, fills its inputs, runs it and stores what
+ * changed. One text or many, at any positions; what an architecture remembers and computes is its own (nn/decoding.ts).
  */
 import type { DecodingArchitecture, Readout, StateProgram, StepRequest } from "../nn/decoding.ts";
 import { fillAngles, frequencies } from "../nn/positions.ts";

@@ -1,6 +1,6 @@
 /**
- * The state of decoding on the engine's device: programs take its tensors and leave the new ones there. What is done to it
- * between programs (a text that begins anew, a copy, more room) is done on the host, where it is read and sent back.
+ * The state of decoding on the engine's device: programs take its tensors and leave the new ones there. What is done to
+ * it between programs (a text that begins anew, a copy, more room) is done on the host, where it is read and sent back.
  */
 import { type DecodingArchitecture, entryShape } from "../nn/decoding.ts";
 import type { DeviceTensor, DeviceTensorsByName, Engine } from "../runtime/engine.ts";

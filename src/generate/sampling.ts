@@ -1,7 +1,7 @@
 /**
  * Choosing the next token: a pure function of the logits, the options and one uniform random number. Temperature first,
- * then top-k (Fan et al. 2018, "Hierarchical Neural Story Generation"), then top-p of what is left (Holtzman et al. 2020,
- * "The Curious Case of Neural Text Degeneration"), the order in which other libraries apply them.
+ * then top-k (Fan et al. 2018, "Hierarchical Neural Story Generation"), then top-p of what is left (Holtzman et al.
+ * 2020, "The Curious Case of Neural Text Degeneration"), the order in which other libraries apply them.
  */
 import { LonghandError } from "../base/errors.ts";
 import { firstByCount, firstByWeight, idsOf, rankedKeys, totalWeight } from "./selection.ts";
@@ -27,7 +27,8 @@ export function checkSampling({ temperature = 1, topK = 1, topP = 1 }: SamplingO
 
 /**
  * The index of the chosen token. `logits` [V] may hold -Infinity for tokens that must not be chosen; `uniform` is in
- * [0, 1). At equal logits the lower index counts as likelier. Throws "diverged" for NaN, +Infinity or nothing to choose.
+ * [0, 1). At equal logits the lower index counts as likelier. Throws "diverged" for NaN, +Infinity or nothing to
+ * choose.
  */
 export function sample(logits: Float32Array, options: SamplingOptions & { readonly uniform: number }): number {
   const { temperature = 1, topK = logits.length, topP = 1, uniform } = options;

@@ -7,8 +7,8 @@
 const ID_SPAN = 2 ** 21;
 
 /**
- * One number for each value, holding its index too: the smallest key belongs to the largest value, the lower index comes
- * first among equals. Keys are distinct and compare without a function.
+ * One number for each value, holding its index too: the smallest key belongs to the largest value, the lower index
+ * comes first among equals. Keys are distinct and compare without a function.
  */
 export function rankedKeys(values: Float32Array): Float64Array {
   const bits = new Uint32Array(Float32Array.from(values).buffer);

@@ -186,7 +186,10 @@ export class DecodingState {
   }
 }
 
-/** The first `rows` of P rows of each block of a text, [blocks, P, width] of the changes, into [blocks, n, width] from `row` on. */
+/**
+ * The first `rows` of P rows of each block of a text, [blocks, P, width] of the changes, into [blocks, n, width] from
+ * `row` on.
+ */
 function write(
   changes: Float32Array,
   { array, from, size, each, P, width, blocks, block }: StorePlan[number],

@@ -1,4 +1,6 @@
-/** Gradients against central differences: each operator, compositions, second derivatives; and what the walk promises. */
+/**
+ * Gradients against central differences: each operator, compositions, second derivatives; and what the walk promises.
+ */
 import { describe, expect, it } from "vitest";
 import type { Case } from "../../test/conformance/case.ts";
 import { cases } from "../../test/conformance/cases.ts";

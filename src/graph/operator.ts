@@ -1,7 +1,7 @@
 /**
- * What an operator is: a name of the ONNX standard, a shape rule, a gradient, its traits and its ONNX form, side by side.
- * The closed table of all of them is ops/index.ts. Nothing else in the project switches on an operator's name, except the
- * interpreter of the tests, which defines each one by plain loops.
+ * What an operator is: a name of the ONNX standard, a shape rule, a gradient, its traits and its ONNX form, side by
+ * side. The closed table of all of them is ops/index.ts. Nothing else in the project switches on an operator's name,
+ * except the interpreter of the tests, which defines each one by plain loops.
  */
 import type { DType, TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";

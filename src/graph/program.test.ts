@@ -1,4 +1,7 @@
-/** Programs: what they collect, what `verify` refuses, and printed gradient graphs, which show a changed rule at a glance. */
+/**
+ * Programs: what they collect, what `verify` refuses, and printed gradient graphs, which show a changed rule at a
+ * glance.
+ */
 import { describe, expect, it } from "vitest";
 import { gradients } from "./gradients.ts";
 import { type Program, print, program, verify } from "./program.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { gradients } from "./gradients.ts";
 import { print, program } from "./program.ts";
-import { recomputed, recomputedInTurn } from "./recompute.ts";
+import { recomputed, recomputedInOrder } from "./recompute.ts";
 import { input, type Tensor } from "./tensor.ts";
 
 const x = input("x", [3, 4]);
@@ -80,7 +80,7 @@ describe("recomputed", () => {
   });
 });
 
-describe("recomputedInTurn", () => {
+describe("recomputedInOrder", () => {
   it("has the values and gradients of the plain graph, where parts share inputs", () => {
     const parts = (t: Tensor) => [
       { inputs: [t, b], build: ([own, bias]: readonly Tensor[]) => own.matmul(w).add(bias).tanh() },
@@ -88,7 +88,7 @@ describe("recomputedInTurn", () => {
     ];
     const sum = ([first, second]: readonly Tensor[]) => first.add(second.mul(first));
     const direct = whole(sum(parts(x).map(({ inputs, build }) => build(inputs))));
-    const inTurn = whole(sum(recomputedInTurn(parts(x))));
+    const inTurn = whole(sum(recomputedInOrder(parts(x))));
     const [left, right] = [inTurn, direct].map((p) => interpret(p, values));
     for (const name of ["y", "dx", "dw", "db"]) {
       for (const [i, value] of right[name].data.entries()) expect(left[name].data[i], name).toBeCloseTo(value, 12);
@@ -96,7 +96,7 @@ describe("recomputedInTurn", () => {
   });
 
   it("gives gradients where only one part is used", () => {
-    const [first] = recomputedInTurn([
+    const [first] = recomputedInOrder([
       { inputs: [x], build: ([t]) => t.matmul(w).add(b).tanh() },
       { inputs: [x], build: ([t]) => t.mul(2).exp() },
     ]);

@@ -1,10 +1,11 @@
 /**
- * Recomputation of activations (Chen, Xu, Zhang, Guestrin 2016, "Training Deep Nets with Sublinear Memory Cost"): a piece
- * of graph whose inside is not kept for the backward pass but computed again there, from its inputs, when the gradient
- * of its result arrives. It may hold further such pieces.
+ * Recomputation of activations (Chen, Xu, Zhang, Guestrin 2016, "Training Deep Nets with Sublinear Memory Cost"): a
+ * piece of graph whose inside is not kept for the backward pass but computed again there, from its inputs, when the
+ * gradient of its result arrives. It may hold further such pieces.
  *
- * The second computation must neither be merged with the first by the runtime nor run beside it during the forward pass.
- * Both are prevented by the data: it starts from copies of the inputs that depend on the gradient (docs/decisions/0013).
+ * The second computation must neither be merged with the first by the runtime nor run beside it during the forward
+ * pass. Both are prevented by the data: it starts from copies of the inputs that depend on the gradient
+ * (docs/decisions/0013).
  */
 import { dependencies, gradients } from "./gradients.ts";
 import { applyAll, type Tensor, withGradients } from "./tensor.ts";
@@ -22,14 +23,14 @@ interface RecomputedPart {
 
 /** `build(inputs)`, whose inside is computed again in the backward pass. */
 export function recomputed(inputs: readonly Tensor[], build: RecomputedPart["build"]): Tensor {
-  return recomputedInTurn([{ inputs, build }])[0];
+  return recomputedInOrder([{ inputs, build }])[0];
 }
 
 /**
  * The results of several parts. In the backward pass each part begins when the gradients of the one before it are
  * finished, so that the inside of one part exists at a time.
  */
-export function recomputedInTurn(parts: readonly RecomputedPart[]): readonly Tensor[] {
+export function recomputedInOrder(parts: readonly RecomputedPart[]): readonly Tensor[] {
   const results = parts.map(({ inputs, build }) => {
     const result = build(inputs);
     return { leaves: [...inputs, ...graphInputs(result, inputs)], output: renamed(result) };
@@ -71,7 +72,9 @@ function renamed(t: Tensor): Tensor {
   return applyAll("Reshape", [t], { shape: t.shape })[0];
 }
 
-/** The float inputs of the graph, parameters among them, that gradients of `y` reach without passing through `given`. */
+/**
+ * The float inputs of the graph, parameters among them, that gradients of `y` reach without passing through `given`.
+ */
 function graphInputs(y: Tensor, given: readonly Tensor[]): Tensor[] {
   const found: Tensor[] = [];
   const seen = new Set<Tensor>([...given, y]);

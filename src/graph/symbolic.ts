@@ -1,6 +1,6 @@
 /**
- * What stands in a graph: nodes, and symbolic tensors, each a typed reference to one output of a node. Here are the types
- * alone, so that operators can speak of tensors and tensors be made of operators; tensor.ts makes them.
+ * What stands in a graph: nodes, and symbolic tensors, each a typed reference to one output of a node. Here are the
+ * types alone, so that operators can speak of tensors and tensors be made of operators; tensor.ts makes them.
  */
 import type { DType, HostArray, TensorType } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
@@ -8,7 +8,10 @@ import type { Shape } from "../base/shape.ts";
 export type AttributeValue = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
-/** A custom VJP of a piece of graph: the gradients of `inputs` from those of `outputs`, written by hand instead of derived. */
+/**
+ * A custom VJP of a piece of graph: the gradients of `inputs` from those of `outputs`, written by hand instead of
+ * derived.
+ */
 export interface CustomGradient {
   readonly outputs: readonly Tensor[];
   readonly inputs: readonly Tensor[];
@@ -41,8 +44,8 @@ export interface ConstantNode {
 export type Node = OperatorNode | InputNode | ConstantNode;
 
 /**
- * Building is eager about types (a wrong shape throws at the line that wrote it) and lazy about values (nothing is computed
- * here). Shapes are fixed integers throughout. Axes count from 0, or from the end when negative.
+ * Building is eager about types (a wrong shape throws at the line that wrote it) and lazy about values (nothing is
+ * computed here). Shapes are fixed integers throughout. Axes count from 0, or from the end when negative.
  */
 export interface Tensor extends TensorType {
   readonly node: Node;

@@ -1,6 +1,6 @@
 /**
- * Builds the graph: symbolic tensors and the nodes that they refer to (symbolic.ts has their types). Nothing is computed
- * here; a wrong shape throws at the line that wrote it.
+ * Builds the graph: symbolic tensors and the nodes that they refer to (symbolic.ts has their types). Nothing is
+ * computed here; a wrong shape throws at the line that wrote it.
  */
 import { type DType, type HostArray, hostArray, type TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";

@@ -1,4 +1,6 @@
-/** The named ablations: what each changes, what it costs, that it learns on the engine, and what does not go together. */
+/**
+ * The named ablations: what each changes, what it costs, that it learns on the engine, and what does not go together.
+ */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";

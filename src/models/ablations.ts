@@ -1,10 +1,10 @@
-/** Ablations by name: variants of an architecture, each a few fields of its configuration; several may be combined. */
+/** Ablations by name: variants of an architecture, each of which sets a few fields of its configuration. They combine. */
 import { LonghandError, nearest } from "../base/errors.ts";
 import type { Ablation } from "./architecture.ts";
 import { flashAblations } from "./architectures/flash.ts";
 import { architectureByName } from "./registry.ts";
 
-/** Those of FLASH: what the paper varies, and what the community has added since. */
+/** The ablations of FLASH: what the paper varies, and what the community has added since. */
 export const ablations: Readonly<Record<AblationName, Ablation>> = flashAblations;
 
 export type AblationName = keyof typeof flashAblations;
@@ -12,8 +12,7 @@ export type AblationName = keyof typeof flashAblations;
 export const ablationNames = Object.keys(flashAblations) as readonly AblationName[];
 
 /**
- * The fields that these ablations, separated by commas, set together. Throws "usage" for a name that the architecture does
- * not have, and for two that contradict each other.
+ * The fields that the given ablations, names separated by commas, set together. Throws "usage" for a name that the architecture does not have, and for two that contradict each other.
  */
 export function ablationFields(architecture: string, names: string): Readonly<Record<string, unknown>> {
   const fields: Record<string, unknown> = {};
@@ -36,8 +35,6 @@ function ablationOf(architecture: string, name: string): Ablation {
   const names = Object.keys(own);
   if (names.length === 0) throw new LonghandError("usage", `ablation ${name}: ${architecture} has no ablations`);
   const guess = nearest(name, names);
-  throw new LonghandError(
-    "usage",
-    `ablation ${name}: expected one of ${names.join(", ")} for ${architecture}${guess ? ` (did you mean ${guess}?)` : ""}`,
-  );
+  const expected = `expected one of ${names.join(", ")} for ${architecture}`;
+  throw new LonghandError("usage", `ablation ${name}: ${expected}${guess ? ` (did you mean ${guess}?)` : ""}`);
 }

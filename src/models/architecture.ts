@@ -1,7 +1,5 @@
 /**
- * An architecture as one record: all that the rest of the package asks about it. Its file in architectures/ is the only
- * place that knows its name; the registry holds the records, and configuration, presets, command line, decoding and
- * comparison derive from them.
+ * An architecture as one record: everything that the rest of the package needs to know about it. Only its file in architectures/ mentions its name; the registry holds the records, and configuration, presets, command line, decoding and comparison derive from them.
  */
 import { z } from "zod";
 import type { Layer } from "../nn/layer.ts";
@@ -21,17 +19,17 @@ type FieldsOf<Own extends z.ZodRawShape> = z.output<z.ZodObject<typeof commonFie
 /** A complete, checked configuration of an architecture with these fields of its own. */
 export type ConfigOf<Own extends z.ZodRawShape> = { readonly architecture: string } & Readonly<FieldsOf<Own>>;
 
-/** A complete, checked configuration of any architecture. Only its record knows the fields beside these. */
+/** A complete, checked configuration of any architecture. Only its record knows its other fields. */
 export type ModelConfig = ConfigOf<Record<never, never>> & { readonly [field: string]: unknown };
 
-/** What a preset and a training context say about a model. */
+/** The size of a model: a preset and a training context. */
 export interface ModelSize {
   readonly width: number;
-  /** Of gated attention units, two of which stand for one pair of attention and feed-forward. */
+  /** Gated attention units, two of which count as one Transformer block. */
   readonly layers: number;
   /** s: width of queries and keys of a gated unit. */
   readonly shared: number;
-  /** C, not above the context. */
+  /** C, at most the context. */
   readonly chunk: number;
   /** Tokens of a training example. */
   readonly context: number;
@@ -44,7 +42,7 @@ export interface Ablation {
   readonly description: string;
 }
 
-/** How plots show it: two colours, a symbol and the dashes of its lines (SVG stroke-dasharray). */
+/** In plots: a colour on light and on dark ground, a symbol, and the dashes of its lines (SVG stroke-dasharray). */
 export interface Look {
   readonly light: string;
   readonly dark: string;
@@ -53,36 +51,36 @@ export interface Look {
 }
 
 export interface ArchitectureRecord<Own extends z.ZodRawShape> {
-  /** As in --model. */
+  /** The name in --model. */
   readonly name: string;
-  /** As in a report. */
+  /** The name in reports. */
   readonly label: string;
   /** One sentence, for help. */
   readonly description: string;
   readonly look: Look;
-  /** The fields of its configuration beside the common ones: each with a description, some with a default. */
+  /** The fields of its configuration in addition to the common ones, each with a description, some with a default. */
   readonly fields: Own;
-  /** Whether time and memory a token grow with the context. */
+  /** Whether time and memory per token grow with the context. */
   readonly quadratic: boolean;
-  /** Whether it can look both ways: with `causal: false`, to fill in blanks. */
+  /** Whether it can be bidirectional: `causal: false`, for masked prediction. */
   readonly bidirectional: boolean;
-  /** Its fields of a size, without vocabulary and direction. */
+  /** Its fields for a size, without vocabSize and causal. */
   preset(size: ModelSize): Readonly<Record<string, unknown>>;
-  /** What does not go together: a field, and what is expected of it. */
+  /** Contradictions in a configuration: a field, and what is expected of it. */
   problems?(config: ConfigOf<Own>): Iterable<readonly [field: string, expected: string]>;
-  /** What keeps it from being trained or evaluated in a context of so many tokens: a sentence. */
+  /** Why it cannot be trained or evaluated in a context of so many tokens, as a sentence. */
   contextProblem?(config: ConfigOf<Own>, context: number): string | undefined;
-  /** Longest text in tokens that a model is made for; default: there is no such length. */
+  /** Tokens of the longest text that a model can read; default: no limit. */
   maxLength?(config: ConfigOf<Own>): number;
   /** Variants by name, for --ablation. */
   readonly ablations?: Readonly<Record<string, Ablation>>;
-  /** Width of the vectors that RoPE turns; 0 where it turns none. */
+  /** Width of the vectors that RoPE rotates; 0 without RoPE. */
   rotaryWidth(config: ConfigOf<Own>): number;
   /** Layer number `index` of a stack. */
   layer(config: ConfigOf<Own>, index: number): Layer;
 }
 
-/** A record with the types of its own fields erased, as the registry holds it. */
+/** A record as the registry holds it, without the types of its own fields. */
 export interface Architecture extends Omit<ArchitectureRecord<z.ZodRawShape>, ConfiguredMember> {
   problems(config: ModelConfig): Iterable<readonly [field: string, expected: string]>;
   contextProblem(config: ModelConfig, context: number): string | undefined;
@@ -94,7 +92,7 @@ export interface Architecture extends Omit<ArchitectureRecord<z.ZodRawShape>, Co
 
 type ConfiguredMember = "problems" | "contextProblem" | "maxLength" | "ablations" | "rotaryWidth" | "layer";
 
-/** Completes a record and erases the types of its fields: the registry passes it configurations that its own schema made. */
+/** Completes a record and erases the types of its own fields: it is only given configurations made by its own schema. */
 export function defineArchitecture<Own extends z.ZodRawShape>(record: ArchitectureRecord<Own>): Architecture {
   const own = (config: ModelConfig) => config as unknown as ConfigOf<Own>;
   return {

@@ -42,8 +42,8 @@ export function describeArchitectures(preset: string, vocabSize: number): readon
 const LARGEST_COUNTED = 4096;
 
 /**
- * Operations of the forward pass over one sequence, logits included. Every model here costs a polynomial of degree two or
- * less in the context, as long as chunks divide it and are more than one: longer contexts follow from three that are
+ * Operations of the forward pass over one sequence, logits included. Every model here costs a polynomial of degree two
+ * or less in the context, as long as chunks divide it and are more than one: longer contexts follow from three that are
  * counted, of several chunks each for chunks of up to 1024.
  */
 export function forwardFlops(config: ModelConfig, context: number): number {

@@ -1,6 +1,7 @@
 /**
- * What a model is: one object, validated in one place, saved whole with every run. An architecture has the common fields
- * and its own, and no others (architecture.ts); contradictions are rejected here. Sizes by name are in presets.ts.
+ * What a model is: one object, validated in one place, saved whole with every run. An architecture has the common
+ * fields and its own, and no others (architecture.ts); contradictions are rejected here. Sizes by name are in
+ * presets.ts.
  */
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";

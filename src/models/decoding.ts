@@ -1,6 +1,6 @@
 /**
- * The programs by which any model is decoded: embedding, the recurrent form of its layers, readout. Positions come in as
- * angles, computed by the host in float64, so that one program serves every position.
+ * The programs by which any model is decoded: embedding, the recurrent form of its layers, readout. Positions come in
+ * as angles, computed by the host in float64, so that one program serves every position.
  */
 import { LonghandError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
@@ -139,7 +139,10 @@ function numbers(shape: Shape, value: number): Tensor {
   return constant(new Float32Array(sizeOf(shape)).fill(value), shape);
 }
 
-/** What changes in the state: as one flat output, since each output costs a copy and a call of its own, or whole entries. */
+/**
+ * What changes in the state: as one flat output, since each output costs a copy and a call of its own, or whole
+ * entries.
+ */
 class Changes {
   readonly entries: ChangedEntry[] = [];
   readonly #places: RowPlaces | undefined;

@@ -1,6 +1,6 @@
 /**
- * Whole models within documents, every architecture and ablation, causal and masked: a document neither sees nor changes
- * another, is what it would be alone, and a window of one document is what it is without borders.
+ * Whole models within documents, every architecture and ablation, causal and masked: a document neither sees nor
+ * changes another, is what it would be alone, and a window of one document is what it is without borders.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";

@@ -1,4 +1,6 @@
-/** Every architecture as a whole model: it learns on the engine, at a length that no chunk divides, causal and masked. */
+/**
+ * Every architecture as a whole model: it learns on the engine, at a length that no chunk divides, causal and masked.
+ */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";

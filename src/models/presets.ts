@@ -40,8 +40,8 @@ interface PresetOptions {
 
 /**
  * The fields of a model of this architecture and size, without the vocabulary: what parseModelConfig completes. Throws
- * "usage" for an unknown architecture, preset or ablation, or a chunk or a choice of attention where there is none or an
- * ablation has made it.
+ * "usage" for an unknown architecture, preset or ablation, or a chunk or a choice of attention where there is none or
+ * an ablation has made it.
  */
 export function presetModel(
   architecture: string,

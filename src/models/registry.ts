@@ -1,4 +1,4 @@
-/** The architectures that there are, by name: those of the package, and those that a user has added. */
+/** The architectures by name: those of the package, and those that a user has added. */
 import { z } from "zod";
 import { LonghandError, nearest } from "../base/errors.ts";
 import type { Architecture, ModelConfig } from "./architecture.ts";
@@ -22,15 +22,15 @@ const builtIn = [
   combiner,
 ] as const;
 
-/** The one piece of state in this folder: what `registerArchitecture` has added stands here for the process. */
+/** The only state in this folder: `registerArchitecture` adds to it, for the whole process. */
 const registered = new Map<string, Architecture>(builtIn.map((record) => [record.name, record]));
 
-/** In the order in which they were registered, those of the package first. */
+/** In order of registration, those of the package first. */
 export function architectures(): readonly Architecture[] {
   return [...registered.values()];
 }
 
-/** A name as in --model: any that is registered. */
+/** The name of any registered architecture, as in --model. */
 export type ArchitectureName = string;
 
 export function architectureNames(): readonly ArchitectureName[] {
@@ -38,8 +38,7 @@ export function architectureNames(): readonly ArchitectureName[] {
 }
 
 /**
- * Adds an architecture (of `defineArchitecture`): from then on this process configures, trains, decodes and compares it by
- * its name. Throws "usage" for a name that is taken or that no command line could carry.
+ * Adds an architecture made by `defineArchitecture`: from then on this process can configure, train, decode and compare it by its name. Throws "usage" for a name that is taken or not fit for a command line.
  */
 export function registerArchitecture(record: Architecture): void {
   const { name } = record;
@@ -49,32 +48,30 @@ export function registerArchitecture(record: Architecture): void {
   registered.set(name, record);
 }
 
-/** Throws "usage" for a name that there is not. */
+/** Throws "usage" for a name that is not registered. */
 export function architectureByName(name: string): Architecture {
   const found = registered.get(name);
   if (found) return found;
   const guess = nearest(name, architectureNames());
-  throw new LonghandError(
-    "usage",
-    `architecture ${name}: expected one of ${architectureNames().join(", ")}${guess ? ` (did you mean ${guess}?)` : ""}`,
-  );
+  const expected = `expected one of ${architectureNames().join(", ")}`;
+  throw new LonghandError("usage", `architecture ${name}: ${expected}${guess ? ` (did you mean ${guess}?)` : ""}`);
 }
 
 export function architectureOf({ architecture }: ModelConfig): Architecture {
   return architectureByName(architecture);
 }
 
-/** Whether a field belongs to an architecture, be it common to all. */
+/** Whether an architecture has this field, its own or one that all have. */
 export function hasField(architecture: string, field: string): boolean {
   return Object.hasOwn(architectureByName(architecture).fields, field) || !ownFieldNames().has(field);
 }
 
-/** The names of all fields that some architecture has of its own. */
+/** The fields that only some architectures have. */
 export function ownFieldNames(): ReadonlySet<string> {
   return new Set(architectures().flatMap(({ fields }) => Object.keys(fields)));
 }
 
-/** The name of an architecture that is registered when it is checked. */
+/** The name of an architecture that is registered at the time of the check. */
 export const architectureNameSchema = z.string().check((payload) => {
   const values = [...architectureNames()];
   if (values.includes(payload.value)) return;

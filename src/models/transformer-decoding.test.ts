@@ -1,6 +1,6 @@
 /**
- * What is particular to decoding the Transformers: states that grow and states that do not, a running maximum, and what a
- * step costs. See src/generate/decoder.test.ts for the forward pass at every position.
+ * What is particular to decoding the Transformers: states that grow and states that do not, a running maximum, and what
+ * a step costs. See src/generate/decoder.test.ts for the forward pass at every position.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../test/support/compare.ts";

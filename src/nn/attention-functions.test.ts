@@ -12,7 +12,7 @@ import { program } from "../graph/program.ts";
 import { constant, input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { attend, attentionFunctionNames, laplace, weightsOf } from "./attention-functions.ts";
-import { hiddenWhereMasked } from "./visibility.ts";
+import { hiddenWhereZero } from "./visibility.ts";
 
 const engine = ortNodeEngine({ threads: 1 });
 afterAll(() => engine.close());
@@ -22,7 +22,7 @@ describe.each(attentionFunctionNames)("%s", (kind) => {
     const n = 4;
     const scores = input("scores", [n, n]);
     const future = Float32Array.from({ length: n * n }, (_, i) => (i % n > Math.floor(i / n) ? -1e30 : 0));
-    const padding = hiddenWhereMasked(constant(Float32Array.of(1, 0, 1, 1), [1, n]));
+    const padding = hiddenWhereZero(constant(Float32Array.of(1, 0, 1, 1), [1, n]));
     const hidden = scores.add(constant(future, [n, n]).add(padding));
     const identity = constant(
       Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),

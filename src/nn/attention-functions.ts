@@ -1,10 +1,11 @@
 /**
  * The function that turns scores into weights in a gated unit's quadratic attention: the paper's squared ReLU; softmax,
- * which it is compared with (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma et al.
- * 2022, "Mega: Moving Average Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
+ * with which the paper compares it (Hua, Dai, Liu, Le 2022, section 4, ablations); or the Laplace function of Mega (Ma
+ * et al. 2022, "Mega: Moving Average Equipped Gated Attention", section 3.3), a smooth step that stays bounded.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { squaredRelu } from "./activations.ts";
+import { addOptional } from "./visibility.ts";
 
 export const attentionFunctionNames = ["relu2", "softmax", "laplace"] as const;
 export type AttentionFunction = (typeof attentionFunctionNames)[number];
@@ -18,18 +19,14 @@ export function scoreScale(kind: AttentionFunction, span: number, s: number): nu
 }
 
 /**
- * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of HIDDEN has the weight 0. A
- * row of softmax in which nothing is left has finite weights of no meaning. `more` [..., R, N] are weights of another
- * kind, added to those of the scores.
+ * f(scores) v: scores [..., R, N] with the bias, v [..., N, e] -> [..., R, e]. A score of HIDDEN has the weight 0; a
+ * row of softmax whose scores are all HIDDEN has finite weights without meaning. `linearWeights` [..., R, N], those of
+ * linear attention to the same tokens, are added to the weights of the scores.
  */
-export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, more?: Tensor): Tensor {
-  if (kind === "relu2") return squaredReluMatmul(scores, v, more);
-  if (kind === "softmax") {
-    const found = softmaxMatmul(scores, v);
-    return more ? found.add(more.matmul(v)) : found;
-  }
-  const weights = laplace(scores);
-  return (more ? weights.add(more) : weights).matmul(v);
+export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, linearWeights?: Tensor): Tensor {
+  if (kind === "relu2") return squaredReluMatmul(scores, v, linearWeights);
+  if (kind === "softmax") return addOptional(softmaxMatmul(scores, v), linearWeights?.matmul(v));
+  return addOptional(laplace(scores), linearWeights).matmul(v);
 }
 
 /**
@@ -37,9 +34,9 @@ export function attend(kind: AttentionFunction, scores: Tensor, v: Tensor, more?
  * result,
  *
  *     dv = Pᵀ g = (gᵀ P)ᵀ           only narrow matrices are transposed
- *     dscores = P * (g vᵀ - r)      r = sum of g * result, a number a row: equal to the sum of P * (g vᵀ), and cheaper
+ *     dscores = P * (g vᵀ - r)      r = row sum of g * result: equal to the row sum of P * (g vᵀ), and cheaper
  *
- * g vᵀ - r is one product, [g, -r] [v, 1]ᵀ: one column more costs less than a pass over the scores.
+ * g vᵀ - r is one product, [g, -r] [v, 1]ᵀ: one more column costs less than a pass over the scores.
  */
 export function softmaxMatmul(scores: Tensor, v: Tensor): Tensor {
   const p = scores.softmax();
@@ -56,32 +53,32 @@ export function softmaxMatmul(scores: Tensor, v: Tensor): Tensor {
 }
 
 /**
- * (relu(scores)^2 + more) v: with A the weights and g the gradient of the result, dv = Aᵀ g, dmore = g vᵀ and
- * dscores = 2 relu(scores) * (g vᵀ), the factor 2 on the narrower of both sides.
+ * (relu(scores)^2 + L) v, L the weights of linear attention: with A the sum of both weights and g the gradient of the
+ * result, dv = Aᵀ g, dL = g vᵀ and dscores = 2 relu(scores) * (g vᵀ), the factor 2 on the narrower side.
  */
-export function squaredReluMatmul(scores: Tensor, v: Tensor, more?: Tensor): Tensor {
+export function squaredReluMatmul(scores: Tensor, v: Tensor, linearWeights?: Tensor): Tensor {
   const positive = scores.relu();
   const square = positive.mul(positive);
-  const a = more ? square.add(more) : square;
+  const a = addOptional(square, linearWeights);
   const [N, e] = v.shape.slice(-2);
-  return withGradient(a.matmul(v), more ? [scores, v, more] : [scores, v], (g) => {
+  return withGradient(a.matmul(v), linearWeights ? [scores, v, linearWeights] : [scores, v], (g) => {
     const dA = (t: Tensor) => t.matmul(v.swapLast());
-    if (more) {
-      const dMore = dA(g);
-      return [dMore.mul(positive).mul(2), transposedProduct(a, g), dMore];
+    if (linearWeights) {
+      const dLinear = dA(g);
+      return [dLinear.mul(positive).mul(2), transposedProduct(a, g), dLinear];
     }
     return [N > e ? dA(g.mul(2)).mul(positive) : dA(g).mul(positive).mul(2), transposedProduct(a, g)];
   });
 }
 
-/** aᵀ g of a [..., R, N] and g [..., R, e], transposing whichever costs less. */
+/** aᵀ g of a [..., R, N] and g [..., R, e], transposing the side that costs less. */
 function transposedProduct(a: Tensor, g: Tensor): Tensor {
   const [R, N] = a.shape.slice(-2);
   const e = g.shape[g.rank - 1];
   return R * N < (R + N) * e ? a.swapLast().matmul(g) : g.swapLast().matmul(a).swapLast();
 }
 
-/** Weights of scores [..., R, N] themselves, for a few new tokens. */
+/** f(scores) alone, [..., R, N], for a few new tokens. */
 export function weightsOf(kind: AttentionFunction, scores: Tensor): Tensor {
   if (kind === "softmax") return scores.softmax();
   return kind === "relu2" ? squaredRelu(scores) : laplace(scores);

@@ -1,6 +1,6 @@
 /**
- * Every multi-head attention against a plain-loop sibling in float64: outputs and all gradients by name, at lengths that
- * fit no chunk and no block, causal and not, with and without padding; and that padding has no influence.
+ * Every multi-head attention against a plain-loop sibling in float64: outputs and all gradients by name, at lengths
+ * that fit no chunk and no block, causal and not, with and without padding; and that padding has no influence.
  */
 import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";

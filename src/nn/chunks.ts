@@ -1,4 +1,4 @@
-/** Tokens cut into chunks of C, G = ceil(T / C) of them, and put together again. */
+/** A sequence divided into G = ceil(T / C) chunks of C tokens, and back. */
 import type { Tensor } from "../graph/tensor.ts";
 
 /** [B, …, T, w] -> [B, …, G, C, w], with zeros after the last token. */

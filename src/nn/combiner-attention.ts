@@ -1,9 +1,10 @@
 /**
- * Combiner with the fixed pattern (Ren et al. 2021, "Combiner: Full Attention Transformer with Sparse Computation Cost",
- * section 4.1): one softmax over the tokens of the own block and one summary of each other block, only of earlier ones
- * when causal. A block's summary key is the element-wise maximum of its keys; its summary value weighs its values by
- * softmax of (maximum of its queries) . keys. Cost per token: C + G scores, G = ceil(T / C) blocks of C tokens. Within
- * documents a block has a summary of its last document, for later blocks, and one of its first, for earlier blocks.
+ * Combiner with the fixed pattern (Ren et al. 2021, "Combiner: Full Attention Transformer with Sparse Computation
+ * Cost", section 4.1): one softmax over the tokens of a query's own block and a summary of each other block (of earlier
+ * blocks when causal). A block's summary key is the element-wise maximum of its keys; its summary value is the mean of
+ * its values with weights softmax((maximum of its queries) . keys). Cost per token: C + G scores, G = ceil(T / C)
+ * blocks of C tokens. Within documents a block has a summary of its last document, which later blocks see, and one of
+ * its first, which earlier blocks see.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
 import { softmaxMatmul } from "./attention-functions.ts";
@@ -15,9 +16,16 @@ import type { NewTokens } from "./new-tokens.ts";
 import { tokenPositions } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import { besideHeads, type ChunkVisibility, HIDDEN, hiddenAcross, hiddenWhereMasked } from "./visibility.ts";
+import {
+  addOptional,
+  broadcastOverHeads,
+  type ChunkVisibility,
+  HIDDEN,
+  hiddenAcrossDocuments,
+  hiddenWhereZero,
+} from "./visibility.ts";
 
-/** Summaries for which a text has room at first. */
+/** Rows of a new text's state for summaries; there are more when they are needed. */
 const FIRST_SUMMARIES = 64;
 
 export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
@@ -28,13 +36,13 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
     const T = x.shape[1];
     const { q, k, v } = headProjections(scope, x, { ...options, rotations });
     const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C)); // [B, H, G, C, w] each
-    const found = blockAttention({ q: qc, k: kc, v: vc }, visibility.inChunks(C, T));
-    return attentionOut(scope, outOfChunks(found, T));
+    const attended = blockAttention({ q: qc, k: kc, v: vc }, visibility.inChunks(C, T));
+    return attentionOut(scope, outOfChunks(attended, T));
   }
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped {
     const { keys, values, summaryKeys, summaryValues, queryPeak } = state;
-    const own = headProjections(scope, x, { ...options, rotations: tokens.rotations });
+    const heads = headProjections(scope, x, { ...options, rotations: tokens.rotations });
     const stored = [
       { keys, values, hidden: tokens.hiddenOpenRows(C) },
       {
@@ -44,10 +52,10 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
       },
     ];
     const { real } = tokens; // [B, P, 1]
-    const queries = real ? own.q.add(besideHeads(hiddenWhereMasked(real), 4)) : own.q;
+    const queries = addOptional(heads.q, real && broadcastOverHeads(hiddenWhereZero(real), 4));
     return {
-      y: attentionOut(scope, softmaxAfter(own, stored, tokens)),
-      state: { keys: own.k, values: own.v, queryPeak: queryPeak.max(queries.maximum([-2])) },
+      y: attentionOut(scope, softmaxAfter(heads, stored, tokens)),
+      state: { keys: heads.k, values: heads.v, queryPeak: queryPeak.max(queries.maximum([-2])) },
     };
   }
 
@@ -62,7 +70,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
         values: rows,
         summaryKeys: summaryRows,
         summaryValues: summaryRows,
-        // The element-wise maximum of the open block's queries, of which its summary value is made.
+        // The element-wise maximum of the open block's queries, for its summary value.
         queryPeak: { shape: [H, 1, w], change: "replaced", initial: HIDDEN },
       },
       step,
@@ -75,35 +83,33 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
   };
 }
 
-/** queryPeak [..., 1, w], keys and values [..., C, w] of a block -> [..., 1, w]; hidden [..., 1, C] is added to the scores. */
+/**
+ * queryPeak [..., 1, w], keys and values [..., C, w] of a block -> [..., 1, w]; hidden [..., 1, C] is added to scores.
+ */
 function summaryValue(queryPeak: Tensor, keys: Tensor, values: Tensor, hidden?: Tensor): Tensor {
   const scores = queryPeak.matmul(keys.swapLast()); // [..., 1, C]
-  return softmaxMatmul(hidden ? scores.add(hidden) : scores, values);
+  return softmaxMatmul(addOptional(scores, hidden), values);
 }
 
 /** q (scaled), k, v [B, H, G, C, w] -> [B, H, G, C, w] */
 function blockAttention(blocks: QueriesKeysValues, chunks: ChunkVisibility): Tensor {
   const { q, k, v } = blocks;
   const [B, H, G, C, w] = q.shape;
-  const own = chunks.hidden && besideHeads(chunks.hidden, 5); // [C, C] or [B or 1, 1, G, 1 or C, C]
-  if (G === 1) {
-    // There is no other block to see.
-    const scores = q.matmul(k.swapLast());
-    return softmaxMatmul(own ? scores.add(own) : scores, v);
-  }
+  const ownHidden = chunks.hidden && broadcastOverHeads(chunks.hidden, 5); // [C, C] or [B or 1, 1, G, 1 or C, C]
+  if (G === 1) return softmaxMatmul(addOptional(q.matmul(k.swapLast()), ownHidden), v); // there is no other block
   const others = chunks.documents
     ? summariesOfDocuments(blocks, chunks, chunks.documents)
     : summariesOfBlocks(blocks, chunks);
-  const batch = Math.max(...[own, others.hidden].map((t) => (t?.rank === 5 ? t.shape[0] : 1)));
-  const hidden = (own ?? q.zeros([C, C]))
+  const batch = Math.max(...[ownHidden, others.hidden].map((t) => (t?.rank === 5 ? t.shape[0] : 1)));
+  const hidden = (ownHidden ?? q.zeros([C, C]))
     .expand([batch, 1, G, C, C])
     .concat([others.hidden.expand([batch, 1, G, C, G])], 4);
-  const beside = (rows: Tensor, summary: Tensor) => rows.concat([summary.expand([B, H, G, G, w])], 3);
-  const scores = q.matmul(beside(k, others.keys).swapLast()).add(hidden); // [B, H, G, C, C + G]
-  return softmaxMatmul(scores, beside(v, others.values));
+  const withSummaries = (rows: Tensor, summary: Tensor) => rows.concat([summary.expand([B, H, G, G, w])], 3);
+  const scores = q.matmul(withSummaries(k, others.keys).swapLast()).add(hidden); // [B, H, G, C, C + G]
+  return softmaxMatmul(scores, withSummaries(v, others.values));
 }
 
-/** What the tokens of each block [G] see of the other blocks [G]. */
+/** The summaries that the tokens of each block can see. */
 interface OtherBlocks {
   /** Summaries, [B, H, 1 or G, G, w]. */
   readonly keys: Tensor;
@@ -117,12 +123,12 @@ function summariesOfBlocks(blocks: QueriesKeysValues, { causal, real, hiddenKeys
   const counted = real && hiddenKeys && { real, hidden: hiddenKeys };
   const { key, value } = summaries(blocks, counted);
   const order = otherBlocks(G, causal);
-  const emptyBlocks = real && hiddenWhereMasked(real.maximum([2])).reshape([-1, 1, 1, 1, G]);
+  const emptyBlocks = real && hiddenWhereZero(real.maximum([2])).reshape([-1, 1, 1, 1, G]);
   const [keys, values] = [key, value].map((t) => t.reshape([B, H, 1, G, w]));
-  return { keys, values, hidden: emptyBlocks ? emptyBlocks.add(order) : order };
+  return { keys, values, hidden: addOptional(order, emptyBlocks) };
 }
 
-/** Of each block the last document for later blocks, the first for earlier ones; none sees another's. */
+/** Of each block its last document for later blocks and its first for earlier ones; no document sees another. */
 function summariesOfDocuments(
   blocks: QueriesKeysValues,
   { causal, real }: ChunkVisibility,
@@ -131,31 +137,32 @@ function summariesOfDocuments(
   const [B, H, G, C, w] = blocks.q.shape;
   const ofDocument = (tokens: Tensor, ids: Tensor) => {
     const counted = real ? tokens.mul(real) : tokens; // [B, G, C]
-    const hidden = hiddenWhereMasked(counted).reshape([B, G, 1, C]);
-    // No token has segment ID 0: what is made of padding alone is not seen.
+    const hidden = hiddenWhereZero(counted).reshape([B, G, 1, C]);
+    // No token has segment ID 0, so a summary of padding alone is seen by none.
     const id = real ? ids.mul(counted.maximum([2]).reshape([B, G])) : ids;
     return { ...summaries(blocks, { real: counted, hidden }), id: id.reshape([B, 1, G]) };
   };
   const last = ofDocument(documents.inLast, documents.last);
   const first = causal ? last : ofDocument(documents.inFirst, documents.first);
   const positions = tokenPositions(G);
-  const isEarlier = positions.reshape([1, G]).less(positions.reshape([G, 1])); // of a query's block [G], another block [G]
+  const isEarlier = positions.reshape([1, G]).less(positions.reshape([G, 1])); // [G of queries, G of summaries]
   const chosen = (ofLast: Tensor, ofFirst: Tensor) => {
     const [a, b] = [ofLast, ofFirst].map((t) => t.reshape([B, H, 1, G, w]));
     return causal ? a : isEarlier.reshape([G, G, 1]).where(a, b);
   };
   const ids = isEarlier.where(last.id, first.id); // [B, G, G]
-  const hidden = hiddenAcross(documents.segmentIds, ids, otherBlocks(G, causal)); // [B, G, C, G]
+  const hidden = hiddenAcrossDocuments(documents.segmentIds, ids, otherBlocks(G, causal)); // [B, G, C, G]
   return {
     keys: chosen(last.key, first.key),
     values: chosen(last.value, first.value),
-    hidden: besideHeads(hidden, 5),
+    hidden: broadcastOverHeads(hidden, 5),
   };
 }
 
 /**
- * Summary keys and values [B, H, G, 1, w] of what counts in each block: where real [B or 1, G, C] is 1, hidden
- * [B or 1, G, 1, C] 0; of all without these. Of a block of which nothing counts they are finite, no more.
+ * Summary keys and values [B, H, G, 1, w] of the tokens of each block that count: those where real [B or 1, G, C] is 1
+ * and hidden [B or 1, G, 1, C] is 0; all without these. For a block without such a token they are finite and
+ * meaningless.
  */
 function summaries(
   { q, k, v }: QueriesKeysValues,
@@ -164,16 +171,16 @@ function summaries(
   if (!counted) return { key: k.maximum([3]), value: summaryValue(q.maximum([3]), k, v) };
   const [, G, C] = counted.real.shape;
   const hiddenRows = counted.hidden.reshape([-1, 1, G, C, 1]);
-  const some = counted.real.maximum([2]).reshape([-1, 1, G, 1, 1]); // 0 where nothing counts
+  const some = counted.real.maximum([2]).reshape([-1, 1, G, 1, 1]); // 0 for a block without a token that counts
   const largest = (t: Tensor) => t.add(hiddenRows).maximum([3]).mul(some);
-  return { key: largest(k), value: summaryValue(largest(q), k, v, besideHeads(counted.hidden, 5)) };
+  return { key: largest(k), value: summaryValue(largest(q), k, v, broadcastOverHeads(counted.hidden, 5)) };
 }
 
-/** HIDDEN where a query's block [G] must not see a block's summary [G]: its own, and when causal later ones; [G, 1, G]. */
+/** [G, 1, G]: HIDDEN where a query's block must not see a summary: that of itself and, when causal, of later blocks. */
 function otherBlocks(G: number, causal: boolean): Tensor {
   const hidden = Float32Array.from({ length: G * G }, (_, at) => {
-    const [own, other] = [Math.floor(at / G), at % G];
-    return other === own || (causal && other > own) ? HIDDEN : 0;
+    const [query, summary] = [Math.floor(at / G), at % G];
+    return summary === query || (causal && summary > query) ? HIDDEN : 0;
   });
   return constant(hidden, [G, 1, G]);
 }

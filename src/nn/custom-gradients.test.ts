@@ -10,7 +10,7 @@ import { attend, attentionFunctionNames, laplace, softmaxMatmul, squaredReluMatm
 import { crossEntropy } from "./cross-entropy.ts";
 import { linearMaps, scaleAndShift, splitLinear } from "./linear.ts";
 import { layerNorm, scaleNorm } from "./norm.ts";
-import { hiddenWhereMasked } from "./visibility.ts";
+import { hiddenWhereZero } from "./visibility.ts";
 
 const linearInputs = (width: number, outputs: number) => ({
   x: floats([2, 3, width], "x"),
@@ -27,7 +27,7 @@ const functions: readonly TestFunction[] = [
     inputs: { scores: floats([2, 3, 4], "scores"), v: floats([2, 4, 5], "v") },
     build: ({ scores, v }: Tensors) => {
       const real = constant(Float32Array.of(1, 1, 0, 1, 0, 1, 1, 1), [2, 1, 4]);
-      return [attend(kind, scores.add(hiddenWhereMasked(real)), v)];
+      return [attend(kind, scores.add(hiddenWhereZero(real)), v)];
     },
   })),
   {
@@ -54,7 +54,7 @@ const functions: readonly TestFunction[] = [
     name: `squaredReluMatmul, ${e} columns`,
     inputs: { scores: floats([2, 4, 6], "scores"), v: floats([2, 6, e], "v") },
     build: ({ scores, v }: Tensors) => [
-      squaredReluMatmul(scores.add(hiddenWhereMasked(constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6]))), v),
+      squaredReluMatmul(scores.add(hiddenWhereZero(constant(Float32Array.of(1, 1, 1, 0, 1, 1), [1, 1, 6]))), v),
     ],
   })),
   {

@@ -1,7 +1,7 @@
 /**
- * What decoding needs of a model: the recurrent form of its layers, and programs that read new tokens from a state. The
- * state goes in and comes out as tensors, so that a host, a server and an exported graph drive the same programs; who holds
- * it, and where, is the decoder's business (generate/state.ts).
+ * What a decoder needs from a model: the entries of its state, and programs that read new tokens given a state. The
+ * state goes in and comes out as tensors, so a host, a server and an exported graph can run the same programs. Where it
+ * is kept between them is up to the decoder (generate/state.ts, generate/resident-state.ts).
  */
 import type { Shape } from "../base/shape.ts";
 import type { Program } from "../graph/program.ts";
@@ -9,41 +9,43 @@ import type { Recurrence, StateEntry } from "./layer.ts";
 import type { Parameter } from "./scope.ts";
 
 /**
- * What to compute beside the state. last: logits after the last real token of each text, [B, V]. all: after every token,
- * [B P, V]. losses: -log p of a given target after every token, [B P], in nats.
+ * What a program computes in addition to the state. last: logits after the last real token of each text, [B, V]. all:
+ * logits after every token, [B P, V]. losses: -log p of a given target after every token, [B P], in nats.
  */
 export type Readout = "last" | "all" | "losses";
 
-/** How often the entries that grow were doubled, by what adds a row to them. */
+/** How often the entries that grow have been doubled: those with a row per token, those with a row per closed span. */
 export interface Room {
   readonly tokens: number;
   readonly spans: number;
 }
 
 export interface StepRequest {
-  /** B: texts at once. */
+  /** B: texts read at once. */
   readonly texts: number;
-  /** P: new tokens of each. */
+  /** P: new tokens of each text. */
   readonly tokens: number;
   /** Whether a text may have fewer real tokens than P. */
   readonly padded: boolean;
   readonly readout: Readout;
   readonly room: Room;
-  /** Whether the whole state comes out, for devices on which it stays; else only what changes, for the host to store. */
+  /** Whether outputs are the whole new state, to stay on the device, or only its changes, for the host to store. */
   readonly whole: boolean;
 }
 
-/** The open span of a text is full. */
 export type CloseRequest = Pick<StepRequest, "texts" | "room" | "whole">;
 
 /**
- * Inputs beside parameters, those that a program needs: `tokens` [B …, P] and for losses `targets` [B P] int32; `position.cos`,
- * `position.sin` [B …, P, d / 2] and `rotation.cos`, `rotation.sin` [B …, P, half], angles of the positions; `open`,
- * `position`, `closed` and where padded `count` [B …] float32 (see NewTokens); `state.LAYER.NAME` [B …, …] for each entry of
- * the state. One text has no axis B.
- * Outputs: `result`, the readout (none of a program that closes spans), and of the state either `changes` [N], the changes
- * of all layers in the order of `changed`, each flattened; or, whole, `new.LAYER.NAME` for each entry that changes. A
- * program that closes spans and returns whole states has the input `count`: 1 for texts whose span is full, 0 for others.
+ * Inputs, besides parameters, as far as the program needs them; a single text has no axis B:
+ * - `tokens` [B …, P] int32, and for losses `targets` [B P] int32;
+ * - angles of the positions: `position.cos`, `position.sin` [B …, P, d / 2], `rotation.cos`, `rotation.sin` [B …, P, half];
+ * - `open`, `position`, `closed` and where padded `count`, [B …] float32 (see NewTokens); in a program that closes
+ *   spans and returns whole states, `count` is 1 for texts whose span is full, else 0;
+ * - `state.LAYER.NAME` [B …, …]: the entries of the state.
+ *
+ * Outputs:
+ * - `result`: the readout; a program that closes spans has none;
+ * - `changes` [N]: the entries in `changed`, flattened and concatenated; or, whole, `new.LAYER.NAME` for each of them.
  */
 export interface StateProgram {
   readonly program: Program;
@@ -53,7 +55,7 @@ export interface StateProgram {
 export interface ChangedEntry {
   /** `state.LAYER.NAME` */
   readonly key: string;
-  /** [B, …]: new rows of an entry of rows, else the whole new value. */
+  /** [B, …]: the new rows, or the new value of an entry that is replaced. */
   readonly shape: Shape;
 }
 
@@ -61,29 +63,29 @@ export interface DecodingArchitecture {
   readonly vocabSize: number;
   /** d */
   readonly width: number;
-  /** Pairs of features that RoPE turns; 0 without it. */
+  /** Pairs of features that RoPE rotates; 0 without RoPE. */
   readonly rotaryPairs: number;
-  /** Longest text in tokens that the model is made for; Infinity when there is no such length. */
+  /** Tokens of the longest text that the model can read; Infinity when there is no limit. */
   readonly maxLength: number;
   readonly parameters: readonly Parameter[];
-  /** Tokens after which the open span of every layer is closed. */
+  /** Tokens in a span, in every layer. */
   readonly span: number;
   /** By `state.LAYER.NAME`. */
   readonly state: ReadonlyMap<string, StateEntry>;
-  /** P new tokens of each text, in its open span. */
+  /** A program that reads P new tokens of each text inside its open span. */
   step(request: StepRequest): StateProgram;
-  /** P tokens of each text that are whole spans, from the beginning of one on; undefined where prompts are read in steps. */
+  /** One that reads whole spans of P tokens in all; undefined where prompts are read in steps. */
   readonly prefill?: ((request: StepRequest) => StateProgram) | undefined;
-  /** The open span of every text is full; undefined where nothing is done then. */
+  /** One that closes spans that are full; undefined where nothing is done then. */
   readonly close?: ((request: CloseRequest) => StateProgram) | undefined;
 }
 
-/** The axis of texts, which one text alone goes without. */
+/** The axis of texts: none for a single text. */
 export function batchAxis(texts: number): Shape {
   return texts === 1 ? [] : [texts];
 }
 
-/** The shape of an entry of so many texts, with the room it has grown to: [B …, …]. */
+/** The shape of an entry for so many texts, at the size to which it has grown: [B …, …]. */
 export function entryShape({ shape, change }: StateEntry, texts: number, room: Room): Shape {
   const grown = change === "token-rows" ? room.tokens : change === "span-rows" ? room.spans : 0;
   return [...batchAxis(texts), ...shape.map((size, axis) => (axis === shape.length - 2 ? size * 2 ** grown : size))];
@@ -99,7 +101,7 @@ export function newKey(key: string): string {
   return key.replace(/^state/, "new");
 }
 
-/** Every entry of a stack of layers by its key. */
+/** The entries of all layers by their keys. */
 export function entriesOf(layers: readonly Recurrence[]): ReadonlyMap<string, StateEntry> {
   return new Map(
     layers.flatMap(({ state }, i) => Object.entries(state).map(([name, entry]) => [entryKey(i, name), entry] as const)),

@@ -1,35 +1,35 @@
 /**
- * Documents that lie side by side in a window and must not see each other, by segment IDs: where each begins, and which
- * of them reach over the borders of chunks. The tokens of a document lie in a row, so of a chunk only the document at
- * its end goes on in the next chunk, and only the one at its beginning comes from the chunk before.
+ * Documents that share a window and must not see each other, by segment IDs: where each begins, and which of them cross
+ * the borders of chunks. The tokens of a document are contiguous, so only the last document of a chunk can continue in
+ * the next chunk, and only the first can have begun in the chunk before.
  * Symbols: B windows of T tokens in G chunks of C.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import type { AngleTable } from "./positions.ts";
 
-/** Documents as the chunks of an attention see them. What fills up the last chunk has segment ID 0. */
+/** The documents of each chunk. After the end of the text the segment ID is 0. */
 export interface ChunkDocuments {
   /** [B, G, C] */
   readonly segmentIds: Tensor;
-  /** [B, G]: of each chunk's first and of its last token. */
+  /** [B, G]: segment ID of each chunk's first and last token. */
   readonly first: Tensor;
   readonly last: Tensor;
   /** [B, G, C]: 1 for the tokens of those documents, else 0. */
   readonly inFirst: Tensor;
   readonly inLast: Tensor;
-  /** [B, G, C]: 1 for the tokens whose document comes from the chunk before, or goes on in the chunk after. */
-  readonly fromBefore: Tensor;
-  readonly goesOn: Tensor;
-  /** [B, G, C]: 1 / tokens of the document in the window; 0 after the last token. */
-  readonly share: Tensor;
+  /** [B, G, C]: 1 for the tokens whose document began in an earlier chunk, or continues in the next one. */
+  readonly fromPrevious: Tensor;
+  readonly intoNext: Tensor;
+  /** [B, G, C]: 1 / tokens of the document in the window; 0 after the end of the text. */
+  readonly inverseLength: Tensor;
 }
 
 export class Documents {
-  /** [B, T], float32: number of each token's document in the window, from 1 on. */
+  /** [B, T], float32: the number of each token's document in the window, from 1. */
   readonly segmentIds: Tensor;
-  /** [B, T], int32: position of each token in its document, from 0 on. */
+  /** [B, T], int32: the position of each token in its document, from 0. */
   readonly positions: Tensor;
-  /** [B, T], int32: tokens of each token's document in the window. */
+  /** [B, T], int32: how many tokens each token's document has in the window. */
   readonly lengths: Tensor;
 
   /** documents [3, B, T] int32: segment IDs, positions and lengths, as data/document-windows.ts makes them. */
@@ -62,10 +62,13 @@ export class Documents {
     const isOf = (labels: Tensor) => segmentIds.equal(labels.reshape([B, G, 1])).cast("float32");
     return {
       segmentIds,
-      ...{ first, last, inFirst: isOf(first), inLast: isOf(last) },
-      fromBefore: isOf(neighbours(last, "before")),
-      goesOn: isOf(neighbours(first, "after")),
-      share: chunks(this.lengths.cast("float32").reciprocal()),
+      first,
+      last,
+      inFirst: isOf(first),
+      inLast: isOf(last),
+      fromPrevious: isOf(neighbours(last, "before")),
+      intoNext: isOf(neighbours(first, "after")),
+      inverseLength: chunks(this.lengths.cast("float32").reciprocal()),
     };
   }
 }
@@ -77,7 +80,6 @@ export function sameDocument(queries: Tensor, keys: Tensor): Tensor {
     .equal(keys.reshape([...keys.shape.slice(0, -1), 1, keys.shape[keys.rank - 1]]));
 }
 
-/** Which side of a chunk. */
 export type Side = "before" | "after";
 
 /** The label [B, G] of each chunk's neighbour on one side, 0 where it has none: [B, G]. */

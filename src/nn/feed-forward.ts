@@ -1,15 +1,16 @@
 /**
- * The feed-forward half of a Transformer block: GELU (Hendrycks and Gimpel 2016) in the original one, GEGLU (Shazeer 2020,
- * "GLU Variants Improve Transformer") in Transformer++, whose inner width is about two thirds for as many parameters.
+ * The feed-forward half of a Transformer block: GELU (Hendrycks and Gimpel 2016) in Transformer and Transformer+, GEGLU
+ * (Shazeer 2020, "GLU Variants Improve Transformer") in the others, with two thirds of the inner width for about the
+ * same number of parameters.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
 import { linear, linearMaps, linearParameters } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
 interface FeedForwardConfig {
-  /** Width between the two maps. */
+  /** Width between the two linear maps. */
   readonly inner: number;
-  /** Whether what lies between them is multiplied by a second linear map of the input. */
+  /** Whether the inner features are multiplied by a second linear map of the input (GEGLU). */
   readonly gated: boolean;
 }
 
@@ -26,8 +27,9 @@ export function feedForward(scope: Scope, x: Tensor, { inner, gated }: FeedForwa
  * GELU, exact: y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 the normal distribution,
  * dx = g (Phi(x) + x phi(x)), phi(x) = e^(-x^2 / 2) / sqrt(2 pi).
  *
- * The forward form is the one that ONNX Runtime recognises and computes in one pass, if nothing else uses its parts. So
- * the gradient computes erf again, of x times 1 / sqrt 2 where the forward form divides: else the two would be merged.
+ * ONNX Runtime recognises the forward form and computes it in one pass, if nothing else uses its intermediate results.
+ * So the gradient computes erf again, of x times 1 / sqrt 2 where the forward form divides, lest the runtime merge the
+ * two.
  */
 export function gelu(x: Tensor): Tensor {
   const y = x.mul(0.5).mul(x.div(Math.SQRT2).erf().add(1));

@@ -9,7 +9,7 @@ import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-at
 import { quadraticAttention } from "./quadratic-attention.ts";
 
 interface FlashQuadConfig extends GatedUnitConfig {
-  /** n: the divisor of the scores and the span of the bias; a constant of the model, never the current length. */
+  /** n: divides the scores, and is the span of the bias; a constant of the model, not the length of the input. */
   readonly maxLength: number;
 }
 
@@ -27,16 +27,16 @@ export function flashQuad(config: FlashQuadConfig): Layer {
       state: {
         keys: rows(openKeyWidth(n, s)),
         values: rows(e),
-        ...(tokenShift && { before: { shape: [1, d / 2], change: "replaced", initial: 0 } }),
+        ...(tokenShift && { previous: { shape: [1, d / 2], change: "replaced", initial: 0 } }),
       },
-      step(scope, x, tokens, { keys, values, before }) {
+      step(scope, x, tokens, { keys, values, previous }) {
         const bias = scope.at("bias");
-        const unit = gatedUnit(scope, x, config, { tokens, scales, beside: openBiasVectors(bias, n, s), before });
-        const { pairs, v, own, output } = unit;
+        const unit = gatedUnit(scope, x, config, { tokens, scales, rotated: openBiasVectors(bias, n, s), previous });
+        const { pairs, v, forNext, output } = unit;
         const local = openSpanAttention(bias, { ...unit, ...pairs[0] }, { keys, values }, tokens, attentionFunction);
         return {
-          y: output(local.found),
-          state: { keys: local.keys, values: v, ...(own && { before: tokens.last(own, before) }) },
+          y: output(local.attended),
+          state: { keys: local.keys, values: v, ...(forNext && { previous: tokens.last(forNext, previous) }) },
         };
       },
     },

@@ -1,7 +1,4 @@
-/**
- * Linear attention in chunks against plain loops, with gradients; sums over a long text that float32 does not round
- * away.
- */
+/** Linear attention in chunks against plain loops, with gradients; compensated sums over a long text. */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
@@ -11,7 +8,7 @@ import { program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { inChunks, outOfChunks } from "./chunks.ts";
-import { added, linearAttention } from "./linear-attention.ts";
+import { acrossChunks, addCompensated, linearAttention } from "./linear-attention.ts";
 import { Visibility } from "./visibility.ts";
 
 const [B, H, C, s, n] = [2, 3, 8, 4, 5];
@@ -41,10 +38,12 @@ describe("linear attention", () => {
       const mask = masked ? input("mask", [B, T]) : undefined;
       const chunks = new Visibility({ causal, mask }).inChunks(C, T);
       const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C));
-      const { found } = linearAttention({ q: qc, k: kc.swapLast(), v: vc }, chunks, { ownPast });
-      expect(found === undefined).toBe(causal && !ownPast && T <= C);
-      if (!found) return;
-      const y = outOfChunks(found, T);
+      const inputs = { q: qc, k: kc.swapLast(), v: vc };
+      const isAcross = causal && !ownPast;
+      const attended = isAcross ? acrossChunks(inputs, chunks).attended : linearAttention(inputs, chunks);
+      expect(attended === undefined).toBe(isAcross && T <= C);
+      if (!attended) return;
+      const y = outOfChunks(attended, T);
       const [dq, dk, dv] = gradients(y, [q, k, v], input("cotangent", y.shape));
       const values: Record<string, Float32Array> = {
         ...{ q: random("q", q.size), k: random("k", k.size), v: random("v", v.size) },
@@ -79,7 +78,7 @@ describe("linear attention", () => {
     },
   );
 
-  it("goes on after a sum, as if the chunks before were there", () => {
+  it("continues from a sum as if the chunks before it were there", () => {
     const [T, first] = [5 * C, 2 * C];
     const [q, k, v] = [input("q", [B, T, s]), input("k", [B, T, s]), input("v", [B, T, n])];
     const visibility = new Visibility({ causal: true });
@@ -89,15 +88,15 @@ describe("linear attention", () => {
       k: part(k, from, to).swapLast(),
       v: part(v, from, to),
     });
-    const nothing = { sum: q.zeros([B, s, n]), rest: q.zeros([B, s, n]) };
-    const whole = linearAttention(of(0, T), visibility.inChunks(C, T), { before: nothing });
-    const before = linearAttention(of(0, first), visibility.inChunks(C, first), { before: nothing }).after;
-    const rest = linearAttention(of(first, T), visibility.inChunks(C, T - first), { before });
-    const outputs = [whole.found?.slice(1, first / C, T / C), rest.found, whole.after?.sum, rest.after?.sum];
+    const nothing = { sum: q.zeros([B, s, n]), compensation: q.zeros([B, s, n]) };
+    const whole = acrossChunks(of(0, T), visibility.inChunks(C, T), nothing);
+    const before = acrossChunks(of(0, first), visibility.inChunks(C, first), nothing).after;
+    const later = acrossChunks(of(first, T), visibility.inChunks(C, T - first), before);
+    const outputs = [whole.attended?.slice(1, first / C, T / C), later.attended, whole.after?.sum, later.after?.sum];
     const named = Object.fromEntries(outputs.flatMap((t, i) => (t ? [[`output${i}`, t]] : [])));
     const values = { q: random("q", q.size), k: random("k", k.size), v: random("v", v.size) };
     const { output0, output1, output2, output3 } = interpret(program("test", named), values);
-    expectClose(output1.data, output0.data, { name: "found", tolerance: 1e-13 });
+    expectClose(output1.data, output0.data, { name: "attended", tolerance: 1e-13 });
     expectClose(output3.data, output2.data, { name: "sum", tolerance: 1e-13 });
   });
 });
@@ -106,18 +105,18 @@ describe("a running sum", () => {
   const engine = ortNodeEngine({ threads: 1 });
   afterAll(() => engine.close());
 
-  it("keeps in float32 what rounding would take from it", async () => {
-    const [sum, rest, x] = ["sum", "rest", "x"].map((name) => input(name, [1]));
-    const { sum: total, rest: left } = added({ sum, rest }, x);
-    const compiled = await engine.compile(program("sum", { total, left }));
-    const state = { sum: Float32Array.of(1), rest: new Float32Array(1) };
+  it("keeps what float32 would round away", async () => {
+    const [sum, compensation, x] = ["sum", "compensation", "x"].map((name) => input(name, [1]));
+    const after = addCompensated({ sum, compensation }, x);
+    const compiled = await engine.compile(program("sum", { total: after.sum, lost: after.compensation }));
+    const state = { sum: Float32Array.of(1), compensation: new Float32Array(1) };
     const small = Float32Array.of(2 ** -26); // a quarter of what float32 can add to 1
     for (let i = 0; i < 4096; i++) {
-      const found = await compiled.run({ ...state, x: small });
-      state.sum.set(found.total);
-      state.rest.set(found.left);
+      const { total, lost } = await compiled.run({ ...state, x: small });
+      state.sum.set(total);
+      state.compensation.set(lost);
     }
-    expect(state.sum[0] + state.rest[0]).toBe(1 + 4096 * small[0]);
+    expect(state.sum[0] + state.compensation[0]).toBe(1 + 4096 * small[0]);
     expect(state.sum[0]).toBeGreaterThan(1);
     await compiled.release();
   });

@@ -13,7 +13,7 @@ interface LinearParameters {
   readonly bias: Tensor;
 }
 
-/** Weights start normal with variance 1 / in, biases at zero. */
+/** Initially weights are normal with variance 1 / in, biases zero. */
 export function linearParameters(scope: Scope, inputs: number, outputs: number): LinearParameters {
   return {
     weight: scope.parameter("weight", [inputs, outputs], { normal: 1 / Math.sqrt(inputs) }),
@@ -26,10 +26,10 @@ export function linear(scope: Scope, x: Tensor, outputs: number): Tensor {
 }
 
 /**
- * One linear map whose result is split into the given widths, [..., sizes[i]] each, after an element-wise function
- * where one is given. With many rows the weight is split instead, since that costs less than splitting activations, and
- * there is a product for each part; backward the gradients are concatenated again, since one product with all columns
- * is faster than the sum of several. With few rows (hasFewRows) the result itself is split.
+ * One linear map, then an element-wise activation, then a split into the given widths, [..., sizes[i]] each. With many
+ * rows the weight is split instead, since that costs less than splitting activations, with a product for each part; in
+ * the backward pass the gradients are concatenated, since one product with all columns is faster than a sum of several.
+ * With few rows (hasFewRows) the result itself is split.
  */
 export function splitLinear(
   x: Tensor,
@@ -51,7 +51,8 @@ export function splitLinear(
 }
 
 /**
- * Several maps of one input: with many rows one product with their concatenated weights, with few rows each by itself.
+ * Several maps of one input: with many rows one product with their concatenated weights, with few rows one product
+ * each.
  */
 export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
   const sizes = maps.map(({ bias }) => bias.size);
@@ -69,15 +70,15 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
 }
 
 /**
- * Whether x [..., width] has so few rows, as in a step of decoding, that reading the weights is most of what a map of
- * it costs: then weights should be neither split nor concatenated, both of which copy them.
+ * Whether x [..., width] has so few rows, as in a step of decoding, that most of the cost of a linear map is reading
+ * its weights: then they should be neither split nor concatenated, since both copy them.
  */
 export function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];
   return x.size < width * width;
 }
 
-/** xᵀ g of x [N, in] and g [N, out], transposing whichever costs less. */
+/** xᵀ g of x [N, in] and g [N, out], transposing the side that costs less. */
 function weightGradient(x: Tensor, g: Tensor): Tensor {
   const [count, inputs] = x.shape;
   const outputs = g.shape[1];
@@ -106,8 +107,8 @@ function rows(x: Tensor): Tensor {
 }
 
 /**
- * x mᵀ for x [..., P, k] and m [..., rows, k], of several m side by side: one row is taken as a column instead, since
- * transposing m would cost a pass over it.
+ * x mᵀ for x [..., P, k] and each m [..., rows, k], concatenated along the last axis. A single row x is taken as a
+ * column instead, since transposing m would cost a pass over it.
  */
 export function timesTransposed(x: Tensor, first: Tensor, ...rest: readonly Tensor[]): Tensor {
   const outer = x.shape.slice(0, -2);
@@ -118,9 +119,9 @@ export function timesTransposed(x: Tensor, first: Tensor, ...rest: readonly Tens
       -1,
     );
   const column = x.reshape([...outer, k, 1]);
-  const found = first.matmul(column).concat(
+  const products = first.matmul(column).concat(
     rest.map((m) => m.matmul(column)),
     -2,
   );
-  return found.reshape([...outer, 1, -1]);
+  return products.reshape([...outer, 1, -1]);
 }

@@ -1,12 +1,12 @@
 /**
  * Mixed chunk attention (Hua, Dai, Liu, Le 2022, section 3.2), for FLASH and, by heads, for MC-TFM++: inside a chunk of
  * C tokens attention by a function of scores, exact and quadratic in C; across chunks linear attention, through one [s,
- * n] matrix of sums a chunk. Cost per token does not depend on the length. Each half may be missing.
+ * n] matrix of sums a chunk. Cost per token does not depend on the length. Either half may be left out.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
 import { acrossChunks, chunkSums, linearAttention, ownWeights, type RunningSum } from "./linear-attention.ts";
-import { besideHeads, type ChunkVisibility, type Visibility } from "./visibility.ts";
+import { addOptional, broadcastOverHeads, type ChunkVisibility, type Visibility } from "./visibility.ts";
 
 /** Queries and keys in chunks, [B, …, G, C, s] each; the queries scaled. */
 export interface QueriesKeys {
@@ -30,18 +30,18 @@ interface MixedOptions {
 }
 
 /**
- * What linear queries are multiplied by, as a part of their scale: 1 over the tokens that they may find. Looking both
- * ways within documents that is the length of each one's own, by which mixedChunkAttention divides.
+ * The scale of linear queries: 1 over the number of tokens that they may see. When bidirectional within documents that
+ * number is the length of each document, by which mixedChunkAttention divides.
  */
 export function linearScale({ causal, documents }: Visibility, C: number, T: number): number {
   if (causal) return 1 / C;
   return documents ? 1 : 1 / T;
 }
 
-interface MixedFound {
+interface MixedAttention {
   /** [B, …, G, C, n] */
-  readonly found: Tensor;
-  /** The sum before with the tokens of these chunks; undefined without one before. */
+  readonly attended: Tensor;
+  /** The sum before these chunks plus their own; undefined without one before. */
   readonly after?: RunningSum | undefined;
 }
 
@@ -49,20 +49,26 @@ export function mixedChunkAttention(
   { quadratic, linear, v }: MixedInputs,
   chunks: ChunkVisibility,
   { attentionFunction, bias, before }: MixedOptions,
-): MixedFound {
-  const share = chunks.causal ? undefined : chunks.documents?.share;
-  const scaled = (q: Tensor) => (share ? q.mul(besideHeads(share.reshape([...share.shape, 1]), q.rank)) : q);
+): MixedAttention {
+  const inverseLength = chunks.causal ? undefined : chunks.documents?.inverseLength; // [B, G, C]
+  const scaled = (q: Tensor) =>
+    inverseLength ? q.mul(broadcastOverHeads(inverseLength.reshape([...inverseLength.shape, 1]), q.rank)) : q;
   const distant = linear && { q: scaled(linear.q), k: linear.k.swapLast(), v };
   if (!quadratic) {
-    const { found, after } = distant ? linearAttention(distant, chunks, { before }) : {};
-    // One chunk has nothing distant: zeros, in which queries and keys take part all the same.
-    return { found: found ?? (distant ? distant.q.matmul(chunkSums(distant, chunks).mul(0)) : v), after };
+    if (!distant) return { attended: v };
+    if (!chunks.causal) return { attended: linearAttention(distant, chunks) };
+    const { attended, after } = acrossChunks(distant, chunks, before);
+    // A single chunk has no chunk before it to attend to: zeros, but queries and keys stay in the graph.
+    return { attended: attended ?? distant.q.matmul(chunkSums(distant, chunks).mul(0)), after };
   }
-  // Looking both ways within documents, both weights of the own chunk are multiplied with the values at once.
-  const more = distant && share && ownWeights(distant, chunks);
-  const across = distant && (share ? acrossChunks(distant, chunks) : linearAttention(distant, chunks, { before }));
-  const added = bias && chunks.hidden ? bias.add(besideHeads(chunks.hidden, v.rank)) : (bias ?? chunks.hidden);
+  // When bidirectional within documents, both kinds of weights inside a chunk are multiplied by the values at once.
+  const linearWeights = distant && inverseLength && ownWeights(distant, chunks);
+  const isAcross = chunks.causal || inverseLength !== undefined;
+  const across: ReturnType<typeof acrossChunks> | undefined =
+    distant && (isAcross ? acrossChunks(distant, chunks, before) : { attended: linearAttention(distant, chunks) });
+  const { rank } = v;
+  const hidden = chunks.hidden && broadcastOverHeads(chunks.hidden, rank);
   const scores = quadratic.q.matmul(quadratic.k.swapLast()); // [B, …, G, C, C]
-  const local = attend(attentionFunction, added ? scores.add(besideHeads(added, v.rank)) : scores, v, more);
-  return { found: across?.found ? local.add(across.found) : local, after: across?.after };
+  const local = attend(attentionFunction, addOptional(scores, addOptional(bias, hidden)), v, linearWeights);
+  return { attended: addOptional(local, across?.attended), after: across?.after };
 }

@@ -1,14 +1,14 @@
 /**
- * The attention of MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): mixed chunk attention (mixed-chunk-attention.ts)
- * inside multi-head softmax attention. Each head keeps softmax attention inside the chunk and adds linear attention across
- * chunks; its two queries and two keys come from q and k by per-dimension scale and offset, as in the gated unit.
+ * The attention of MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): multi-head mixed chunk attention
+ * (mixed-chunk-attention.ts). Each head has softmax attention inside the chunk and linear attention across chunks; its
+ * two pairs of queries and keys come from q and k by per-dimension scale and offset, as in the gated unit.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { inChunks, outOfChunks } from "./chunks.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { scaleAndShift } from "./linear.ts";
-import { added } from "./linear-attention.ts";
-import { linearScale, mixedChunkAttention } from "./mixed-chunk-attention.ts";
+import { closeChunk } from "./linear-attention.ts";
+import { linearScale, mixedChunkAttention, type QueriesKeys } from "./mixed-chunk-attention.ts";
 import {
   anglesOfHeads,
   attentionOut,
@@ -24,7 +24,7 @@ import type { Scope } from "./scope.ts";
 export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
   const w = d / H;
 
-  /** A pair of queries (scaled) and keys for each half, and values, [B, H, T, w] each. */
+  /** Queries (scaled) and keys of each half, and values, [B, H, T, w] each. */
   function inHeads(scope: Scope, x: Tensor, rotations: AngleTable, linear: number) {
     const [q, k, v] = projections(scope, x);
     const table = anglesOfHeads(rotations);
@@ -35,57 +35,54 @@ export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: Chu
     return { quadratic: { q: qq, k: qk }, linear: { q: lq, k: lk }, v: splitHeads(v, H) };
   }
 
-  /** Any number of tokens; in a text that goes on, whole chunks after closed ones, of which `state` has the sums. */
-  function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, { done, rest }: Tensors = {}): Stepped {
+  /** Any number of tokens; with the state of a text, whole chunks after those that it has read. */
+  function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors = {}): Stepped {
     const { rotations, visibility } = inputs;
     const T = x.shape[1];
     const { quadratic, linear, v } = inHeads(scope, x, rotations, linearScale(visibility, C, T));
-    const [quadraticChunks, linearChunks] = [quadratic, linear].map(({ q, k }) => ({
-      q: inChunks(q, C),
-      k: inChunks(k, C),
-    }));
-    const { found, after } = mixedChunkAttention(
-      { quadratic: quadraticChunks, linear: linearChunks, v: inChunks(v, C) },
+    const chunked = ({ q, k }: QueriesKeys) => ({ q: inChunks(q, C), k: inChunks(k, C) });
+    const { attended, after } = mixedChunkAttention(
+      { quadratic: chunked(quadratic), linear: chunked(linear), v: inChunks(v, C) },
       visibility.inChunks(C, T),
-      { attentionFunction: "softmax", before: done && { sum: done, rest } },
+      {
+        attentionFunction: "softmax",
+        before: state.closedSum && { sum: state.closedSum, compensation: state.compensation },
+      },
     );
     return {
-      y: attentionOut(scope, outOfChunks(found, T)),
-      state: after ? { done: after.sum, rest: after.rest } : {},
+      y: attentionOut(scope, outOfChunks(attended, T)),
+      state: after ? { closedSum: after.sum, compensation: after.compensation } : {},
     };
   }
 
-  function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, done }: Tensors): Stepped {
+  function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, closedSum }: Tensors): Stepped {
     const { quadratic, linear, v } = inHeads(scope, x, tokens.rotations, 1 / C);
     const stored = { keys, values, hidden: tokens.hiddenOpenRows(C) };
     const local = softmaxAfter({ ...quadratic, v }, [stored], tokens);
     return {
-      y: attentionOut(scope, local.add(linear.q.matmul(done))),
+      y: attentionOut(scope, local.add(linear.q.matmul(closedSum))),
       state: { keys: quadratic.k, linearKeys: linear.k, values: v },
     };
   }
 
   const rows: StateEntry = { shape: [H, C, w], change: "open-rows", initial: 0 };
-  // The sum of lkᵀ v over closed chunks, and what rounding took from it.
+  // closedSum: the sum of (linear keys)ᵀ values over closed chunks.
   const sum: StateEntry = { shape: [H, w, w], change: "replaced", initial: 0 };
   return {
     forward: (scope, x, inputs) => wholeChunks(scope, x, inputs).y,
     recurrence: {
       span: C,
-      state: { keys: rows, linearKeys: rows, values: rows, done: sum, rest: sum },
+      state: { keys: rows, linearKeys: rows, values: rows, closedSum: sum, compensation: sum },
       step,
       prefill: wholeChunks,
-      close({ linearKeys, values, done, rest }) {
-        const { sum, rest: left } = added({ sum: done, rest }, linearKeys.swapLast().matmul(values));
-        return { done: sum, rest: left };
-      },
+      close: closeChunk,
     },
   };
 }
 
 /**
- * Quadratic query and key, linear query and key from q, k, q, k [B, T, d]: gamma and beta [4, H, w], taken while the heads
- * still lie side by side. `scales` multiply each result, at no cost to activations.
+ * Quadratic queries and keys, then linear queries and keys, from q, k, q, k [B, T, d]: scale gamma and offset beta
+ * [4, H, w], before the heads are split. Each result is multiplied by its scale, by way of gamma and beta.
  */
 function affineHeads(scope: Scope, sources: readonly Tensor[], heads: number, scales: readonly number[]): Tensor[] {
   const d = sources[0].shape[sources[0].rank - 1];

@@ -1,8 +1,9 @@
 /**
- * What the multi-head attentions share (Vaswani et al. 2017, section 3.2.2): queries, keys and values of all heads from one
- * normalised input, their way back into the residual stream, and softmax attention to rows of a state.
- * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width. In a step of one text
- * no tensor has the axis B.
+ * What the multi-head attentions share (Vaswani et al. 2017, section 3.2.2): projections of one normalised input to
+ * queries, keys and values of all heads, the projection back into the residual stream, and softmax attention to rows of
+ * a state.
+ * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width. In a step of a
+ * single text no tensor has the axis B.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
@@ -10,7 +11,7 @@ import type { NewTokens } from "./new-tokens.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import { besideHeads } from "./visibility.ts";
+import { addOptional, broadcastOverHeads } from "./visibility.ts";
 
 export interface MultiHeadConfig {
   /** d */
@@ -20,11 +21,11 @@ export interface MultiHeadConfig {
 }
 
 export interface ChunkedHeadsConfig extends MultiHeadConfig {
-  /** C: tokens a chunk. */
+  /** C: tokens per chunk. */
   readonly chunk: number;
 }
 
-/** Queries, keys and values [B, T, d] each, of all heads side by side; the queries times `scale`. */
+/** Queries, keys and values [B, T, d] each, before the heads are split; the queries times `scale`. */
 export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor[] {
   const d = x.shape[x.rank - 1];
   const times = (t: Tensor) => (scale === 1 ? t : t.mul(scale));
@@ -38,9 +39,9 @@ export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor
 
 interface HeadOptions {
   readonly heads: number;
-  /** RoPE of queries and keys, [T, w / 2] or [B, T, w / 2]; undefined without it. */
+  /** RoPE angles of queries and keys, [T, w / 2] or [B, T, w / 2]; undefined without RoPE. */
   readonly rotations?: AngleTable | undefined;
-  /** What queries are multiplied by; default: 1. */
+  /** Multiplies the queries; default: 1. */
   readonly scale?: number;
 }
 
@@ -50,13 +51,13 @@ export function headProjections(scope: Scope, x: Tensor, { heads, rotations, sca
   if (rotations === undefined) return { q, k, v };
   const table = anglesOfHeads(rotations);
   if (!hasFewRows(x)) return { q: rope(q, table), k: rope(k, table), v };
-  const [turnedQ, turnedK] = rope(q.concat([k], -3), table).split(-3, [heads, heads]);
-  return { q: turnedQ, k: turnedK, v };
+  const [rotatedQ, rotatedK] = rope(q.concat([k], -3), table).split(-3, [heads, heads]);
+  return { q: rotatedQ, k: rotatedK, v };
 }
 
-/** Angles [T, w / 2] or [B, T, w / 2], of a shape that broadcasts with [B, H, T, w / 2]. */
+/** Angles [T, w / 2] or [B, T, w / 2] in a shape that broadcasts with [B, H, T, w / 2]. */
 export function anglesOfHeads({ cos, sin }: AngleTable): AngleTable {
-  return { cos: besideHeads(cos, 4), sin: besideHeads(sin, 4) };
+  return { cos: broadcastOverHeads(cos, 4), sin: broadcastOverHeads(sin, 4) };
 }
 
 /** [B, T, d] -> [B, H, T, w] */
@@ -64,21 +65,21 @@ export function splitHeads(t: Tensor, heads: number): Tensor {
   const batch = t.shape.slice(0, -2);
   const [T, d] = t.shape.slice(-2);
   const w = d / heads;
-  return T === 1 ? t.reshape([...batch, heads, 1, w]) : headsFirst(t.reshape([...batch, T, heads, w]));
+  return T === 1 ? t.reshape([...batch, heads, 1, w]) : swapHeadsAndTokens(t.reshape([...batch, T, heads, w]));
 }
 
-/** Exchanges the axes of heads and tokens, the second and third from the end. */
-function headsFirst(t: Tensor): Tensor {
+/** Swaps the axes of heads and tokens, the second and third from the end. */
+function swapHeadsAndTokens(t: Tensor): Tensor {
   const axes = t.shape.map((_, axis) => axis);
   const [a, b, w] = axes.slice(-3);
   return t.transpose([...axes.slice(0, -3), b, a, w]);
 }
 
-/** What the heads found, [B, H, T, w], joined and mapped into the stream: [B, T, d]. */
-export function attentionOut(scope: Scope, found: Tensor): Tensor {
-  const [H, T, w] = found.shape.slice(-3);
-  const joined = T === 1 ? found : headsFirst(found);
-  return linear(scope.at("attention_out"), joined.reshape([...found.shape.slice(0, -3), T, H * w]), H * w);
+/** The results of the heads, [B, H, T, w], concatenated and projected into the residual stream: [B, T, d]. */
+export function attentionOut(scope: Scope, attended: Tensor): Tensor {
+  const [H, T, w] = attended.shape.slice(-3);
+  const joined = T === 1 ? attended : swapHeadsAndTokens(attended);
+  return linear(scope.at("attention_out"), joined.reshape([...attended.shape.slice(0, -3), T, H * w]), H * w);
 }
 
 /** Rows of a state. */
@@ -86,19 +87,18 @@ interface StoredRows {
   /** [B, H, n, w]; finite where nothing is written. */
   readonly keys: Tensor;
   readonly values: Tensor;
-  /** Added to scores, it hides the rows that are not written: [B, 1, n]. */
+  /** [B, 1, n]: added to scores to hide rows that are not written. */
   readonly hidden: Tensor;
 }
 
 /**
- * One softmax over rows of a state and the new tokens, each up to itself: q (scaled), k, v [B, H, P, w] -> [B, H, P, w]. The
- * scores are joined, the rows stay where they are.
+ * One softmax over rows of a state and the new tokens, causal: q (scaled), k, v [B, H, P, w] -> [B, H, P, w]. Scores
+ * are concatenated; keys and values, which are larger, are not copied.
  */
 export function softmaxAfter({ q, k, v }: QueriesKeysValues, stored: readonly StoredRows[], tokens: NewTokens): Tensor {
   const rows = [...stored, { keys: k, values: v, hidden: tokens.hiddenFuture() }];
   const [first, ...rest] = rows.map(({ keys, hidden }) => {
-    const scores = timesTransposed(q, keys); // [B, H, P, n]
-    return hidden ? scores.add(besideHeads(hidden, 4)) : scores;
+    return addOptional(timesTransposed(q, keys), hidden && broadcastOverHeads(hidden, 4)); // [B, H, P, n]
   });
   const sizes = rows.map(({ keys }) => keys.shape[keys.rank - 2]);
   const weights = first.concat(rest, -1).softmax().split(-1, sizes);

@@ -19,42 +19,43 @@ interface OpenSpan {
   readonly values: Tensor;
 }
 
-interface FoundInSpan {
+interface SpanAttention {
   /** [B, P, e] */
-  readonly found: Tensor;
+  readonly attended: Tensor;
   /** The new rows of `keys`, [B, P, openKeyWidth]. */
   readonly keys: Tensor;
 }
 
-/** Width of the keys of a span of n tokens: the factors of a rotary bias lie beside them. */
+/** Width of the keys of a span of n tokens, with the factors of a rotary bias where it has one. */
 export function openKeyWidth(n: number, s: number): number {
   return n < ROTARY_BIAS_FROM ? s : 2 * s;
 }
 
-/** The vectors of a rotary bias of n positions, to be turned to those of the new tokens; none below. */
+/** The vectors of a rotary bias for n positions, to be rotated to those of the new tokens; none for a learned bias. */
 export function openBiasVectors(scope: Scope, n: number, s: number): readonly Tensor[] {
   return n < ROTARY_BIAS_FROM ? [] : biasVectors(scope, s);
 }
 
 /**
- * q (scaled) and k [B, P, s], v [B, P, e], and the turned vectors of a rotary bias; any other bias has the given scope.
+ * q (scaled) and k [B, P, s], v [B, P, e], and the rotated vectors of a rotary bias, [B, P, s]; `scope` is that of the
+ * bias.
  */
 export function openSpanAttention(
   scope: Scope,
-  { q, k, v, beside }: QueriesKeysValues & { readonly beside: readonly Tensor[] },
+  { q, k, v, rotated }: QueriesKeysValues & { readonly rotated: readonly Tensor[] },
   { keys, values }: OpenSpan,
   tokens: NewTokens,
   kind: AttentionFunction,
-): FoundInSpan {
+): SpanAttention {
   const [n, P] = [keys, q].map(({ shape }) => shape[shape.length - 2]);
-  const isRotary = beside.length > 0;
-  const own = isRotary ? withRotaryBias({ q, k }, beside) : { q, k };
+  const isRotary = rotated.length > 0;
+  const biased = isRotary ? withRotaryBias({ q, k }, rotated) : { q, k };
   const learned = () => {
     const table = biasWeights(scope, n).concat([constant(Float32Array.of(HIDDEN), [1])], 0);
     return table.gather(tokens.distances(n, table.size - 1));
   };
   const added = isRotary ? tokens.hiddenInSpan(n) : learned();
-  const weights = weightsOf(kind, timesTransposed(own.q, keys, own.k).add(added)); // [B …, P, n + P]
+  const weights = weightsOf(kind, timesTransposed(biased.q, keys, biased.k).add(added)); // [B …, P, n + P]
   const [past, fresh] = weights.split(-1, [n, P]);
-  return { found: past.matmul(values).add(fresh.matmul(v)), keys: own.k };
+  return { attended: past.matmul(values).add(fresh.matmul(v)), keys: biased.k };
 }

@@ -25,7 +25,7 @@ export function angles(start: number, count: number, half: number): HostAngles {
   return table;
 }
 
-/** Angles a position of each pair of features: 10000^(-i / half). */
+/** The angle per position for each pair of features: 10000^(-i / half). */
 export function frequencies(half: number): Float64Array {
   return Float64Array.from({ length: half }, (_, i) => 10000 ** (-i / half));
 }
@@ -58,8 +58,8 @@ export function angleTable(count: number, width: number): AngleTable {
 }
 
 /**
- * RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width], table [tokens, half] or what
- * broadcasts.
+ * RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width]; angles [tokens, half], or of a shape
+ * that broadcasts.
  */
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;
@@ -77,7 +77,7 @@ export function scaledSinusoid(scope: Scope, { cos, sin }: AngleTable): Tensor {
   return sin.concat([cos], -1).mul(scale);
 }
 
-/** Relative biases switch from Toeplitz to rotary at this length (paper, appendix). */
+/** From this length on a relative bias is rotary, below it is a Toeplitz matrix (paper, appendix). */
 export const ROTARY_BIAS_FROM = 512;
 
 /**
@@ -89,8 +89,7 @@ export function relativeBias(scope: Scope, length: number, tokens: number, s: nu
     const weight = biasWeights(scope, length);
     return toeplitz(weight.slice(0, length - tokens, length + tokens - 1));
   }
-  const table = angleTable(tokens, s);
-  const [a, b] = biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
+  const [a, b] = rotatedBiasVectors(scope, tokens, s);
   return a.matmul(b.swapLast());
 }
 
@@ -99,14 +98,20 @@ export function biasVectors(scope: Scope, s: number): readonly Tensor[] {
   return ["a", "b"].map((name) => scope.parameter(name, [s], { normal: 0.02 }));
 }
 
+/** The vectors a and b of a rotary bias, rotated to positions 0 … tokens - 1: [tokens, s] each. */
+export function rotatedBiasVectors(scope: Scope, tokens: number, s: number): readonly Tensor[] {
+  const table = angleTable(tokens, s);
+  return biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
+}
+
 /** The weights [2 length - 1] of a bias by distance: first that of a query length - 1 positions after its key. */
 export function biasWeights(scope: Scope, length: number): Tensor {
   return scope.parameter("weight", [2 * length - 1], { normal: 0.02 });
 }
 
 /**
- * [n, n] with w[j - i + n - 1] at [i, j], from w [2 n - 1], by layout alone: rows of w written one element longer than
- * they are read shift by one from row to row.
+ * [n, n] with w[j - i + n - 1] at [i, j], from w [2 n - 1], by reshaping alone: w is repeated in rows of 2 n elements
+ * that are then read as rows of 2 n - 1, so that each row is shifted by one against the row before.
  */
 export function toeplitz(w: Tensor): Tensor {
   const n = (w.size + 1) / 2;

@@ -1,15 +1,13 @@
 /**
- * Attention whose cost grows with the square of T, in blocks of queries. When causal, each block meets the keys up to
- * its own end only; with recomputation, what one block needs of the square exists at a time, also in the backward pass.
+ * Attention whose cost grows with the square of T, in blocks of queries. When causal, each block is multiplied only
+ * with the keys up to its own end; with recomputation, the scores of only one block exist at a time, in the backward
+ * pass too.
  */
-import { recomputedInTurn } from "../graph/recompute.ts";
+import { recomputedInOrder } from "../graph/recompute.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { besideHeads, type Visibility } from "./visibility.ts";
+import { broadcastOverHeads, type Visibility } from "./visibility.ts";
 
-/**
- * Most blocks, and fewest queries in each. When causal, eight blocks save 44 % of the square; no number saves half of
- * it.
- */
+/** The most blocks, and the fewest queries of one. When causal, 8 blocks save 44 % of the square, more at most 50 %. */
 const BLOCKS = 8;
 const FEWEST_QUERIES = 128;
 
@@ -29,7 +27,7 @@ interface QueryBlock {
   readonly keys: Tensor;
   /** [..., N, n] */
   readonly values: Tensor;
-  /** To be added to scores [..., R, N]: hides what is not to be seen. */
+  /** Added to scores [..., R, N] to hide what must not be seen; undefined when nothing is hidden. */
   readonly hidden: Tensor | undefined;
 }
 
@@ -39,9 +37,9 @@ interface QueryBlockOptions {
 }
 
 /**
- * The results of `attend`, [..., R, n] for the R queries of a block, concatenated to [..., T, n] for each head. Heads
- * that are given apart are computed one after the other: the runtime keeps memory of every shape it has met, and the
- * blocks of one head use that of the head before.
+ * Concatenates the results of `attend`, [..., R, n] for the R queries of each block, to [..., T, n] for each of
+ * `heads`, which may hold all heads as one. Separate heads are computed one after another and reuse each other's
+ * memory: the runtime keeps some for every shape that it has met.
  */
 export function inQueryBlocks(
   heads: readonly QueriesKeysValues[],
@@ -56,24 +54,26 @@ export function inQueryBlocks(
   const inBlocks = causal || recompute;
   const R = inBlocks ? Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)) : T; // queries a block
   const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
-  const parts = heads.flatMap(({ q, k, v }) => {
+  const blocks = heads.flatMap(({ q, k, v }) => {
     const [qs, vs] = [q, v].map((t) => t.split(axis, sizes));
     const ks = k.swapLast().split(axis + 1, sizes); // [..., w, R] each
     return sizes.map((size, i) => {
-      const met = causal ? i + 1 : sizes.length; // blocks of keys
+      const seen = causal ? i + 1 : sizes.length; // blocks of keys
       return {
-        inputs: [...sources, qs[i], ...ks.slice(0, met), ...vs.slice(0, met)],
-        build(given: readonly Tensor[]) {
-          const [queries, ...both] = given.slice(sources.length);
-          const keys = both[0].concat(both.slice(1, met), axis + 1);
-          const values = both[met].concat(both.slice(met + 1), axis);
-          const ofBlock = hidden(given.slice(0, sources.length), i * R, i * R + size);
-          return attend({ queries, keys, values, hidden: ofBlock && besideHeads(ofBlock, q.rank) });
+        inputs: [...sources, qs[i], ...ks.slice(0, seen), ...vs.slice(0, seen)],
+        build(inputs: readonly Tensor[]) {
+          const [queries, ...keysAndValues] = inputs.slice(sources.length);
+          const [firstKeys, ...otherKeys] = keysAndValues.slice(0, seen);
+          const [firstValues, ...otherValues] = keysAndValues.slice(seen);
+          const keys = firstKeys.concat(otherKeys, axis + 1);
+          const values = firstValues.concat(otherValues, axis);
+          const ofBlock = hidden(inputs.slice(0, sources.length), i * R, i * R + size);
+          return attend({ queries, keys, values, hidden: ofBlock && broadcastOverHeads(ofBlock, q.rank) });
         },
       };
     });
   });
-  const rows = recompute ? recomputedInTurn(parts) : parts.map(({ inputs, build }) => build(inputs));
+  const rows = recompute ? recomputedInOrder(blocks) : blocks.map(({ inputs, build }) => build(inputs));
   return heads.map((_, h) => {
     const [first, ...rest] = rows.slice(h * sizes.length, (h + 1) * sizes.length);
     return first.concat(rest, axis);

@@ -1,7 +1,7 @@
 /**
  * Parameters by path. A layer asks its scope for `scope.parameter("gain", …)`; the scope's path makes it
- * "layers.3.norm.gain". The first call declares the parameter (shape and how it starts), a later one finds it, so the
- * same function initialises a model and applies it.
+ * "layers.3.norm.gain". The first call declares the parameter (its shape and initial values), later calls return it, so
+ * the same function initialises a model and applies it.
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -9,7 +9,7 @@ import { randomKey, randomNormals } from "../base/random.ts";
 import { type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 
-/** How a parameter starts: normal numbers of a standard deviation, or one value everywhere. */
+/** Initial values of a parameter: normal numbers of this standard deviation, or one value everywhere. */
 type Initial = { readonly normal: number } | { readonly constant: number };
 
 export interface Parameter {
@@ -19,7 +19,7 @@ export interface Parameter {
   readonly tensor: Tensor;
 }
 
-/** Rows read from a table: where the table's gradient is sparse. */
+/** Rows read from a parameter that is a table: its gradient is zero in all other rows. */
 interface RowLookup {
   readonly path: string;
   /** int32, any shape. */
@@ -60,7 +60,9 @@ export class Scope {
     return found.tensor;
   }
 
-  /** Rows of a parameter [rows, width]; remembered, so that training may sum their gradients outside the graph. */
+  /**
+   * Rows of a parameter [rows, width]; recorded in rowLookups, so that training can add up their gradients on the host.
+   */
   rows(name: string, table: Tensor, indices: Tensor): Tensor {
     const rows = table.gather(indices);
     this.lookups.push({ path: this.at(name).path, indices, rows });
@@ -77,7 +79,7 @@ export class Scope {
   }
 }
 
-/** Fresh values of all parameters: each from its own random stream, named by its path. */
+/** Initial values of all parameters, each from a random stream of its own, named by its path. */
 export function initialise(parameters: readonly Parameter[], seed: number): Record<string, HostTensor> {
   const values: Record<string, HostTensor> = {};
   for (const { path, shape, initial } of parameters) {

@@ -1,6 +1,7 @@
 /**
- * Multi-head softmax attention (Vaswani et al. 2017, section 3.2): the attention of Transformer, Transformer+ (with RoPE)
- * and Transformer++. Its cost grows with the square of T; decoding it keeps all keys and values.
+ * Multi-head softmax attention (Vaswani et al. 2017, section 3.2): the attention of Transformer, and with RoPE of
+ * Transformer+ and Transformer++. Its cost grows with the square of T; decoding keeps the keys and values of all
+ * tokens.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { softmaxMatmul } from "./attention-functions.ts";
@@ -10,13 +11,14 @@ import type { NewTokens } from "./new-tokens.ts";
 import type { AngleTable } from "./positions.ts";
 import { inQueryBlocks } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
+import { addOptional } from "./visibility.ts";
 
 interface SoftmaxAttentionConfig extends MultiHeadConfig {
-  /** Whether queries and keys have rotary positions. */
+  /** Whether queries and keys are rotated to their positions (RoPE). */
   readonly rotary: boolean;
 }
 
-/** Tokens for which a text has room at first. */
+/** Rows of a new text's state for tokens; there are more when they are needed. */
 const FIRST_TOKENS = 256;
 
 export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfig): Layer {
@@ -24,24 +26,23 @@ export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfi
   const inHeads = (scope: Scope, x: Tensor, rotations: AngleTable) =>
     headProjections(scope, x, { heads, rotations: rotary ? rotations : undefined, scale: 1 / Math.sqrt(w) });
 
-  /** With `recompute` the weights of one block of queries of one head exist at a time in the backward pass. */
+  /** With `recompute`, the weights of one block of queries of one head exist at a time, in the backward pass too. */
   function forward(scope: Scope, x: Tensor, { rotations, visibility, recompute = false }: LayerInputs): Tensor {
     const { q, k, v } = inHeads(scope, x, rotations);
-    const apart = recompute ? [q, k, v].map((t) => t.split(1, new Array<number>(heads).fill(1))) : [[q], [k], [v]];
-    const sets = apart[0].map((_, h) => ({ q: apart[0][h], k: apart[1][h], v: apart[2][h] }));
-    const [first, ...rest] = inQueryBlocks(sets, { visibility, recompute }, ({ queries, keys, values, hidden }) => {
-      const scores = queries.matmul(keys); // [B, H, R, N]
-      return softmaxMatmul(hidden ? scores.add(hidden) : scores, values);
-    });
+    const [qs, ks, vs] = [q, k, v].map((t) => (recompute ? t.split(1, new Array<number>(heads).fill(1)) : [t]));
+    const separate = qs.map((_, h) => ({ q: qs[h], k: ks[h], v: vs[h] }));
+    const [first, ...rest] = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
+      softmaxMatmul(addOptional(queries.matmul(keys), hidden), values),
+    ); // scores [B, H, R, N]
     return attentionOut(scope, first.concat(rest, 1));
   }
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values }: Tensors): Stepped {
-    const own = inHeads(scope, x, tokens.rotations);
+    const heads = inHeads(scope, x, tokens.rotations);
     const stored = { keys, values, hidden: tokens.hiddenTokenRows(keys.shape[keys.rank - 2]) };
     return {
-      y: attentionOut(scope, softmaxAfter(own, [stored], tokens)),
-      state: { keys: own.k, values: own.v },
+      y: attentionOut(scope, softmaxAfter(heads, [stored], tokens)),
+      state: { keys: heads.k, values: heads.v },
     };
   }
 

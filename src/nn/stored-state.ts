@@ -1,37 +1,39 @@
 /**
- * The whole state after a step or after closing a span, in the graph: for devices on which it stays, and for graphs that
- * others run. On a CPU the host writes new rows in place instead, which moves kilobytes (generate/state.ts).
+ * The whole state after a step or after closing a span, computed in the graph: for devices on which the state stays,
+ * and for exported graphs. On a CPU the host writes the new rows in place instead, a few kilobytes (generate/state.ts).
  */
 import type { Tensor } from "../graph/tensor.ts";
 import type { Recurrence, StateEntry, Tensors } from "./layer.ts";
 import { tokenPositions } from "./positions.ts";
 
-/** Where the new rows go: the first row [B …] float32, by what adds rows, and how many [B …] of those given. */
+/** Where new rows go: the index [B …] float32 of the first, for each kind of entry, and how many [B …] are real. */
 export interface RowPlaces {
   readonly first: Readonly<Record<Exclude<StateEntry["change"], "replaced">, Tensor>>;
   readonly count: Tensor;
 }
 
-/** The new value of every entry that changed: `changed` holds what Stepped.state or Recurrence.close says. */
+/** The new value of every entry in `changed`, which is Stepped.state or the result of Recurrence.close. */
 export function storedState(
   { state: entries }: Pick<Recurrence, "state">,
   { before, changed }: { readonly before: Tensors; readonly changed: Tensors },
   places: RowPlaces,
 ): Tensors {
   return Object.fromEntries(
-    Object.entries(changed).map(([name, given]) => {
-      const { change } = entries[name];
+    Object.entries(changed).map(([name, change]) => {
+      const kind = entries[name].change;
       const old = before[name];
-      if (change !== "replaced")
-        return [name, withRows(old, given, { first: places.first[change], count: places.count })];
+      if (kind !== "replaced") return [name, withRows(old, change, { first: places.first[kind], count: places.count })];
       const batch = places.count.shape;
       const unchanged = places.count.equal(0).reshape([...batch, ...old.shape.slice(batch.length).map(() => 1)]);
-      return [name, unchanged.where(old, given.reshape(old.shape))];
+      return [name, unchanged.where(old, change.reshape(old.shape))];
     }),
   );
 }
 
-/** old [B …, lead …, n, w] with the first `count` [B …] of rows [B …, lead …, P, w] from row `first` [B …] on. */
+/**
+ * old [B …, lead …, n, w], whose rows from `first` [B …] on are the first `count` [B …] of rows [B …, lead
+ * …, P, w].
+ */
 function withRows(
   old: Tensor,
   rows: Tensor,
@@ -41,9 +43,9 @@ function withRows(
   const batch = count.shape;
   const lead = old.shape.slice(batch.length, -2).map(() => 1);
   const [from, most] = [first, count].map((t) => t.reshape([...batch, ...lead, 1, 1]));
-  const source = tokenPositions(n).reshape([n, 1]).sub(from); // [B …, lead …, n, 1]: the new row that lands in row n
-  const own = tokenPositions(P);
-  const chosen = source.equal(own).and(own.less(most)).cast("float32"); // [B …, lead …, n, P]
+  const source = tokenPositions(n).reshape([n, 1]).sub(from); // [B …, lead …, n, 1]: which new row goes there
+  const index = tokenPositions(P);
+  const chosen = source.equal(index).and(index.less(most)).cast("float32"); // [B …, lead …, n, P]
   const isNew = chosen.constant(0).less(chosen.sum([-1])); // [B …, lead …, n, 1]
   return isNew.where(chosen.matmul(rows), old);
 }

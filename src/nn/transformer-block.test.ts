@@ -1,4 +1,7 @@
-/** The Transformer block with every attention: decoding, token by token, in tiles or in whole chunks, is its training form. */
+/**
+ * The Transformer block with every attention: decoding, token by token, in tiles or in whole chunks, is its training
+ * form.
+ */
 import { describe, it } from "vitest";
 import { attentionOf, kinds } from "../../test/support/attentions.ts";
 import { expectRecurrentEqualsForward } from "../../test/support/recurrence.ts";

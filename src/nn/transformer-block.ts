@@ -1,6 +1,7 @@
 /**
- * The Transformer block in its pre-norm form (Xiong et al. 2020): x + attention(norm(x)), then x + feed-forward(norm(x)).
- * The frame of all softmax Transformers and of MC-TFM++, Performer and Combiner, which exchange the attention.
+ * The pre-norm Transformer block (Xiong et al. 2020): x + attention(norm(x)), then x + feed-forward(norm(x)).
+ * Transformer, Transformer+ and Transformer++ use it, and MC-TFM++, Performer and Combiner with an attention of their
+ * own.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { feedForward } from "./feed-forward.ts";
@@ -9,7 +10,7 @@ import { norm } from "./norm.ts";
 import type { Scope } from "./scope.ts";
 
 interface TransformerBlockConfig {
-  /** What it does to the normalised input; the state of the block is that of the attention. */
+  /** Applied to the normalised input. The state of the block is that of its attention. */
   readonly attention: Layer;
   /** Inner width of the feed-forward network. */
   readonly ffn: number;

@@ -1,6 +1,6 @@
 /**
- * Who sees whom: causal or bidirectional, padding, and documents that lie side by side in a window. Attentions get it
- * as something to add to their scores, for the tokens of each chunk or for blocks of queries of the whole square.
+ * Who sees whom: causal or bidirectional, padding, and several documents in one window. Attentions add it to their
+ * scores, inside each chunk, or for blocks of queries of the whole square.
  * Symbols: B sequences of T tokens, in G chunks of C.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
@@ -18,17 +18,19 @@ interface VisibilityInputs {
   readonly documents?: Documents | undefined;
 }
 
-/** What tokens see of their own chunk. */
+/** What tokens see inside their own chunk. */
 export interface ChunkVisibility {
   readonly causal: boolean;
   /**
-   * [B or 1, G, C]: 1 where a token is real, 0 for padding and for what fills up the last chunk. Undefined when all are
-   * real, and when the others are hidden anyway, since they come later or belong to no document.
+   * [B or 1, G, C]: 1 where a token is real, 0 for padding and after the end of the last chunk. Undefined when all are
+   * real, and when the others are hidden anyway, because they come later or belong to no document.
    */
   readonly real: Tensor | undefined;
-  /** Added to scores [B, G, C, C], it hides the keys that are not real: [B or 1, G, 1, C]. */
+  /** [B or 1, G, 1, C]: added to scores [B, G, C, C] to hide keys that are not real. */
   readonly hiddenKeys: Tensor | undefined;
-  /** The same for all that is not to be seen: [C, C] or [B or 1, G, 1 or C, C]; undefined when nothing is hidden. */
+  /**
+   * Added to scores to hide all that must not be seen: [C, C] or [B or 1, G, 1 or C, C]; undefined: nothing is hidden.
+   */
   readonly hidden: Tensor | undefined;
   /** 0 where something is hidden, else 1; of the same shape. */
   readonly visible: Tensor | undefined;
@@ -37,11 +39,11 @@ export interface ChunkVisibility {
 
 /** The whole square of queries and keys, a block of queries at a time. */
 interface SquareVisibility {
-  /** What `hidden` is made of: to be handed through recomputation, so that it is made when needed and not kept. */
+  /** The tensors that `hidden` is computed from: inputs of recomputation, so that it is computed again and not kept. */
   readonly sources: readonly Tensor[];
   /**
-   * Added to scores [B, R, N] of the queries from `start` to `end` on the first N keys (when causal N = end, else T),
-   * it hides what is not to be seen: [R, N] or [B, 1 or R, N]; undefined when nothing is hidden.
+   * [R, N] or [B, 1 or R, N]: added to scores [B, R, N] of the queries from `start` to `end` and the first N keys (when
+   * causal N = end, else T) to hide what must not be seen; undefined when nothing is hidden.
    */
   hidden(sources: readonly Tensor[], start: number, end: number): Tensor | undefined;
 }
@@ -50,7 +52,7 @@ export class Visibility {
   readonly causal: boolean;
   readonly mask: Tensor | undefined;
   readonly documents: Documents | undefined;
-  /** All layers share what is made for chunks of one size. */
+  /** By size of chunk, shared by all layers. */
   readonly #chunks = new Map<string, ChunkVisibility>();
 
   constructor({ causal, mask, documents }: VisibilityInputs) {
@@ -61,9 +63,9 @@ export class Visibility {
 
   inChunks(C: number, T: number): ChunkVisibility {
     const key = `${C} ${T}`;
-    const found = this.#chunks.get(key) ?? this.#inChunks(C, T);
-    this.#chunks.set(key, found);
-    return found;
+    const chunks = this.#chunks.get(key) ?? this.#inChunks(C, T);
+    this.#chunks.set(key, chunks);
+    return chunks;
   }
 
   square(T: number): SquareVisibility {
@@ -72,15 +74,17 @@ export class Visibility {
     const sources = [...(causal ? [tokenPositions(T)] : []), ...(ids ? [ids] : []), ...(mask ? [mask] : [])];
     return {
       sources,
-      hidden(given, start, end) {
-        const at = causal ? given[0] : undefined;
-        const own = ids && given[Number(causal)];
-        const real = mask && given[given.length - 1];
+      hidden(copies, start, end) {
+        const positions = causal ? copies[0] : undefined;
+        const segmentIds = ids && copies[Number(causal)];
+        const real = mask && copies[copies.length - 1];
         const N = causal ? end : T;
-        const future = at && futureHidden(at.slice(0, start, end)).pad(1, start, 0); // [R, N]
-        const others = own ? hiddenAcross(own.slice(1, start, end), own.slice(1, 0, N), future) : future;
-        const padding = real && hiddenWhereMasked(real.slice(1, 0, N)).reshape([-1, 1, N]);
-        return both(others, padding);
+        const future = positions && hiddenFuture(positions.slice(0, start, end)).pad(1, start, 0); // [R, N]
+        const others = segmentIds
+          ? hiddenAcrossDocuments(segmentIds.slice(1, start, end), segmentIds.slice(1, 0, N), future)
+          : future;
+        const padding = real && hiddenWhereZero(real.slice(1, 0, N)).reshape([-1, 1, N]);
+        return addOptional(others, padding);
       },
     };
   }
@@ -89,42 +93,45 @@ export class Visibility {
     const { causal, mask } = this;
     const documents = this.documents?.inChunks(C);
     const G = Math.ceil(T / C);
-    const rest = G * C - T;
-    const needed = mask !== undefined || !(causal || documents || rest === 0);
-    const real = needed ? (mask ?? constant(new Float32Array(T).fill(1), [1, T])).pad(1, 0, rest) : undefined;
-    const hiddenKeys = real && hiddenWhereMasked(real).reshape([-1, G, 1, C]);
+    const missing = G * C - T; // tokens of the last chunk
+    const needed = mask !== undefined || !(causal || documents || missing === 0);
+    const real = needed ? (mask ?? constant(new Float32Array(T).fill(1), [1, T])).pad(1, 0, missing) : undefined;
+    const hiddenKeys = real && hiddenWhereZero(real).reshape([-1, G, 1, C]);
     const future = causal ? constant(futureOf(C), [C, C]) : undefined;
-    const others = documents ? hiddenAcross(documents.segmentIds, documents.segmentIds, future) : future;
-    const hidden = both(others, hiddenKeys);
+    const others = documents ? hiddenAcrossDocuments(documents.segmentIds, documents.segmentIds, future) : future;
+    const hidden = addOptional(others, hiddenKeys);
     const visible = hidden?.exp();
     return { causal, real: real?.reshape([-1, G, C]), hiddenKeys, hidden, visible, documents };
   }
 }
 
-function both(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
+/** a + b of those that there are. */
+export function addOptional(a: Tensor, b: Tensor | undefined): Tensor;
+export function addOptional(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined;
+export function addOptional(a: Tensor | undefined, b: Tensor | undefined): Tensor | undefined {
   return a && b ? a.add(b) : (a ?? b);
 }
 
 /**
- * t [B, …] with axes of size 1 after the first, so that it broadcasts with tensors of `rank` axes, which have heads
- * there; a matrix, which is the same for all sequences, as it is.
+ * t [B, …] with axes of size 1 after the first, to broadcast with tensors of `rank` axes, whose second axis is heads.
+ * A matrix is the same for all sequences and stays as it is.
  */
-export function besideHeads(t: Tensor, rank: number): Tensor {
+export function broadcastOverHeads(t: Tensor, rank: number): Tensor {
   if (t.rank === 2) return t;
   const [B, ...others] = t.shape;
   return t.reshape([B, ...new Array<number>(rank - t.rank).fill(1), ...others]);
 }
 
-/** A mask as something to add to scores: 0 where it is 1, HIDDEN where it is 0. */
-export function hiddenWhereMasked(mask: Tensor): Tensor {
+/** Ones and zeros as something to add to scores: 0 where there is 1, HIDDEN where there is 0. */
+export function hiddenWhereZero(mask: Tensor): Tensor {
   return mask.sub(1).mul(-HIDDEN);
 }
 
 /**
- * Added to scores [..., R, N], it hides the keys of other documents, by the segment IDs of queries [..., R] and keys
- * [..., N]. Within a document there is 0, or what `within` (of a shape that broadcasts) has.
+ * [..., R, N], added to scores to hide keys of other documents, from the segment IDs of queries [..., R] and keys
+ * [..., N]: HIDDEN between documents; within one 0, or the value of `within`, of a shape that broadcasts.
  */
-export function hiddenAcross(queries: Tensor, keys: Tensor, within?: Tensor): Tensor {
+export function hiddenAcrossDocuments(queries: Tensor, keys: Tensor, within?: Tensor): Tensor {
   return sameDocument(queries, keys).where(within ?? queries.constant(0), queries.constant(HIDDEN));
 }
 
@@ -135,8 +142,8 @@ function futureOf(n: number): Float32Array {
   return data;
 }
 
-/** The same for tokens at positions [R], made in the graph, so that no constant grows with T²: [R, R]. */
-export function futureHidden(positions: Tensor): Tensor {
+/** The same for tokens at positions [R], computed in the graph so that no constant grows with T²: [R, R]. */
+export function hiddenFuture(positions: Tensor): Tensor {
   const isFuture = positions.reshape([-1, 1]).less(positions.reshape([1, -1]));
   return isFuture.where(positions.constant(HIDDEN), positions.constant(0));
 }

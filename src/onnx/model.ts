@@ -82,8 +82,8 @@ export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY 
 }
 
 /**
- * The outputs that are computed in the program, each by the first name it goes out under. Without an Identity between, the
- * runtime's order begins with the gradients themselves (docs/decisions/0011).
+ * The outputs that are computed in the program, each by the first name it goes out under. Without an Identity between,
+ * the runtime's order begins with the gradients themselves (docs/decisions/0011).
  */
 function outputNames({ outputs }: Program): Map<Tensor, string> {
   const names = new Map<Tensor, string>();

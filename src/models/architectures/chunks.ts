@@ -1,9 +1,9 @@
-/** What the records of architectures with chunks share: the field, which contexts fit, and sizes of chunks by name. */
+/** What the records of architectures with chunks share: the field, which contexts fit it, and ablations of the size. */
 import { type Ablation, positive } from "../architecture.ts";
 
 export const chunkField = (description: string) => positive().describe(description);
 
-/** What keeps a model with chunks from being trained in a context. */
+/** Why a model with chunks of this size cannot be trained in a context, if so. */
 export function chunkProblem(chunk: number, context: number): string | undefined {
   return chunk > context
     ? `chunk ${chunk} does not fit a context of ${context}: choose a chunk of at most the context`

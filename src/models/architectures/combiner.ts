@@ -1,4 +1,4 @@
-/** Combiner (Ren et al. 2021) in the frame of Transformer++: full attention to the own block, summaries of the others. */
+/** Combiner (Ren et al. 2021) in the frame of Transformer++: attention inside a block, summaries of the others. */
 import { combinerAttention } from "../../nn/combiner-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture } from "../architecture.ts";

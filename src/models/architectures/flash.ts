@@ -1,4 +1,4 @@
-/** FLASH (Hua, Dai, Liu, Le 2022, section 3): gated attention units with mixed chunk attention, at a cost linear in the length. */
+/** FLASH (Hua, Dai, Liu, Le 2022, section 3): gated attention units with mixed chunk attention, at linear cost. */
 import { z } from "zod";
 import { flash as flashLayer } from "../../nn/flash.ts";
 import { type Ablation, defineArchitecture } from "../architecture.ts";
@@ -11,7 +11,7 @@ import {
   unitConfig,
 } from "./gated-unit-fields.ts";
 
-/** What FLASH attends with: both halves of mixed chunk attention, or one of them. */
+/** Both halves of mixed chunk attention, or one of them. */
 export const attentionNames = ["mixed", "local", "global"] as const;
 
 export const flashAblations = {
@@ -46,7 +46,8 @@ export const flash = defineArchitecture({
     const problem = chunkProblem(chunk, context);
     if (problem) return problem;
     if (attention === "global" && causal && chunk >= context) {
-      return `attention global: with a chunk of ${chunk} and a context of ${context} there is nothing to see before the chunk; choose a smaller chunk`;
+      const sizes = `a chunk of ${chunk} and a context of ${context}`;
+      return `attention global: with ${sizes} there is no earlier chunk to attend to; choose a smaller chunk`;
     }
     return undefined;
   },

@@ -1,4 +1,4 @@
-/** What the records of FLASH and FLASH-Quad share: the fields of a gated attention unit, and the ablations of it. */
+/** What the records of FLASH and FLASH-Quad share: the fields of a gated attention unit, and its ablations. */
 import { z } from "zod";
 import { attentionFunctionNames } from "../../nn/attention-functions.ts";
 import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
@@ -27,7 +27,7 @@ export const gatedUnitFields = {
 
 export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
 
-/** The widths and switches that every gated unit of the model shares. */
+/** The configuration of each gated attention unit of the model. */
 export function unitConfig(config: GatedConfig): GatedUnitConfig {
   const { width, expansion, shared, norm, attentionFunction, gate, tokenShift } = config;
   return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift };
@@ -41,7 +41,7 @@ export function* gatedUnitProblems({ shared }: GatedConfig): Iterable<readonly [
   if (shared % 2 !== 0) yield ["shared", "expected an even number"];
 }
 
-/** Without gate the hidden map has e + s columns, not 2 e + s: e = 3 d gives the parameters of e = 2 d with it. */
+/** Without the gate the input map has e + s columns, not 2 e + s: e = 3 d has as many parameters as e = 2 d with it. */
 const NO_GATE = { gate: false, expansion: 3 } as const;
 
 /** What the paper varies (Hua, Dai, Liu, Le 2022, section 4), and what the community has added since. */

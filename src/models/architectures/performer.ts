@@ -1,4 +1,7 @@
-/** Performer (Choromanski et al. 2021) in the frame of Transformer++: softmax attention by random features, at linear cost. */
+/**
+ * Performer (Choromanski et al. 2021) in the frame of Transformer++: softmax attention by random features, at linear
+ * cost.
+ */
 import { z } from "zod";
 import { favorAttention, orthogonalFeatures } from "../../nn/favor-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";

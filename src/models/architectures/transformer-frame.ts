@@ -1,6 +1,5 @@
 /**
- * What the records of all Transformers share: the fields of their blocks, and their sizes. Two gated attention units stand
- * for one pair of attention and feed-forward; the feed-forward network is as wide as makes the parameters of both the same.
+ * What the records of all Transformers share: the fields of their blocks, and their sizes. One Transformer block counts as two gated attention units; its feed-forward network is as wide as gives both the same number of parameters.
  */
 import { type ConfigOf, type ModelSize, positive } from "../architecture.ts";
 
@@ -16,7 +15,7 @@ export function transformerPreset({ width, layers, shared }: ModelSize, { gelu =
   return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }) };
 }
 
-/** 64 as in the papers; half of it at the smallest size, which would have two heads only. */
+/** 64 as in the papers; 32 at the smallest size, which would otherwise have only two heads. */
 export function headWidth(width: number): number {
   return width < 256 ? 32 : 64;
 }

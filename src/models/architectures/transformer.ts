@@ -1,4 +1,6 @@
-/** The Transformer (Vaswani et al. 2017) with pre-layer normalisation: softmax attention and a GELU network, no RoPE. */
+/**
+ * The Transformer (Vaswani et al. 2017) with pre-layer normalisation: softmax attention and a GELU network, no RoPE.
+ */
 import { softmaxAttention } from "../../nn/softmax-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture } from "../architecture.ts";
