@@ -31,11 +31,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
-  for (const [name, summary, load] of commands) {
-    const command = program.command(name).summary(summary);
-    if (argv.includes(name)) (await load()).define(command, streams);
-  }
   try {
+    for (const [name, summary, load] of commands) {
+      const command = program.command(name).summary(summary);
+      if (argv.includes(name)) (await load()).define(command, streams);
+    }
     await program.parseAsync(argv as string[]);
   } catch (error) {
     process.exitCode = report(error, streams);

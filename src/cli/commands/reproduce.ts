@@ -37,16 +37,15 @@ export function define(command: Command, streams: Streams): void {
     .action((options: Record<string, unknown>) => run(options, streams));
 }
 
-async function run(options: Record<string, unknown>, streams: Streams): Promise<void> {
-  const { plan, report, mixed, overwrite, json, ...flags } = options;
-  const show = json === true ? (event: ReproduceEvent) => printJson(streams, eventForPrograms(event)) : undefined;
+async function run({ report, json, ...flags }: Record<string, unknown>, streams: Streams): Promise<void> {
+  const { plan, mixed, overwrite, ...settings } = flags;
   const person = reporter(plan === true && json !== true ? streams.out : streams.err);
   const onEvent = (event: ReproduceEvent) => {
-    show?.(event);
+    if (json === true) printJson(streams, eventForPrograms(event));
     person.show(event);
   };
   if (report !== undefined) {
-    const [other] = Object.keys({ ...flags, ...given({ plan, mixed, overwrite }) });
+    const [other] = Object.keys(flags);
     if (other !== undefined) {
       throw new LonghandError("usage", `${flagOf(other)} cannot be combined with --report, which measures nothing`);
     }
@@ -56,7 +55,7 @@ async function run(options: Record<string, unknown>, streams: Streams): Promise<
   }
   const stop = stopSignal("stopping after this step and saving; once more to stop at once");
   try {
-    const outcome = await reproduce(flags as ReproduceSettingsInput, {
+    const outcome = await reproduce(settings as ReproduceSettingsInput, {
       onEvent,
       signal: stop.signal,
       planOnly: plan === true,
@@ -70,9 +69,6 @@ async function run(options: Record<string, unknown>, streams: Streams): Promise<
     stop.release();
   }
 }
-
-const given = (flags: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 
 /** The plan with its groups, which programs want too. */
 function eventForPrograms(event: ReproduceEvent): object {

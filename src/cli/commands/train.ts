@@ -7,7 +7,7 @@ import {
   type TrainSettingsInput,
   trainSettingsSchema,
 } from "../../config/train-settings.ts";
-import { type RunEvent, resume, type TrainResult, train } from "../../run/train/train.ts";
+import { type RunEvent, resume, type TrainOptions, type TrainResult, train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -40,27 +40,18 @@ export function define(command: Command, streams: Streams): void {
 }
 
 async function runTrain(options: Record<string, unknown>, streams: Streams): Promise<void> {
-  const { resume: run, config, set, json, ...flags } = options;
-  const overrides = (set ?? {}) as Record<string, unknown>;
-  const show = json === true ? (event: RunEvent) => printJson(streams, event) : undefined;
+  const { resume: run, json, ...flags } = options;
   const stop = stopSignal("stopping after this step and saving; once more to stop at once");
   const bar = reporter();
   let began = false;
   const onEvent = (event: RunEvent) => {
     began ||= event.type === "start";
-    show?.(event);
+    if (json === true) printJson(streams, event);
     bar.show(event);
   };
   try {
-    const result =
-      run === undefined
-        ? await startNew(flags, config, overrides, onEvent, stop.signal)
-        : await goOn(
-            String(run),
-            { ...flags, ...(config === undefined ? {} : { config }), ...(set === undefined ? {} : { set }) },
-            onEvent,
-            stop.signal,
-          );
+    const telling = { onEvent, signal: stop.signal };
+    const result = await (run === undefined ? startNew(flags, telling) : goOn(String(run), flags, telling));
     bar.end(result);
     if (json === true) printJson(streams, { type: "end", ...result });
   } catch (error) {
@@ -74,34 +65,23 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
   }
 }
 
-function startNew(
-  flags: Record<string, unknown>,
-  config: unknown,
-  overrides: Record<string, unknown>,
-  onEvent: (event: RunEvent) => void,
-  signal: AbortSignal,
-): Promise<TrainResult> {
+function startNew({ config, set, ...flags }: Record<string, unknown>, options: TrainOptions): Promise<TrainResult> {
   const file = config === undefined ? {} : readSettingsFile(String(config), Object.keys(trainSettingsSchema.shape));
   const replaced = flags.mix !== undefined ? "data" : flags.data !== undefined ? "mix" : undefined;
   if (replaced !== undefined) delete file[replaced];
-  return train({ ...file, ...flags } as TrainSettingsInput, { onEvent, signal, overrides });
+  const overrides = (set ?? {}) as Record<string, unknown>;
+  return train({ ...file, ...flags } as TrainSettingsInput, { ...options, overrides });
 }
 
-function goOn(
-  run: string,
-  flags: Record<string, unknown>,
-  onEvent: (event: RunEvent) => void,
-  signal: AbortSignal,
-): Promise<TrainResult> {
+function goOn(run: string, flags: Record<string, unknown>, options: TrainOptions): Promise<TrainResult> {
   const changeable = Object.keys(resumeSettingsSchema.shape);
   const other = Object.keys(flags).find((field) => !changeable.includes(field));
   if (other !== undefined) {
-    throw new LonghandError(
-      "usage",
-      `${flagOf(other)} cannot be combined with --resume, which goes on with the run's own configuration (only ${changeable.map(flagOf).join(" and ")} can change)`,
-    );
+    const reason = "which goes on with the run's own configuration";
+    const allowed = `(only ${changeable.map(flagOf).join(" and ")} can change)`;
+    throw new LonghandError("usage", `${flagOf(other)} cannot be combined with --resume, ${reason} ${allowed}`);
   }
-  return resume(run, { ...(flags as ResumeSettings), onEvent, signal });
+  return resume(run, { ...(flags as ResumeSettings), ...options });
 }
 
 /** ": wiki 3.9312, pg19 4.1047" */
