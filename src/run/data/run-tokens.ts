@@ -12,7 +12,7 @@ import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.node.ts";
 import { openShards, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../../data/token-sequence.ts";
-import type { TextTokenizer } from "../../data/tokenizer.node.ts";
+import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;
@@ -23,6 +23,14 @@ export interface RunData {
   /** What is evaluated: of each corpus, or of the text at `evalPath`; together at most `evalTokens`. */
   readonly heldOut: readonly TokenSequence[];
   close(): void;
+}
+
+/** Throws "checkpoint" for another tokenizer than that of the run's configuration. */
+export async function loadRunTokenizer(run: string, { data }: Pick<RunConfig, "data">): Promise<TextTokenizer> {
+  const file = join(run, "tokenizer.json");
+  const tokenizer = await loadTokenizer(file);
+  if (tokenizer.digest === data.tokenizerDigest) return tokenizer;
+  throw new LonghandError("checkpoint", `${file}: it is not the tokenizer that the run was trained with`);
 }
 
 /** Bytes of shards cached in memory, over all corpora. */

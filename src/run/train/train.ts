@@ -4,13 +4,14 @@
  */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { LonghandError } from "../../base/errors.ts";
 import { sizeOf } from "../../base/shape.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { createRunFolder, readConfig, writeConfig } from "../../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
-import { corporaIn } from "../../config/corpora.ts";
+import { corporaIn, given } from "../../config/corpora.ts";
 import { parseSettings, pick } from "../../config/fields.ts";
 import { resolveConfig, withData } from "../../config/resolve.ts";
 import { documentStartOf, maskingOf, parseRunConfig, type RunConfig } from "../../config/run-config.ts";
@@ -22,7 +23,6 @@ import {
 } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
-import { loadTokenizer } from "../../data/tokenizer.node.ts";
 import { languageModel, parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
@@ -33,7 +33,7 @@ import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
 import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
-import { openRunTokens, type RunData } from "../data/run-tokens.ts";
+import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";
 import { explainMemory, requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
@@ -129,23 +129,15 @@ export interface ResumeOptions extends TrainOptions, ResumeSettings {}
 /** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
 export async function resume(run: string, options: ResumeOptions = {}): Promise<TrainResult> {
   const { onEvent = () => {} } = options;
-  const changes = parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape));
-  let config = await readConfig(run, parseRunConfig);
-  const { steps = config.training.steps, recompute = config.training.recompute } = changes;
-  const changed = steps !== config.training.steps || recompute !== config.training.recompute;
+  const changes = given(parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape)));
+  const before = await readConfig(run, parseRunConfig);
+  const config = parseRunConfig({ ...before, training: { ...before.training, ...changes } });
   const examplesPerStep = config.training.accumulate * config.training.batch;
-  if (changed) config = parseRunConfig({ ...config, training: { ...config.training, steps, recompute } });
   await requireDevice(config.engine.device);
   requireMemory(config, { resumed: true });
   const lock = await lockRun(run);
   try {
-    const tokenizer = await loadTokenizer(join(run, "tokenizer.json"));
-    if (tokenizer.digest !== config.data.tokenizerDigest) {
-      throw new LonghandError(
-        "checkpoint",
-        `${join(run, "tokenizer.json")}: it is not the tokenizer that the run was trained with`,
-      );
-    }
+    const tokenizer = await loadRunTokenizer(run, config);
     // A run that was killed before its first checkpoint begins again, which is the same training.
     const started = (await listCheckpoints(run)).length > 0;
     const initial = initialise(parametersOf(config.model), config.training.seed);
@@ -164,7 +156,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     let place = firstPlace(corpora);
     try {
       if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, corpora });
-      if (changed) await writeConfig(run, config);
+      if (!isDeepStrictEqual(config, before)) await writeConfig(run, config);
     } catch (error) {
       data.close();
       throw error;

@@ -1,19 +1,18 @@
 /** A trained model of a run folder, ready for use: configuration, tokenizer, parameters and an engine. */
-import { join } from "node:path";
 import type { HostTensor } from "../../base/dtype.ts";
-import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { readConfig } from "../../checkpoint/run-folder.node.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { parseRunConfig, type RunConfig } from "../../config/run-config.ts";
 import { type LoadSettings, loadSettingsSchema } from "../../config/use-settings.ts";
-import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
+import type { TextTokenizer } from "../../data/tokenizer.node.ts";
 import { createDecoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import { parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
+import { loadRunTokenizer } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireTensors } from "../train/state.ts";
 import { Decoders } from "./decoders.ts";
@@ -42,11 +41,7 @@ export async function loadModel(run: string, options: LoadModelOptions = {}): Pr
   const settings = parseSettings(loadSettingsSchema, given);
   const config = await readConfig(run, parseRunConfig);
   const { device = config.engine.device, threads = config.engine.threads } = settings;
-  const tokenizerFile = join(run, "tokenizer.json");
-  const tokenizer = await loadTokenizer(tokenizerFile);
-  if (tokenizer.digest !== config.data.tokenizerDigest) {
-    throw new LonghandError("checkpoint", `${tokenizerFile}: it is not the tokenizer that the run was trained with`);
-  }
+  const tokenizer = await loadRunTokenizer(run, config);
   const { model, step, path } = await loadLatestCheckpoint(run, {
     parts: "model",
     ...(onWarning && { onWarning }),
