@@ -1,4 +1,4 @@
-/** The memory of this machine, within the limits of the control groups around this process: the one reader of both. */
+/** The memory of this machine, within the limits of the control groups (containers) that this process runs in. */
 import { readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
@@ -7,17 +7,17 @@ import { LonghandError } from "../../base/errors.ts";
 /** Overrides what is measured: bytes, or a number with kB, MB, GB or TB. */
 export const MEMORY_LIMIT_VARIABLE = "LONGHAND_MEMORY_LIMIT";
 
-/** Of all memory, how much is counted as there where the system does not say what is available. */
+/** Share of all memory that counts as available where the system does not say. */
 const USUAL_SHARE = 0.7;
 
-/** Bytes that this process may have in all, what it has already included. Throws "usage" for a wrong override. */
+/** Bytes that this process may use, including those it uses already. Throws "usage" for a wrong override. */
 export function availableMemory(env: NodeJS.ProcessEnv = process.env): number {
   const limit = env[MEMORY_LIMIT_VARIABLE];
   if (limit !== undefined && limit !== "") return parseBytes(limit);
   return machineMemory().free + process.memoryUsage.rss();
 }
 
-/** Bytes that processes here can have together, and of these what can be taken now without pushing anything out. */
+/** Bytes of all processes together, and those that are free now, without swapping anything out. */
 export function machineMemory(): { readonly total: number; readonly free: number } {
   const groups = controlGroups();
   return {
@@ -40,12 +40,12 @@ function systemMemory(): number {
 }
 
 interface GroupMemory {
-  /** Infinity where there is none. */
+  /** Infinity if there is none. */
   readonly limit: number;
   readonly left: number;
 }
 
-/** Each control group above this process, of version 2 and 1; empty where there is none. */
+/** The control group of this process and all above it, of versions 2 and 1. */
 function controlGroups(): GroupMemory[] {
   const lines = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => line.split(":"));
   return lines.flatMap(([, controllers, path]) => {
@@ -61,13 +61,13 @@ function controlGroups(): GroupMemory[] {
   });
 }
 
-/** The folders of a control group and of all above it. In a container the root may stand for the group itself. */
+/** Folders of a control group and of all above it. In a container the root may be the group itself. */
 function ancestors(root: string, path: string): string[] {
   const names = path.split("/").filter((name) => name !== "" && name !== "..");
   return [root, ...names.map((_, i) => join(root, ...names.slice(0, i + 1)))];
 }
 
-/** What is left is the limit less what is used, of which cached files can be given back. */
+/** What is left is the limit minus what is used, cached files not counted: they can be dropped. */
 function memoryOf(folder: string, limitFile: string, usedFile: string, cached: string): GroupMemory {
   const [limit, used] = [limitFile, usedFile].map((name) => Number.parseInt(read(join(folder, name)) ?? "", 10));
   if (Number.isNaN(limit)) return { limit: Infinity, left: Infinity }; // "max", or no such file

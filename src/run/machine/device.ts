@@ -1,11 +1,11 @@
-/** Whether a device can be computed on here, found out before a run begins or a model is loaded. */
+/** Checks that a device works on this machine, before a run begins or a model is loaded. */
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import { program } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
 import type { Device } from "../../runtime/engine.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 
-/** Throws `engine` naming the device when it does not compute a small product. The CPU always does. */
+/** Throws `engine` naming the device when it fails to compute a small product. The CPU is not tried. */
 export async function requireDevice(device: Device): Promise<void> {
   if (device === "cpu") return;
   const engine = ortNodeEngine({ device });

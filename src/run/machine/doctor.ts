@@ -1,4 +1,4 @@
-/** What a machine offers Longhand, and what to do about each problem that can be seen from here. */
+/** What this machine offers Longhand, and what to do about each problem found. */
 import { availableParallelism, cpus } from "node:os";
 import { messageOf } from "../../base/errors.ts";
 import { program } from "../../graph/program.ts";
@@ -17,7 +17,7 @@ export interface Finding {
 
 const GIB = 2 ** 30;
 
-/** Looks at Node, processors, memory, huge pages and the engine's providers; computes one product to see it work. */
+/** Checks Node, processors, memory, huge pages and the engine's providers, and computes one product. */
 export async function diagnose(): Promise<Finding[]> {
   return [node(), processors(), memory(), pages(), await engine(), providers(), { name: "longhand", value: version }];
 }

@@ -1,5 +1,5 @@
 /**
- * What a run reports about itself: one JSON line a record in `metrics.jsonl`, and its numbers as scalars in a TensorBoard
+ * What a run reports about itself: a line of JSON per record in `metrics.jsonl`, and its numbers as scalars in a TensorBoard
  * event file. A resumed run continues the file as if it had never stopped.
  */
 import { join } from "node:path";
@@ -24,11 +24,11 @@ export interface FinishedRecord {
 export type MetricsRecord = TrainRecord | EvalRecord | SkipRecord | CheckpointRecord | FinishedRecord;
 
 export interface Metrics {
-  /** Lines found on opening that hold no record (the last one, half written when the process was killed) and are gone. */
+  /** Damaged lines that were removed on opening: usually the last, half written when the process was killed. */
   readonly damagedLines: number;
-  /** Records found on opening of steps after the one resumed from, which are gone. */
+  /** Records of steps after the resumed one that were removed on opening. */
   readonly laterRecords: number;
-  /** Adds a record to both files; after a "checkpoint" and a "finished" they are flushed to the disk. Throws `io`. */
+  /** Adds a record to both files. "checkpoint" and "finished" also flush them to the disk. Throws `io`. */
   record(record: MetricsRecord): void;
   close(): void;
 }
@@ -36,9 +36,8 @@ export interface Metrics {
 const FILE = "metrics.jsonl";
 
 /**
- * Opens the metrics of a run folder. Lines that hold no record are removed. With `resumeStep`, so are all records of
- * later steps and a "finished" at that step, since the run goes on: the file then continues like that of a run that was
- * never interrupted. Throws `io`.
+ * Opens the metrics of a run folder and removes damaged lines. With `resumeStep` it also removes all records of later
+ * steps, and a "finished" at that step, so that the file continues as if the run had never been interrupted. Throws `io`.
  */
 export async function openMetrics(dir: string, options: { resumeStep?: number } = {}): Promise<Metrics> {
   const path = join(dir, FILE);
@@ -88,7 +87,7 @@ function scalarsOf(record: MetricsRecord): Record<string, number> | undefined {
   }
 }
 
-/** Rewrites the file, if need be, without damaged lines and without what lies after the step resumed from. */
+/** Rewrites the file without damaged lines and later records, if it has any. */
 async function repair(path: string, lastStep: number): Promise<{ damagedLines: number; laterRecords: number }> {
   let bytes: Uint8Array;
   try {
@@ -114,7 +113,7 @@ async function repair(path: string, lastStep: number): Promise<{ damagedLines: n
   return { damagedLines, laterRecords };
 }
 
-/** Step and type of a line, or undefined when it is no record. */
+/** Step and type of a line, or undefined when it is damaged. */
 function parseRecord(line: Uint8Array): { type: string; step: number } | undefined {
   try {
     const { type, step } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(line));

@@ -19,15 +19,15 @@ export interface EventFile {
   readonly path: string;
   /** Adds values, rounded to 32-bit floats, under their tags at a step. Throws `io`. */
   scalars(step: number, values: Readonly<Record<string, number>>): void;
-  /** Makes what was added durable. Throws `io`. */
+  /** Flushes what was added to the disk. Throws `io`. */
   sync(): void;
   close(): void;
 }
 
 export interface EventFileOptions {
-  /** The run goes on after this step: TensorBoard discards what earlier files hold of later steps. */
+  /** The run continues after this step: TensorBoard discards later steps of earlier files. */
   readonly resumeStep?: number;
-  /** Seconds since 1970; by default the clock. */
+  /** Seconds since 1970; default: now. */
   readonly now?: () => number;
 }
 
@@ -48,7 +48,7 @@ type Event = Message<"tensorflow.Event"> & {
 };
 
 const FILE_VERSION = "brain.Event:2";
-/** SessionLog.SessionStatus.START: "events of this step and later, written before, do not count". */
+/** SessionLog.SessionStatus.START: earlier events of this step and later ones are discarded. */
 const SESSION_START = 1;
 
 /**
@@ -79,7 +79,7 @@ export function openEventFile(dir: string, options: EventFileOptions = {}): Even
   };
 }
 
-/** A new file of this name, or of the name with a number when this process made one within the same second. */
+/** A new file of this name; with a number appended when this process made one within the same second. */
 function createFile(path: string): AppendFile {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -112,7 +112,7 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** TFRecord stores checksums rotated and offset, so that data holding checksums does not check itself. */
+/** TFRecord stores checksums rotated and offset ("masked"), since the CRC of data that contains its own CRC is weak. */
 function maskCrc(crc: number): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

@@ -1,4 +1,4 @@
-/** Training state as a checkpoint holds it, and back: m and v side by side in one file, counters in state.json. */
+/** Training state to and from the contents of a checkpoint: both moments in one file, counters in state.json. */
 import { z } from "zod";
 import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
@@ -49,8 +49,8 @@ export function storedState({
 }
 
 /**
- * The state of a checkpoint, with its place in the data where it holds one; its tensors must be those of `expected`. Throws
- * `checkpoint` naming the first that is not.
+ * The state of a checkpoint, with its place in the data if it has one. Throws `checkpoint` naming the first tensor that
+ * differs from `expected` in name, shape or dtype.
  */
 export function restoreState(
   { path, step, model, optimizer, state }: FullCheckpoint,
@@ -72,7 +72,7 @@ export function restoreState(
 }
 
 export interface PlaceRequest {
-  /** What the checkpoint holds; one of an earlier version of Longhand holds nothing. */
+  /** From the checkpoint; undefined in those of earlier versions. */
   readonly stored: DataCursor | undefined;
   readonly step: number;
   readonly examplesPerStep: number;
@@ -84,8 +84,8 @@ export interface PlaceRequest {
 }
 
 /**
- * The place in the data from which training goes on. Without a stored one it follows from the step when there is a single
- * corpus. Throws `checkpoint` when the place is not one of this run at this step, `data` when a corpus is not what it was.
+ * The place in the data where training continues. If none is stored, it follows from the step, for a single corpus.
+ * Throws `checkpoint` when the stored place does not fit this run and step, `data` when a corpus has changed.
  */
 export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceRequest): DataCursor {
   const examples = step * examplesPerStep;

@@ -1,6 +1,6 @@
 /**
- * Training as a user means it: from settings to a run folder, or on from one. Composes text, model, engine, loop,
- * checkpoints and metrics; everything it tells goes through `onEvent`.
+ * Training as a user asks for it: from settings to a run folder, or from a run folder onwards. Composes text, model,
+ * engine, loop, checkpoints and metrics; reports only through `onEvent`.
  */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -60,7 +60,7 @@ export type RunEvent =
 
 export interface TrainOptions {
   readonly onEvent?: (event: RunEvent) => void;
-  /** Ends training after the step at hand, with a checkpoint; before the first, with the signal's reason and no run. */
+  /** Ends training after the current step, with a checkpoint. Before the first step, throws its reason and keeps nothing. */
   readonly signal?: AbortSignal;
   /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -80,11 +80,11 @@ const LOCK_PATIENCE_MS = 2000;
 
 const BEGINNING = { step: 0, updates: 0, skippedInRow: 0, seconds: 0 } as const;
 
-/** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text of no use. */
+/** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text that cannot be used. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
   const settings = parseTrainSettings(input);
   const { onEvent = () => {} } = options;
-  // What can be wrong with the configuration is found before anything is written or tokenized.
+  // A wrong configuration is refused before anything is written or tokenized.
   let config = resolveConfig(settings, thisMachine(), options.overrides);
   const run = settings.out ?? defaultRunFolder(corporaIn(config).map(({ path }) => path));
   await requireDevice(config.engine.device);
@@ -167,7 +167,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   }
 }
 
-/** The lock of a run, waiting a moment for a holder that is about to end, such as one whose parent was just killed. */
+/** Locks a run. Waits a moment for a holder that is about to exit, such as one whose parent was just killed. */
 async function lockRun(run: string): Promise<RunLock> {
   const deadline = performance.now() + LOCK_PATIENCE_MS;
   for (;;) {
@@ -204,10 +204,10 @@ async function runLoop(
     const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined, endOfText });
     const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking, endOfText });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
-    // Parameters that have run away make no checkpoint: the last good one stays the newest.
+    // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;
     const probe = sliceTokens(sample, 0, Math.min(sample.tokens, training.context + 1));
-    let evaluated = state.step; // what was loaded or has just begun needs no second look
+    let evaluated = state.step; // initial or loaded parameters need no check
     let unsaved: string | undefined;
     const save = async () => {
       unsaved = evaluated === state.step ? undefined : await problemOf(evaluator, state, probe);
@@ -257,7 +257,7 @@ async function runLoop(
   }
 }
 
-/** What is wrong with parameters whose loss on a sample is not finite; undefined when it is. */
+/** Why the loss on a sample is not finite; undefined when it is. */
 async function problemOf(
   evaluator: Evaluator,
   { parameters }: LoopState,
