@@ -12,6 +12,10 @@ export function whole(least: number) {
   return z.number({ error: kind }).int({ error }).min(least, { error });
 }
 
+/** Text that may be left out, called `value` in help. */
+export const optionalText = (value: string, description: string) =>
+  z.string().min(1).optional().describe(description).meta({ value });
+
 export const dataSpec = () =>
   z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: "expected a path, or several" });
 
@@ -23,34 +27,14 @@ export const dataField = <Field extends z.ZodType>(what: string, field: Field): 
     .meta({ value: "path..." });
 
 export const textFields = {
-  field: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Field of JSON lines, or column of parquet, that holds the text; default: text.")
-    .meta({ value: "name" }),
-  split: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Part of a published data set: train, validation or test.")
-    .meta({ value: "name" }),
-  limit: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Of each split at most so much text: 500MB, 10000docs.")
-    .meta({ value: "amount" }),
+  field: optionalText("name", "Field of JSON lines, or column of parquet, that holds the text; default: text."),
+  split: optionalText("name", "Part of a published data set: train, validation or test."),
+  limit: optionalText("amount", "Of each split at most so much text: 500MB, 10000docs."),
 };
 
 export const tokenizerFields = {
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
-  tokenizer: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Existing tokenizer.json to use instead of training one.")
-    .meta({ value: "file" }),
+  tokenizer: optionalText("file", "Existing tokenizer.json to use instead of training one."),
 };
 
 export const seed = (of: string) => whole(0).default(1).describe(`Seed of ${of}.`);

@@ -9,7 +9,17 @@ import { attentionNames } from "../models/architectures/flash.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { cameLater, dataField, dataSpec, parseSettings, seed, textFields, tokenizerFields, whole } from "./fields.ts";
+import {
+  cameLater,
+  dataField,
+  dataSpec,
+  optionalText,
+  parseSettings,
+  seed,
+  textFields,
+  tokenizerFields,
+  whole,
+} from "./fields.ts";
 
 /** causal: each token predicts the next; masked: blanks are filled from both sides. */
 export const objectiveNames = ["causal", "masked"] as const;
@@ -94,18 +104,8 @@ export const trainSettingsSchema = z.strictObject({
     )
     .meta({ value: "data=weight..." }),
   ...textFields,
-  out: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Run folder to write; default runs/<name of the data>.")
-    .meta({ value: "folder" }),
-  evalData: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Text to evaluate on; default: the validation split of the data, or its end.")
-    .meta({ value: "path" }),
+  out: optionalText("folder", "Run folder to write; default runs/<name of the data>."),
+  evalData: optionalText("path", "Text to evaluate on; default: the validation split of the data, or its end."),
   ...evaluationFields,
   ...tokenizerFields,
   model: architectureNameSchema
@@ -121,12 +121,10 @@ export const trainSettingsSchema = z.strictObject({
     .enum(attentionNames)
     .optional()
     .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
-  ablation: z
-    .string()
-    .min(1)
-    .optional()
-    .describe(`What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`)
-    .meta({ value: "name" }),
+  ablation: optionalText(
+    "name",
+    `What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`,
+  ),
   ...exampleFields,
   lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),

@@ -89,16 +89,7 @@ async function inspect(
   const duplicates = documents - distinct(shards, onProgress);
   const sorted = lengths.toSorted();
   return {
-    split,
-    path,
-    origin,
-    vocabSize,
-    tokenizerDigest,
-    documents,
-    tokens,
-    bytes,
-    characters,
-    words,
+    ...{ split, path, origin, vocabSize, tokenizerDigest, documents, tokens, bytes, characters, words },
     bytesPerToken: bytes / tokens,
     tokensPerWord: tokens / Math.max(1, words),
     shortest: sorted[0],

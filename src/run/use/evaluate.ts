@@ -74,9 +74,7 @@ export function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<
     wordPerplexity: Math.exp(result.totalLoss / Math.max(1, words)),
     bitsPerByte: result.totalLoss / Math.LN2 / bytes,
     tokens: result.tokens,
-    words,
-    bytes,
-    context,
+    ...{ words, bytes, context },
     byPosition: byPosition(result),
   }));
 }
