@@ -19,7 +19,7 @@ const anyText = fc.integer({ min: 1, max: 300 }).chain((length) =>
 );
 
 describe("groupBlanks", () => {
-  it("puts every blank into a window of the text, with a quarter of it on either side where there is so much text", () => {
+  it("puts every blank into a window, with a quarter of it or more on either side where the text is long", () => {
     fc.assert(
       fc.property(anyText, ({ length, T, blanks }) => {
         const groups = groupBlanks(blanks, length, T);

@@ -1,7 +1,7 @@
 /**
- * What may stand in the blanks of a text, by a model that looks both ways. All blanks of a window are filled at once,
- * each as if the others stayed open (Devlin, Chang, Lee, Toutanova 2018, "BERT"). A text longer than the model's
- * context is read in windows around its blanks.
+ * Candidates for the blanks of a text, by masked prediction with a bidirectional model. All blanks of a window are
+ * predicted at once, each as if the others stayed blank (Devlin, Chang, Lee, Toutanova 2018, "BERT"). A text longer
+ * than the model's context is read in windows around its blanks.
  */
 import { LonghandError } from "../base/errors.ts";
 import { type Program, program } from "../graph/program.ts";
@@ -11,7 +11,7 @@ import { Scope } from "../nn/scope.ts";
 import type { Engine, HostArraysByName } from "../runtime/engine.ts";
 import { firstByCount, idsOf, rankedKeys } from "./selection.ts";
 
-/** A model as filling needs it: tokens [1, T] to final hidden states [1, T, d] and the tied output map [V, d], [V]. */
+/** A bidirectional model: tokens [1, T] to final hidden states [1, T, d] and the tied output map [V, d], [V]. */
 type BlanksModel = (scope: Scope, tokens: Tensor) => ModelOutput;
 
 interface BlanksRequest {
@@ -20,23 +20,23 @@ interface BlanksRequest {
   readonly parameters: HostArraysByName;
   /** The text, with the mask token at each blank. */
   readonly tokens: Int32Array;
-  /** Their places, ascending. */
+  /** Indices of the blanks, ascending. */
   readonly blanks: readonly number[];
   /** The most tokens that the model reads at once. */
   readonly context: number;
-  /** Candidates of each blank. */
+  /** Candidates for each blank. */
   readonly topK: number;
-  /** Tokens that are no candidates: the special ones. */
+  /** Tokens that cannot be candidates: the special ones. */
   readonly excluded: readonly number[];
 }
 
 interface Candidate {
   readonly token: number;
-  /** Of all tokens of the vocabulary. */
+  /** Among all tokens of the vocabulary. */
   readonly probability: number;
 }
 
-/** Blanks of which logits are computed at a time. */
+/** The most blanks whose logits are computed at once. */
 const MOST_BLANKS = 16;
 
 /** The likeliest tokens of each blank, the likeliest first. Throws "diverged" when logits are not finite. */
@@ -50,10 +50,10 @@ export async function fillBlanks(request: BlanksRequest): Promise<Candidate[][]>
   try {
     const filled: Candidate[][] = [];
     for (const { start, blanks } of groups) {
-      const places = new Int32Array(most);
-      places.set(blanks.map((at) => at - start));
+      const indices = new Int32Array(most);
+      indices.set(blanks.map((at) => at - start));
       const window = tokens.slice(start, start + T);
-      const { logits } = await compiled.run({ ...parameters, tokens: window, places });
+      const { logits } = await compiled.run({ ...parameters, tokens: window, blanks: indices });
       const V = logits.length / most;
       for (const i of blanks.keys()) {
         filled.push(likeliest(Float32Array.from(logits.subarray(i * V, (i + 1) * V)), request));
@@ -65,10 +65,10 @@ export async function fillBlanks(request: BlanksRequest): Promise<Candidate[][]>
   }
 }
 
-/** Inputs beside parameters: tokens [1, T] and places [R], int32. Output: logits [R, V]. */
+/** Inputs besides parameters: tokens [1, T] and blanks [R], int32. Output: logits [R, V]. */
 function blanksProgram(model: BlanksModel, T: number, R: number): Program {
   const { finalStates, table, bias } = model(new Scope(), input("tokens", [1, T], "int32"));
-  const rows = finalStates.reshape([T, finalStates.shape[2]]).gather(input("places", [R], "int32"));
+  const rows = finalStates.reshape([T, finalStates.shape[2]]).gather(input("blanks", [R], "int32"));
   return program("blanks", { logits: rows.matmul(table.swapLast()).add(bias) });
 }
 

@@ -1,40 +1,37 @@
-/**
- * A decoder: a model that reads one text once, token by token or many at a time, and always knows what may come next.
- */
+/** A decoder: a model that reads a text once, one or many tokens at a time, and predicts the next token after each. */
 import { LonghandError } from "../base/errors.ts";
 import type { DecoderOptions } from "./programs.ts";
-import type { TokenReader } from "./reader.ts";
-import { readAll, Session } from "./session.ts";
+import { readAll, Session, SessionDecoder } from "./session.ts";
 
 export type { DecoderOptions } from "./programs.ts";
 
 /**
- * Logits are unnormalised log-probabilities of the next token, [V] float32. Calls run one after the other, in the order
- * in which they were made, forks included. Once released, a decoder and its forks throw "engine".
+ * Logits are unnormalised log-probabilities of the next token, [V] float32. Calls run one after another in the order in
+ * which they were made, those of forks included. After release a decoder and its forks throw "engine".
  */
 export interface Decoder {
   /** V */
   readonly vocabSize: number;
-  /** Tokens of the longest text; Infinity for a model without limit. */
+  /** Tokens of the longest text that it can read; Infinity for a model without a limit. */
   readonly maxLength: number;
   /** Tokens read so far. */
   readonly position: number;
   /** Bytes of the state: the same at every position, but for softmax Transformers and Combiner, whose state grows. */
   readonly stateBytes: number;
   /**
-   * Reads one or more tokens, chunk-parallel. Returns the logits after the last of them [V], or with logits: "all"
-   * after each [tokens, V]. They equal those of the training-time forward pass over the whole text so far.
+   * Reads one or more tokens, chunk-parallel. Returns the logits after the last of them, [V], or with `logits: "all"`
+   * after each, [tokens, V]. They equal those of the forward pass in training over the whole text so far.
    */
   absorb(tokens: ArrayLike<number>, options?: { readonly logits?: "last" | "all" }): Promise<Float32Array>;
   /** Reads tokens and returns -log p(targets[i] | text up to tokens[i]) in nats, [tokens], without keeping logits. */
   losses(tokens: ArrayLike<number>, targets: ArrayLike<number>): Promise<Float32Array>;
-  /** Reads one token. The logits [V] are overwritten by the next call, on forks too. */
+  /** Reads one token. The next call, also that of a fork, overwrites the logits [V]. */
   step(token: number): Promise<Float32Array>;
-  /** A second decoder at the same position that goes its own way; it shares programs and parameters. */
+  /** An independent decoder at the same position, with the same programs and parameters. */
   fork(): Promise<Decoder>;
-  /** Back to the start of a text. */
+  /** Starts a new text. */
   reset(): Promise<void>;
-  /** Frees the programs, for all forks. */
+  /** Frees the programs, those of forks included. */
   release(): Promise<void>;
 }
 
@@ -47,41 +44,21 @@ export async function createDecoder(options: DecoderOptions): Promise<Decoder> {
   return new SingleDecoder(session, session.reader(1));
 }
 
-class SingleDecoder implements Decoder {
-  readonly #session: Session;
-  readonly #reader: TokenReader;
-
-  constructor(session: Session, reader: TokenReader) {
-    this.#session = session;
-    this.#reader = reader;
-  }
-
-  get vocabSize(): number {
-    return this.#session.architecture.vocabSize;
-  }
-
-  get maxLength(): number {
-    return this.#session.architecture.maxLength;
-  }
-
+class SingleDecoder extends SessionDecoder implements Decoder {
   get position(): number {
-    return this.#reader.state.position(0);
-  }
-
-  get stateBytes(): number {
-    return this.#reader.state.bytes;
+    return this.reader.state.position(0);
   }
 
   async absorb(
     tokens: ArrayLike<number>,
     { logits = "last" }: { logits?: "last" | "all" } = {},
   ): Promise<Float32Array> {
-    const ids = this.#session.check("tokens", tokens);
+    const ids = this.session.check("tokens", tokens);
     const V = this.vocabSize;
     const all = new Float32Array((logits === "all" ? ids.length : 1) * V);
-    return this.#session.exclusively(async () => {
-      this.#session.requireRoom(this.position + ids.length);
-      await readAll(this.#reader, { tokens: ids, readout: logits }, (result, at, count) => {
+    return this.session.exclusively(async () => {
+      this.session.requireRoom(this.position + ids.length);
+      await readAll(this.reader, { tokens: ids, readout: logits }, (result, at, count) => {
         if (logits === "last") all.set(result);
         else all.set(result.subarray(0, count * V), at * V);
       });
@@ -90,14 +67,14 @@ class SingleDecoder implements Decoder {
   }
 
   async losses(tokens: ArrayLike<number>, targets: ArrayLike<number>): Promise<Float32Array> {
-    const ids = this.#session.check("tokens", tokens);
-    const next = this.#session.check("targets", targets);
+    const ids = this.session.check("tokens", tokens);
+    const next = this.session.check("targets", targets);
     if (next.length !== ids.length)
       throw new LonghandError("usage", `targets: expected ${ids.length}, one for each token, got ${next.length}`);
     const losses = new Float32Array(ids.length);
-    return this.#session.exclusively(async () => {
-      this.#session.requireRoom(this.position + ids.length);
-      await readAll(this.#reader, { tokens: ids, targets: next, readout: "losses" }, (result, at, count) =>
+    return this.session.exclusively(async () => {
+      this.session.requireRoom(this.position + ids.length);
+      await readAll(this.reader, { tokens: ids, targets: next, readout: "losses" }, (result, at, count) =>
         losses.set(result.subarray(0, count), at),
       );
       return losses;
@@ -105,26 +82,22 @@ class SingleDecoder implements Decoder {
   }
 
   step(token: number): Promise<Float32Array> {
-    return this.#session.exclusively(async () => {
-      this.#session.requireToken("token", token);
-      this.#session.requireRoom(this.position + 1);
-      return (await this.#reader.read({ tokens: [Int32Array.of(token)], readout: "last" })).result;
+    return this.session.exclusively(async () => {
+      this.session.requireToken("token", token);
+      this.session.requireRoom(this.position + 1);
+      return (await this.reader.read({ tokens: [Int32Array.of(token)], readout: "last" })).result;
     });
   }
 
   fork(): Promise<Decoder> {
-    return this.#session.exclusively(async () => {
-      const reader = this.#session.reader(1);
-      await reader.copyFrom(this.#reader, 0, 0);
-      return new SingleDecoder(this.#session, reader);
+    return this.session.exclusively(async () => {
+      const reader = this.session.reader(1);
+      await reader.copyFrom(this.reader, 0, 0);
+      return new SingleDecoder(this.session, reader);
     });
   }
 
   reset(): Promise<void> {
-    return this.#session.exclusively(async () => this.#reader.reset());
-  }
-
-  release(): Promise<void> {
-    return this.#session.release();
+    return this.session.exclusively(async () => this.reader.reset());
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Writes text: reads the prompt at once, then chooses, passes on and reads one token at a time. Memory does not grow
- * with the text beyond the text itself. The same seed, options and model give the same text.
+ * Generates text: reads the prompt at once, then samples and reads one token at a time. Memory does not grow with the
+ * text, apart from the text itself. The same seed, options and model give the same text.
  */
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomUniform } from "../base/random.ts";
@@ -18,12 +18,12 @@ interface GenerationTokenizer {
 }
 
 export interface GenerateOptions extends SamplingOptions {
-  /** Its state is the context: what it has read stands before the prompt. Call `reset()` for a new text. */
+  /** What it has read already comes before the prompt; call `reset()` for a new text. */
   readonly decoder: Decoder;
   readonly tokenizer: GenerationTokenizer;
-  /** May be empty: the text then starts after an end-of-text token. */
+  /** If empty, the text starts after an end-of-text token. */
   readonly prompt: string;
-  /** The most tokens to write. */
+  /** The most tokens to generate. */
   readonly tokens: number;
   /** A whole number; default 0. */
   readonly seed?: number | undefined;
@@ -33,30 +33,30 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** length: all tokens written; stop: a stop string came; end: the model ended the text; aborted: by the signal. */
+/** length: all tokens generated; stop: a stop string; end: the model ended the text; aborted: by the signal. */
 export type StopReason = "length" | "stop" | "end" | "aborted";
 
 export interface Generated {
   readonly type: "end";
-  /** All text that was passed on, without the prompt. */
+  /** All text, without the prompt. */
   readonly text: string;
-  /** Tokens that were chosen for it, the end of the text not counted. */
+  /** Tokens generated, without the end-of-text token. */
   readonly tokens: number;
-  /** Steps a second, without the prompt and the time that the receiver took; of a single token, with the prompt. */
+  /** Steps per second, without the prompt and the time that the caller took; for a single token, with the prompt. */
   readonly tokensPerSecond: number;
   readonly stopReason: StopReason;
 }
 
-/** A piece of text, whole characters only; at last the record of all of it. */
+/** A piece of text, whole characters only; in the end the record of the whole text. */
 export type GeneratedPiece = { readonly type: "text"; readonly text: string } | Generated;
 
-/** Tokens of a prompt between two looks at the signal. */
+/** Tokens of a prompt that are read between two checks of the signal. */
 const PROMPT_PART = 8192;
 
 /**
- * Streams the continuation of a prompt. Padding and mask tokens are never chosen. The last token chosen is not read
- * into the decoder. Throws "usage" for a wrong option at once, and when a prompt and its continuation exceed the
- * decoder's length; "checkpoint" for a tokenizer of another model.
+ * Streams the continuation of a prompt. Padding and mask tokens are never sampled. The decoder does not read the last
+ * token. Throws "usage" for a wrong option at once, and for a prompt and continuation longer than the decoder can read;
+ * "checkpoint" for a tokenizer of another model.
  */
 export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, undefined> {
   const { decoder, tokenizer, tokens, seed = 0, stop = [] } = options;
@@ -69,10 +69,10 @@ export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiec
     const sizes = `expected at most the model's ${decoder.vocabSize} tokens, got ${tokenizer.vocabSize}`;
     throw new LonghandError("checkpoint", `tokenizer: ${sizes}: it belongs to another model`);
   }
-  return write(options, seed, new StopStrings(stop));
+  return stream(options, seed, new StopStrings(stop));
 }
 
-async function* write(
+async function* stream(
   { decoder, tokenizer, prompt, tokens, signal, temperature, topK, topP }: GenerateOptions,
   seed: number,
   stops: StopStrings,
@@ -118,10 +118,10 @@ async function* write(
     logits = await decoder.step(token);
     time += performance.now() - before;
   }
-  // An unfinished character becomes U+FFFD, as in decoding all tokens at once.
-  const rest = stops.push(characters.decode()) + stops.flush();
-  text += rest;
-  if (rest !== "") yield { type: "text", text: rest };
+  // An unfinished character becomes U+FFFD, as when all tokens are decoded at once.
+  const last = stops.push(characters.decode()) + stops.flush();
+  text += last;
+  if (last !== "") yield { type: "text", text: last };
   if (stops.found) stopReason = "stop";
   const tokensPerSecond = 1000 * (count > 1 ? (count - 1) / time : count / (promptTime + time));
   yield { type: "end", text, tokens: count, tokensPerSecond, stopReason };
@@ -133,7 +133,7 @@ function requireRoom({ position, maxLength }: Decoder, prompt: number, tokens: n
   const advice = room < 1 ? "use a shorter prompt" : `ask for at most ${room}`;
   throw new LonghandError(
     "usage",
-    `\`tokens\`: ${tokens} after ${position + prompt} tokens of prompt exceed the ${maxLength} that this model was made for ` +
-      `(model.maxLength): ${advice}, or train flash, which has no such limit`,
+    `\`tokens\`: ${tokens} after ${position + prompt} tokens of prompt exceed the ${maxLength} that this model ` +
+      `was made for (model.maxLength): ${advice}, or train flash, which has no such limit`,
   );
 }

@@ -1,4 +1,4 @@
-/** The programs that decoders of one model share: each compiled once, with the parameters that it reads. */
+/** The compiled programs that the decoders of one model share, with the parameters that each reads. */
 import type { HostArray } from "../base/dtype.ts";
 import { type DecodingArchitecture, newKey, type StateProgram } from "../nn/decoding.ts";
 import type { DeviceTensor, Engine, HostArraysByName, InputsByName, ResidentFunction } from "../runtime/engine.ts";
@@ -7,7 +7,7 @@ export interface DecoderOptions {
   readonly engine: Engine;
   /** Of the model: `decodingArchitecture(config)`. */
   readonly architecture: DecodingArchitecture;
-  /** Every parameter by path, row-major. On the CPU read in place, elsewhere copied: do not change them. */
+  /** Every parameter by path, row-major. Must not change: the CPU reads them in place, other devices copy them. */
   readonly parameters: HostArraysByName;
 }
 
@@ -24,16 +24,16 @@ export class DecodingPrograms {
     this.#parameters = parameters;
   }
 
-  /** Whether state and parameters stay on a device apart from the host. */
+  /** Whether state and parameters stay on a device other than the CPU. */
   get resident(): boolean {
     return this.engine.separateMemory;
   }
 
   /** `build` is called at the first use of the key. */
   get(key: string, build: () => StateProgram): Promise<Compiled> {
-    const found = this.#compiled.get(key) ?? this.#compile(build());
-    this.#compiled.set(key, found);
-    return found;
+    const compiled = this.#compiled.get(key) ?? this.#compile(build());
+    this.#compiled.set(key, compiled);
+    return compiled;
   }
 
   async release(): Promise<void> {

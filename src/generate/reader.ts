@@ -1,6 +1,6 @@
 /**
- * Reads tokens into a state: chooses the program for the tokens at hand, fills its inputs, runs it and stores what
- * changed. One text or many, at any positions; what an architecture remembers and computes is its own (nn/decoding.ts).
+ * Reads tokens into a state: chooses a program for the next tokens, fills its inputs, runs it and stores the changes.
+ * For one text or many, at any positions, and any architecture (nn/decoding.ts).
  */
 import type { DecodingArchitecture, Readout, StateProgram, StepRequest } from "../nn/decoding.ts";
 import { fillAngles, frequencies } from "../nn/positions.ts";
@@ -9,17 +9,17 @@ import type { Compiled, DecodingPrograms } from "./programs.ts";
 import { ResidentState } from "./resident-state.ts";
 import { DecodingState, type StorePlan } from "./state.ts";
 
-/** A program with the arrays of all its inputs: those of the state, and those that are filled anew for every run. */
+/** A program with the arrays of all its inputs: those of the state, and those that are filled for every run. */
 interface Pass {
   readonly compiled: Compiled;
   readonly plan: StorePlan;
   readonly all: InputsByName;
   readonly tokens: Int32Array;
   readonly targets: Int32Array;
-  readonly places: Angles;
+  readonly positionAngles: Angles;
   readonly rotations: Angles;
   /** open, position, closed, count: [B] each. */
-  readonly standing: readonly Float32Array[];
+  readonly numbers: readonly Float32Array[];
 }
 
 interface Angles {
@@ -31,36 +31,36 @@ interface Angles {
 const keyOf = ({ texts, room }: Pick<StepRequest, "texts" | "room">) => `${texts} ${room.tokens} ${room.spans}`;
 
 interface ReadRequest {
-  /** The next tokens of each text; none for a text that rests. The first few of each are read. */
+  /** The next tokens of each text, or none. As many as one program takes are read, from the first on. */
   readonly tokens: readonly Int32Array[];
   readonly readout: Readout;
-  /** For losses: what follows each token. */
+  /** For losses: the token that follows each. */
   readonly targets?: readonly Int32Array[];
 }
 
 interface ReadResult {
-  /** How many tokens of each text were read: of one at least one; call again with the rest. */
+  /** How many tokens of each text were read, at least one of any text. Call again with the others. */
   readonly counts: readonly number[];
-  /** See Readout; overwritten by the next call. */
+  /** See Readout. The next call overwrites it. */
   readonly result: Float32Array;
 }
 
-/** Tokens read at once in a prefill, and bytes of its logits when all are wanted. */
+/** The most tokens of a prefill, and the most bytes of its logits when those of all tokens are wanted. */
 const PREFILL_TOKENS = 1024;
 const LOGITS_BYTES = 64 << 20;
-/** Tokens of a step of several: sizes at which reading the weights no longer dominates. */
+/** Sizes of a step of several tokens: large enough that reading the weights does not dominate. */
 const STEPS = [64, 256];
-/** Up to this many tokens, steps of one cost less than the smallest of several. */
+/** Up to so many tokens, steps of one token cost less than the smallest step of several. */
 const FEW_TOKENS = 3;
 
 export class TokenReader {
-  /** Where the texts stand, and on a CPU the state itself. */
+  /** The positions of the texts, and on a CPU the state itself. */
   readonly state: DecodingState;
   readonly #resident: ResidentState | undefined;
   readonly #architecture: DecodingArchitecture;
   readonly #programs: DecodingPrograms;
   readonly #passes = new Map<string, Pass>();
-  /** Of the state's arrays that the passes hold. */
+  /** The generation of the state's arrays that the passes hold. */
   #generation = 0;
 
   constructor(architecture: DecodingArchitecture, programs: DecodingPrograms, texts: number) {
@@ -88,25 +88,25 @@ export class TokenReader {
     return { counts, result };
   }
 
-  /** Changes the state on the host. */
+  /** Runs `change` with the state on the host. */
   async onHost(change: () => void): Promise<void> {
-    await this.#resident?.bringHome();
+    await this.#resident?.moveToHost();
     change();
   }
 
-  /** Makes a text here what `text` of another reader of the same architecture is. */
+  /** Copies `text` of another reader of the same architecture to text `here`. */
   async copyFrom(other: TokenReader, text: number, here: number): Promise<void> {
-    await other.#resident?.bringHome();
+    await other.#resident?.moveToHost();
     await this.onHost(() => this.state.copyFrom(other.state, text, here));
   }
 
-  /** Back to the start of all texts. */
+  /** Starts all texts anew. */
   reset(): void {
     this.#resident?.release();
     this.state.resetAll();
   }
 
-  /** Gives up what is on the device. */
+  /** Frees the tensors on the device. */
   release(): void {
     this.#resident?.release();
   }
@@ -130,17 +130,17 @@ export class TokenReader {
     return host.result as Float32Array;
   }
 
-  /** What a program has as inputs. */
-  #ofProgram<T>({ inputs }: Compiled, given: Readonly<Record<string, T>>): Record<string, T> {
-    return Object.fromEntries(Object.entries(given).filter(([name]) => inputs.has(name)));
+  /** Those values that the program has as inputs. */
+  #ofProgram<T>({ inputs }: Compiled, values: Readonly<Record<string, T>>): Record<string, T> {
+    return Object.fromEntries(Object.entries(values).filter(([name]) => inputs.has(name)));
   }
 
-  /** Tokens that fit into the open span. */
+  /** Tokens that the open span still has room for. */
   #left(text: number): number {
     return this.#architecture.span - this.state.open(text);
   }
 
-  /** Whole spans that every text can take now; a power of two, so that there are few different programs. */
+  /** How many whole spans every text can read now: a power of two, so that there are few different programs, or 0. */
   #spansToPrefill({ tokens, readout }: ReadRequest): number {
     const { span, vocabSize } = this.#architecture;
     const most =
@@ -154,7 +154,7 @@ export class TokenReader {
     return least === 0 ? 0 : 2 ** Math.floor(Math.log2(least));
   }
 
-  /** The largest step that the span allows when there are more tokens, else the smallest that holds them. */
+  /** The size of the smallest step that holds the next tokens, or of the largest when there are more of them. */
   #stepSize(tokens: readonly Int32Array[]): number {
     const most = Math.max(...tokens.map((own, text) => Math.min(own.length, this.#left(text))));
     if (most <= FEW_TOKENS) return 1;
@@ -181,11 +181,11 @@ export class TokenReader {
   }
 
   async #pass(form: string, shape: StepRequest, build: (request: StepRequest) => StateProgram): Promise<Pass> {
-    if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the arrays
+    if (this.#generation !== this.state.generation) this.#passes.clear(); // they hold the old arrays
     this.#generation = this.state.generation;
     const key = `${form} ${shape.tokens} ${shape.padded} ${shape.readout} ${keyOf(shape)}`;
-    const found = this.#passes.get(key);
-    if (found) return found;
+    const known = this.#passes.get(key);
+    if (known) return known;
     const compiled = await this.#programs.get(key, () => build(shape));
     const { width, rotaryPairs } = this.#architecture;
     const { texts: B, tokens: P } = shape;
@@ -194,15 +194,15 @@ export class TokenReader {
       cos: new Float32Array(B * P * pairs),
       sin: new Float32Array(B * P * pairs),
     });
-    const [places, rotations] = [angleArrays(width / 2), angleArrays(rotaryPairs)];
+    const [positionAngles, rotations] = [angleArrays(width / 2), angleArrays(rotaryPairs)];
     const [tokens, targets] = [new Int32Array(B * P), new Int32Array(B * P)];
-    const standing = [0, 1, 2, 3].map(() => new Float32Array(B));
-    const [open, position, closed, count] = standing;
+    const numbers = [0, 1, 2, 3].map(() => new Float32Array(B));
+    const [open, position, closed, count] = numbers;
     const given: InputsByName = {
       ...compiled.parameters,
       ...(this.#resident ? {} : this.state.arrays),
       ...{ tokens, targets, open, position, closed, count },
-      ...{ "position.cos": places.cos, "position.sin": places.sin },
+      ...{ "position.cos": positionAngles.cos, "position.sin": positionAngles.sin },
       ...{ "rotation.cos": rotations.cos, "rotation.sin": rotations.sin },
     };
     const all = this.#ofProgram(compiled, given);
@@ -212,19 +212,19 @@ export class TokenReader {
       all,
       tokens,
       targets,
-      places,
+      positionAngles,
       rotations,
-      standing,
+      numbers,
     };
     this.#passes.set(key, pass);
     return pass;
   }
 
-  /** Texts are padded with token 0, which nothing sees. */
+  /** Pads texts with token 0, which no token sees. */
   #fill(pass: Pass, { tokens, targets }: ReadRequest, counts: readonly number[]): void {
     const { state } = this;
     const P = pass.tokens.length / state.texts;
-    const [open, position, closed, count] = pass.standing;
+    const [open, position, closed, count] = pass.numbers;
     for (const [text, own] of tokens.entries()) {
       const at = text * P;
       pass.tokens.fill(0, at, at + P).set(own.subarray(0, counts[text]), at);
@@ -234,7 +234,7 @@ export class TokenReader {
       position[text] = state.position(text);
       closed[text] = state.closed(text);
       count[text] = counts[text];
-      for (const { frequencies, cos, sin } of [pass.places, pass.rotations]) {
+      for (const { frequencies, cos, sin } of [pass.positionAngles, pass.rotations]) {
         fillAngles({ cos, sin }, { frequencies, start: state.position(text), count: P, at });
       }
     }

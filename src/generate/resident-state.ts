@@ -1,6 +1,6 @@
 /**
- * The state of decoding on the engine's device: programs take its tensors and leave the new ones there. What is done to
- * it between programs (a text that begins anew, a copy, more room) is done on the host, where it is read and sent back.
+ * The state of decoding on the engine's device: programs take its tensors and leave new ones there. Changes between
+ * programs (a new text, a copy, more rows) are made on the host: the state is read, changed and uploaded again.
  */
 import { type DecodingArchitecture, entryShape } from "../nn/decoding.ts";
 import type { DeviceTensor, DeviceTensorsByName, Engine } from "../runtime/engine.ts";
@@ -12,14 +12,14 @@ export class ResidentState {
   readonly #host: DecodingState;
   #tensors: Record<string, DeviceTensor> = {};
 
-  /** `host` says where the texts stand; its arrays hold the state while nothing of it is on the device. */
+  /** `host` holds the positions of the texts, and in its arrays the state while it is not on the device. */
   constructor(engine: Engine, architecture: DecodingArchitecture, host: DecodingState) {
     this.#engine = engine;
     this.#architecture = architecture;
     this.#host = host;
   }
 
-  /** By `state.LAYER.NAME`; sent to the device where it is not there. */
+  /** By `state.LAYER.NAME`; uploads what is not on the device. */
   async tensors(): Promise<DeviceTensorsByName> {
     const { arrays, texts, room } = this.#host;
     for (const [key, entry] of this.#architecture.state) {
@@ -29,7 +29,7 @@ export class ResidentState {
     return this.#tensors;
   }
 
-  /** Takes the new tensors of a program, `new.LAYER.NAME`, and gives up those that they replace. */
+  /** Takes the new tensors of a program, `new.LAYER.NAME`, and releases those that they replace. */
   take(changed: DeviceTensorsByName): void {
     for (const [name, tensor] of Object.entries(changed)) {
       const key = name.replace(/^new/, "state");
@@ -38,8 +38,8 @@ export class ResidentState {
     }
   }
 
-  /** Brings the state to the arrays of the host, and leaves nothing of it on the device. */
-  async bringHome(): Promise<void> {
+  /** Moves the state from the device to the arrays of the host. */
+  async moveToHost(): Promise<void> {
     for (const [key, tensor] of Object.entries(this.#tensors)) {
       this.#host.arrays[key].set((await tensor.read()) as Float32Array);
       tensor.release();

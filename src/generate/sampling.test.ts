@@ -67,7 +67,7 @@ describe("sample", () => {
     expect(bad(Number.NaN)).toThrow("logit of token 1: expected a finite number, got NaN");
     expect(bad(Number.POSITIVE_INFINITY)).toThrow("got Infinity");
     expect(() => sample(new Float32Array(2).fill(Number.NEGATIVE_INFINITY), { uniform: 0 })).toThrow(
-      "a token to choose",
+      "expected one that is finite",
     );
   });
 

@@ -1,20 +1,20 @@
 /**
- * The first of many by rank without sorting them all: quickselect (Hoare 1961) by count or by weight, in time linear in
- * their number. Sorting a vocabulary for every token would cost as much as a small model's step.
+ * The first of many values by rank, without sorting all: quickselect (Hoare 1961) by count or by weight, in linear
+ * time. Sorting the vocabulary for every token would cost as much as a step of a small model.
  */
 
-/** Ids below this fit beside 32 bits of value into the 53 exact bits of a float64. */
+/** Ids below this and 32 bits of value fit together into the 53 exact bits of a float64. */
 const ID_SPAN = 2 ** 21;
 
 /**
- * One number for each value, holding its index too: the smallest key belongs to the largest value, the lower index
- * comes first among equals. Keys are distinct and compare without a function.
+ * One number for each value that also holds its index: the smallest key belongs to the largest value, and among equal
+ * values to the lowest index. Keys are distinct and compare as numbers.
  */
 export function rankedKeys(values: Float32Array): Float64Array {
   const bits = new Uint32Array(Float32Array.from(values).buffer);
   const keys = new Float64Array(values.length);
   for (let id = 0; id < bits.length; id++) {
-    const negative = values[id] < 0; // -0 is not, and gets the rank of 0
+    const negative = values[id] < 0; // false for -0, which ranks like 0
     const descending = negative ? bits[id] : 0x7fffffff - (bits[id] & 0x7fffffff);
     keys[id] = descending * ID_SPAN + id;
   }
@@ -35,7 +35,7 @@ export function totalWeight(keys: Float64Array, weights: Float64Array, from = 0,
   return total;
 }
 
-/** The `count` smallest keys, in no order; reorders `keys`, of which it is a view. */
+/** The `count` smallest keys, in no order, as a view of `keys`, which it reorders. */
 export function firstByCount(keys: Float64Array, count: number): Float64Array {
   if (count >= keys.length) return keys;
   let from = 0;
@@ -48,7 +48,7 @@ export function firstByCount(keys: Float64Array, count: number): Float64Array {
   return keys.subarray(0, count);
 }
 
-/** The fewest smallest keys whose weights reach `mass`, in no order; reorders `keys`, of which it is a view. */
+/** The fewest smallest keys whose weights add up to `mass`, in no order, as a view of `keys`, which it reorders. */
 export function firstByWeight(keys: Float64Array, weights: Float64Array, mass: number): Float64Array {
   let from = 0;
   let to = keys.length - 1;
@@ -65,7 +65,9 @@ export function firstByWeight(keys: Float64Array, weights: Float64Array, mass: n
   return keys.subarray(0, from + 1);
 }
 
-/** Splits from … to into two parts that are not empty, the smaller keys first; returns where the first ends. */
+/**
+ * Divides keys from … to into two non-empty parts, the smaller keys first; returns the last index of the first part.
+ */
 function partition(keys: Float64Array, from: number, to: number): number {
   const pivot = keys[(from + to) >> 1];
   let i = from - 1;

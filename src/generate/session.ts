@@ -1,5 +1,6 @@
-/** What the decoders of one model share: its compiled programs, what is checked of tokens, and the order of calls. */
+/** What the decoders of one model share: its compiled programs, checks of tokens, and calls that run one at a time. */
 import { LonghandError } from "../base/errors.ts";
+import { sizeOf } from "../base/shape.ts";
 import type { DecodingArchitecture, Readout } from "../nn/decoding.ts";
 import { type DecoderOptions, DecodingPrograms } from "./programs.ts";
 import { TokenReader } from "./reader.ts";
@@ -13,12 +14,12 @@ export class Session {
 
   constructor({ engine, architecture, parameters }: DecoderOptions) {
     for (const { path, shape } of architecture.parameters) {
-      const size = shape.reduce((product, n) => product * n, 1);
-      const found = parameters[path];
-      if (found?.length !== size) {
+      const size = sizeOf(shape);
+      const length = parameters[path]?.length;
+      if (length !== size) {
         throw new LonghandError(
           "checkpoint",
-          `parameter ${path}: expected ${size} values [${shape.join(", ")}], got ${found ? found.length : "none"}`,
+          `parameter ${path}: expected ${size} values [${shape.join(", ")}], got ${length ?? "none"}`,
         );
       }
     }
@@ -32,7 +33,7 @@ export class Session {
     return reader;
   }
 
-  /** Runs `work` after all work given before. */
+  /** Runs `work` after all earlier calls have ended. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(() => {
       if (this.#released) throw new LonghandError("engine", "decoder: used after release");
@@ -62,7 +63,7 @@ export class Session {
     }
   }
 
-  /** Nothing is read of a text that does not fit. */
+  /** Refuses a text that does not fit before any of it is read. */
   requireRoom(length: number): void {
     const { maxLength } = this.architecture;
     if (length > maxLength) {
@@ -75,7 +76,34 @@ export class Session {
   }
 }
 
-/** Reads all tokens of one text; `take` is given each result with the place of its first token. */
+/** What decoders of one text and of many have in common. */
+export class SessionDecoder {
+  protected readonly session: Session;
+  protected readonly reader: TokenReader;
+
+  constructor(session: Session, reader: TokenReader) {
+    this.session = session;
+    this.reader = reader;
+  }
+
+  get vocabSize(): number {
+    return this.session.architecture.vocabSize;
+  }
+
+  get maxLength(): number {
+    return this.session.architecture.maxLength;
+  }
+
+  get stateBytes(): number {
+    return this.reader.state.bytes;
+  }
+
+  release(): Promise<void> {
+    return this.session.release();
+  }
+}
+
+/** Reads all tokens of one text. `take` gets each result with the index of its first token. */
 export async function readAll(
   reader: TokenReader,
   request: { readonly tokens: Int32Array; readonly targets?: Int32Array; readonly readout: Readout },
@@ -83,8 +111,8 @@ export async function readAll(
 ): Promise<void> {
   const { tokens, targets, readout } = request;
   for (let at = 0; at < tokens.length; ) {
-    const rest = { tokens: [tokens.subarray(at)], ...(targets && { targets: [targets.subarray(at)] }), readout };
-    const { counts, result } = await reader.read(rest);
+    const remaining = { tokens: [tokens.subarray(at)], ...(targets && { targets: [targets.subarray(at)] }), readout };
+    const { counts, result } = await reader.read(remaining);
     take(result, at, counts[0]);
     at += counts[0];
   }

@@ -1,20 +1,21 @@
 /**
- * The state of decoding on the host: of any number of texts, for any architecture, as its entries declare it. Programs
- * read the arrays in place and return only what changes, which is stored here: a step of FLASH copies a few kilobytes.
+ * The state of decoding on the host, for any number of texts and any architecture, as the entries of its state declare.
+ * Programs read the arrays in place and return only changes, which are stored here: a step of FLASH copies a few
+ * kilobytes.
  */
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { type ChangedEntry, type DecodingArchitecture, entryShape, type Room } from "../nn/decoding.ts";
 import type { StateChange } from "../nn/layer.ts";
 
-/** For each changed entry: its array, and the place and layout of its changes and rows. */
+/** For each changed entry: its array, and where its changes are in the flat output of a program. */
 export type StorePlan = readonly {
   readonly array: Float32Array;
   readonly change: StateChange;
-  /** First element of the changes of text 0, and elements of each text there and in the array. */
+  /** Index of the first change of text 0, and the numbers of elements per text there and in the array. */
   readonly from: number;
   readonly size: number;
   readonly each: number;
-  /** Rows given of each block, their width, blocks (heads) of a text, and elements of a block in the array. */
+  /** New rows per block, their width, blocks (heads) per text, and elements per block in the array. */
   readonly P: number;
   readonly width: number;
   readonly blocks: number;
@@ -23,11 +24,11 @@ export type StorePlan = readonly {
 
 export class DecodingState {
   readonly texts: number;
-  /** By `state.LAYER.NAME`, [B, …]; an entry that grows gets a new array. */
+  /** By `state.LAYER.NAME`, [B, …]; an entry that grows is moved to a new array. */
   readonly arrays: Record<string, Float32Array> = {};
   readonly #architecture: DecodingArchitecture;
   readonly #positions: number[];
-  /** Rows at first of entries that grow with tokens and with spans; Infinity where none does. */
+  /** Initial rows of entries that grow with tokens and with spans; Infinity where there is none. */
   readonly #firstRows: Room;
   #room: Room = { tokens: 0, spans: 0 };
   #generation = 0;
@@ -36,13 +37,13 @@ export class DecodingState {
     this.#architecture = architecture;
     this.texts = texts;
     this.#positions = new Array<number>(texts).fill(0);
-    const fewest = (change: StateChange) =>
+    const initialRows = (change: StateChange) =>
       Math.min(
         ...[...architecture.state.values()]
           .filter((entry) => entry.change === change)
           .map(({ shape }) => shape[shape.length - 2]),
       );
-    this.#firstRows = { tokens: fewest("token-rows"), spans: fewest("span-rows") };
+    this.#firstRows = { tokens: initialRows("token-rows"), spans: initialRows("span-rows") };
     this.#allocate();
   }
 
@@ -54,7 +55,7 @@ export class DecodingState {
     return Object.values(this.arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** Tokens that a text has read. */
+  /** Tokens read so far of a text. */
   position(text: number): number {
     return this.#positions[text];
   }
@@ -69,12 +70,12 @@ export class DecodingState {
     return Math.floor(this.#positions[text] / this.#architecture.span);
   }
 
-  /** Changes whenever an array was exchanged for a larger or smaller one. */
+  /** Changes whenever arrays are replaced by larger or smaller ones. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** The room in which so many more tokens of each text fit: that there is, or more. */
+  /** The room for so many more tokens of each text: the present object where it suffices. */
   roomFor(counts: readonly number[]): Room {
     const { tokens, spans } = this.#firstRows;
     let longest = 0;
@@ -87,7 +88,7 @@ export class DecodingState {
     return more.tokens === this.#room.tokens && more.spans === this.#room.spans ? this.#room : more;
   }
 
-  /** Doubles the entries that grow until so many more tokens of each text fit. */
+  /** Doubles entries that grow until so many more tokens of each text fit. */
   makeRoom(counts: readonly number[]): void {
     const { state } = this.#architecture;
     const before = this.#room;
@@ -100,7 +101,7 @@ export class DecodingState {
     }
   }
 
-  /** Where the changes of a program go: to be asked for again when the generation has changed. */
+  /** Where the changes of a program go; valid until the generation changes. */
   planOf(changed: readonly ChangedEntry[]): StorePlan {
     let from = 0;
     return changed.map(({ key, shape }) => {
@@ -116,7 +117,7 @@ export class DecodingState {
     });
   }
 
-  /** Stores what a step changed, of each text's first `counts` tokens, which it has then read. */
+  /** Stores the changes of a step for the first `counts` tokens of each text, and counts these as read. */
   store(changes: Float32Array, plan: StorePlan, counts: readonly number[]): void {
     for (let text = 0; text < this.texts; text++) {
       const count = counts[text];
@@ -130,12 +131,12 @@ export class DecodingState {
     this.advance(counts);
   }
 
-  /** Counts tokens that were read. */
+  /** Counts tokens as read. */
   advance(counts: readonly number[]): void {
     for (let text = 0; text < this.texts; text++) this.#positions[text] += counts[text];
   }
 
-  /** Stores what closing changed in those texts whose open span has just become full. */
+  /** Stores the changes of closing spans, for the texts whose open span has just become full. */
   storeClosed(changes: Float32Array, plan: StorePlan, texts: Iterable<number>): void {
     for (const text of texts) {
       for (const place of plan) {
@@ -144,13 +145,13 @@ export class DecodingState {
     }
   }
 
-  /** Back to the start of a text. */
+  /** Starts a new text. */
   reset(text: number): void {
     this.#positions[text] = 0;
-    for (const [key, { initial }] of this.#architecture.state) this.#partOf(key, text).fill(initial);
+    for (const [key, { initial }] of this.#architecture.state) this.#ofText(key, text).fill(initial);
   }
 
-  /** Back to the start of all texts, and to the memory that they took there. */
+  /** Starts all texts anew, with the memory of new texts. */
   resetAll(): void {
     this.#positions.fill(0);
     const grown = this.#room.tokens > 0 || this.#room.spans > 0;
@@ -159,7 +160,7 @@ export class DecodingState {
     else for (const [key, { initial }] of this.#architecture.state) this.arrays[key].fill(initial);
   }
 
-  /** Makes a text here what `text` of another state of the same architecture is. */
+  /** Copies `text` of another state of the same architecture to text `here`. */
   copyFrom(other: DecodingState, text: number, here: number): void {
     this.#positions[here] = 0;
     const counts = new Array<number>(this.texts).fill(0);
@@ -169,7 +170,7 @@ export class DecodingState {
     for (const [key, entry] of this.#architecture.state) {
       const from = entryShape(entry, 1, other.room);
       const to = entryShape(entry, 1, this.#room);
-      copyRows({ from: other.#partOf(key, text), shape: from }, { to: this.#partOf(key, here), shape: to });
+      copyRows({ from: other.#ofText(key, text), shape: from }, { to: this.#ofText(key, here), shape: to });
     }
   }
 
@@ -180,15 +181,15 @@ export class DecodingState {
     }
   }
 
-  #partOf(key: string, text: number): Float32Array {
+  #ofText(key: string, text: number): Float32Array {
     const each = this.arrays[key].length / this.texts;
     return this.arrays[key].subarray(text * each, (text + 1) * each);
   }
 }
 
 /**
- * The first `rows` of P rows of each block of a text, [blocks, P, width] of the changes, into [blocks, n, width] from
- * `row` on.
+ * Copies the first `rows` of P rows of each block of a text, [blocks, P, width] in `changes`, to rows from `row` on of
+ * the text's entry, [blocks, n, width].
  */
 function write(
   changes: Float32Array,
@@ -204,14 +205,14 @@ function write(
   }
 }
 
-/** The same rows in an array that has room for more: [B, lead, n, width] each. */
+/** The same rows in an array with more: [B, lead, n, width] each. */
 function withMoreRows(data: Float32Array, from: Shape, to: Shape): Float32Array {
   const larger = new Float32Array(sizeOf(to));
   copyRows({ from: data, shape: from }, { to: larger, shape: to });
   return larger;
 }
 
-/** Copies the rows that both have room for: [..., n, width] each. */
+/** Copies as many rows as both have: [..., n, width] each. */
 function copyRows(
   { from, shape }: { readonly from: Float32Array; readonly shape: Shape },
   { to, shape: toShape }: { readonly to: Float32Array; readonly shape: Shape },

@@ -1,7 +1,7 @@
 /**
- * Finds stop strings in text that arrives in pieces. Text that may be the beginning of a stop string is held back until
- * it is clear, so that nothing of a stop string is ever passed on. The result does not depend on how the text is cut:
- * the match that ends first counts, as if characters came one at a time.
+ * Finds stop strings in text that arrives in pieces. Text that may be the start of a stop string is held back until
+ * that is decided, so that no part of a stop string is ever returned. The result does not depend on the division into
+ * pieces: the match that ends first counts, as if characters came one at a time.
  */
 import { LonghandError } from "../base/errors.ts";
 
@@ -18,12 +18,12 @@ export class StopStrings {
     this.#longest = Math.max(0, ...stops.map((stop) => stop.length));
   }
 
-  /** Whether a stop string has come; from then on no text comes out. */
+  /** Whether a stop string has been found; from then on no text is returned. */
   get found(): boolean {
     return this.#found;
   }
 
-  /** Takes a piece and returns the text that is certain to stand before any stop string. */
+  /** Takes a piece and returns the text that certainly comes before any stop string. */
   push(piece: string): string {
     if (this.#found) return "";
     const text = this.#held + piece;
@@ -38,11 +38,11 @@ export class StopStrings {
     return text.slice(0, keep);
   }
 
-  /** The text still held back: to be called when no more comes. */
+  /** The text still held back; to be called after the last piece. */
   flush(): string {
-    const rest = this.#held;
+    const held = this.#held;
     this.#held = "";
-    return rest;
+    return held;
   }
 
   #firstMatch(text: string): number | undefined {
@@ -55,7 +55,7 @@ export class StopStrings {
     return best?.start;
   }
 
-  /** Length of the longest end of `text` with which a stop string begins. */
+  /** Length of the longest suffix of `text` that is a prefix of a stop string. */
   #undecided(text: string): number {
     for (let length = Math.min(text.length, this.#longest - 1); length > 0; length--) {
       const end = text.slice(text.length - length);

@@ -1,6 +1,6 @@
 /**
- * Reverse-mode differentiation: extends the graph by the gradients of one scalar. The walk counts, accumulates and
- * undoes broadcasting; it knows no operator by name, and it iterates, since graphs are thousands of nodes deep.
+ * Reverse-mode differentiation: extends the graph by the gradients of one scalar. The walk adds up gradients and undoes
+ * broadcasting; it knows no operator by name, and it is a loop, since graphs are thousands of nodes deep.
  */
 import { LonghandError } from "../base/errors.ts";
 import { broadcastAxes, sameShape, showShape, sizeOf } from "../base/shape.ts";
@@ -9,9 +9,9 @@ import { operators } from "./ops/index.ts";
 import { type CustomGradient, type Node, type OperatorNode, sources, type Tensor } from "./tensor.ts";
 
 /**
- * d(sum of y * cotangent) / d(each of `wrt`), one tensor of each one's shape. `y` may have any shape when a
- * cotangent is given, and must have one element otherwise. A tensor of `wrt` is treated as a leaf: what it was computed
- * from gets no gradient through it. Throws when a path leads through an operator without gradient.
+ * d(sum of y * cotangent) / d(each of `wrt`), in the shape of each. Without a cotangent `y` must have one element. A
+ * tensor of `wrt` is a leaf: no gradient flows through it to what it was computed from. Throws when a path leads
+ * through an operator without gradient.
  */
 export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor): Tensor[] {
   if (cotangent === undefined && y.size !== 1) {
@@ -28,22 +28,21 @@ export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor)
   const relevant = leadsTo(order, leaves);
   const sums = new Map<Tensor, Tensor>();
   const accumulate = (target: Tensor, gradient: Tensor) => {
-    const own = unbroadcast(gradient, target);
-    const sum = sums.get(target);
-    sums.set(target, sum === undefined ? own : sum.add(own));
+    const summand = unbroadcast(gradient, target);
+    sums.set(target, sums.get(target)?.add(summand) ?? summand);
   };
   accumulate(y, cotangent ?? y.constant(1).expand(y.shape));
 
-  const waiting = countMembers(order);
+  const waiting = countOutputs(order);
   for (let i = order.length - 1; i >= 0; i--) {
     const node = order[i];
     if (node.kind !== "operator" || !relevant.has(node)) continue;
     const custom = node.customGradient;
     if (custom !== undefined) {
-      // A told gradient of several outputs waits until the gradients of all of them are complete.
-      const left = (waiting.get(custom) ?? 1) - 1;
-      waiting.set(custom, left);
-      if (left > 0) continue;
+      // A custom VJP of several outputs waits until the gradients of all of them are complete.
+      const missing = (waiting.get(custom) ?? 1) - 1;
+      waiting.set(custom, missing);
+      if (missing > 0) continue;
     }
     const outputs = custom?.outputs ?? node.outputs;
     const arriving = outputs.map((output) => (leaves.has(output) ? undefined : sums.get(output)));
@@ -54,7 +53,7 @@ export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor)
       const gradient = flowing[k];
       if (gradient !== undefined && (leaves.has(target) || relevant.has(target.node))) accumulate(target, gradient);
     }
-    for (const output of outputs) if (!leaves.has(output)) sums.delete(output); // frees the walk's own memory
+    for (const output of outputs) if (!leaves.has(output)) sums.delete(output); // no longer needed
   }
   return wrt.map((tensor) => sums.get(tensor) ?? tensor.zeros(tensor.shape));
 }
@@ -74,17 +73,17 @@ function backward(node: OperatorNode, gradientsOfOutputs: readonly Tensor[]): re
   });
 }
 
-/** How many nodes of the walk each told gradient speaks for. */
-function countMembers(order: readonly Node[]): Map<CustomGradient, number> {
-  const members = new Map<CustomGradient, number>();
+/** How many nodes of the walk have their output in each custom VJP. */
+function countOutputs(order: readonly Node[]): Map<CustomGradient, number> {
+  const counts = new Map<CustomGradient, number>();
   for (const node of order) {
     const custom = node.kind === "operator" ? node.customGradient : undefined;
-    if (custom !== undefined) members.set(custom, (members.get(custom) ?? 0) + 1);
+    if (custom !== undefined) counts.set(custom, (counts.get(custom) ?? 0) + 1);
   }
-  return members;
+  return counts;
 }
 
-/** What a node's gradient flows to: the told inputs of a custom gradient, else the operator's own. */
+/** The tensors that a node's gradient flows to: the inputs of a custom VJP, else those of the operator. */
 export function dependencies(node: Node): readonly Tensor[] {
   return node.kind === "operator" && node.customGradient ? node.customGradient.inputs : sources(node);
 }
@@ -96,7 +95,7 @@ function unbroadcast(gradient: Tensor, target: Tensor): Tensor {
   return gradient.sum(broadcastAxes(target.shape, gradient.shape)).reshape(target.shape);
 }
 
-/** Nodes that `outputs` depend on through gradients, sources first; nothing below a leaf is visited. */
+/** The nodes that gradients of `outputs` can reach, sources first, without those that only a leaf depends on. */
 function topologicalOrder(outputs: readonly Tensor[], leaves: ReadonlySet<Tensor>): Node[] {
   const order: Node[] = [];
   const done = new Set<Node>();

@@ -1,7 +1,7 @@
 /**
- * What an operator is: a name of the ONNX standard, a shape rule, a gradient, its traits and its ONNX form, side by
- * side. The closed table of all of them is ops/index.ts. Nothing else in the project switches on an operator's name,
- * except the interpreter of the tests, which defines each one by plain loops.
+ * What an operator is: a shape rule, a gradient, traits and an ONNX form, side by side, under its name in the ONNX
+ * standard. ops/index.ts is the closed table of all operators. Nothing else depends on an operator's name, except the
+ * interpreter of the tests, which defines each one by plain loops.
  */
 import type { DType, TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -10,7 +10,7 @@ import type { Attributes, Tensor } from "./symbolic.ts";
 
 export type { Attributes, AttributeValue } from "./symbolic.ts";
 
-/** How a node is written in ONNX: its attributes there, and operands that ONNX wants as constant int64 tensors. */
+/** How a node is written in ONNX: its attributes, and operands that ONNX takes as constant int64 tensors. */
 interface OnnxForm {
   readonly attributes?: Attributes;
   /** Appended after the tensor inputs; undefined leaves an optional operand out. */
@@ -24,27 +24,27 @@ export interface Backward<A> {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
   readonly attributes: A;
-  /** One per output; the walk fills the missing ones with zeros. */
+  /** One per output; zeros where none arrives. */
   readonly gradients: readonly Tensor[];
 }
 
-/** One gradient per input, of the shape of the broadcast operation; undefined where nothing flows. */
+/** One gradient per input, before broadcasting is undone; undefined where there is none. */
 export type GradientRule<A> = (node: Backward<A>) => readonly (Tensor | undefined)[];
 
-/** What there is to know of an operator without its rules. */
+/** Facts about an operator that its rules do not tell. */
 interface Traits<A> {
-  /** The output is the input's memory seen in another shape. */
+  /** The output is the input's memory in another shape. */
   readonly view?: boolean;
   /** The output may be written over an input of the same size, element by element. */
   readonly inPlace?: boolean;
-  /** Which side has many parts along `axis` of the other: an operator that joins or divides tensors. */
+  /** Which side holds the parts, along `axis`, of an operator that concatenates or splits tensors. */
   readonly parts?: "inputs" | "outputs";
-  /** Floating-point operations that are counted as cost: those of matrix products. */
+  /** Floating-point operations, of matrix products alone. */
   flops?(inputs: readonly TensorType[], outputs: readonly TensorType[], attributes: A): number;
 }
 
 export interface Operator<A> {
-  /** The types of the outputs; throws by `fail` when inputs or attributes do not fit. */
+  /** The types of the outputs; calls `fail` when inputs or attributes do not fit. */
   infer(inputs: readonly TensorType[], attributes: A): readonly TensorType[];
   /** The reverse-mode rule, or the reason why there is none. */
   readonly gradient: GradientRule<A> | { readonly none: string };
@@ -62,7 +62,7 @@ export interface AnyOperator {
 
 export type NoAttributes = Readonly<Record<never, never>>;
 
-/** A shape rule's complaint; the node's constructor adds the operator's name and the shapes. */
+/** Refuses the inputs or attributes of an operator; inferTypes adds the operator's name and the shapes. */
 export function fail(message: string): never {
   throw new LonghandError("graph", message);
 }
@@ -79,6 +79,18 @@ export function expectDType(input: TensorType, ...allowed: readonly DType[]): vo
   if (!allowed.includes(input.dtype)) fail(`expected ${allowed.join(" or ")}, got ${input.dtype}`);
 }
 
+export function expectAxis({ shape }: TensorType, axis: number): void {
+  if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) fail(`no axis ${axis}`);
+}
+
 export function like(type: TensorType, shape: Shape): TensorType {
   return { dtype: type.dtype, shape };
+}
+
+/** The type with another size along one axis. */
+export function resized(type: TensorType, axis: number, size: number): TensorType {
+  return like(
+    type,
+    type.shape.map((n, i) => (i === axis ? size : n)),
+  );
 }

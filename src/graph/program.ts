@@ -1,6 +1,6 @@
 /**
- * A program: named inputs, named outputs, and the nodes between them in an order in which they can run. `verify`
- * re-infers every type after a pass over the graph; `print` writes it as stable text for people and snapshots.
+ * A program: named inputs, named outputs, and the nodes between them in an order in which they can run. `verify` infers
+ * every type again and compares; `print` writes a program as stable text for people and snapshots.
  */
 import { LonghandError } from "../base/errors.ts";
 import { sameShape } from "../base/shape.ts";
@@ -16,7 +16,7 @@ export interface Program {
   readonly nodes: readonly Node[];
 }
 
-/** Collects what `outputs` need. Throws when two inputs share a name. */
+/** Collects the nodes that `outputs` depend on. Throws when two inputs have the same name. */
 export function program(name: string, outputs: Readonly<Record<string, Tensor>>): Program {
   const nodes: Node[] = [];
   const seen = new Set<Node>();
@@ -48,7 +48,7 @@ export function program(name: string, outputs: Readonly<Record<string, Tensor>>)
   return { name, inputs, outputs: new Map(Object.entries(outputs)), nodes };
 }
 
-/** Re-infers every node's types and checks that sources come first; throws on the first disagreement. */
+/** Checks the types of every node against its rule, and that sources come first; throws at the first contradiction. */
 export function verify({ name, nodes, outputs }: Program): void {
   const defined = new Set<Tensor>();
   for (const node of nodes) {
@@ -75,7 +75,7 @@ export function verify({ name, nodes, outputs }: Program): void {
   }
 }
 
-/** One line a node: `%3: float32[2, 4] = MatMul(%1, x)`. */
+/** One line per node: `%3: float32[2, 4] = MatMul(%1, x)`. */
 export function print({ nodes, outputs }: Program): string {
   const names = new Map<Tensor, string>();
   const lines: string[] = [];

@@ -1,34 +1,33 @@
 /**
- * Recomputation of activations (Chen, Xu, Zhang, Guestrin 2016, "Training Deep Nets with Sublinear Memory Cost"): a
- * piece of graph whose inside is not kept for the backward pass but computed again there, from its inputs, when the
- * gradient of its result arrives. It may hold further such pieces.
+ * Activation checkpointing, or rematerialisation (Chen, Xu, Zhang, Guestrin 2016, "Training Deep Nets with Sublinear
+ * Memory Cost"): the activations inside a part of the graph are not kept for the backward pass but computed again
+ * there, from the inputs of the part, when the gradient of its result arrives. Parts may be nested.
  *
- * The second computation must neither be merged with the first by the runtime nor run beside it during the forward
- * pass. Both are prevented by the data: it starts from copies of the inputs that depend on the gradient
- * (docs/decisions/0013).
+ * The runtime must neither merge the second computation with the first nor run it during the forward pass. Neither is
+ * possible, because it starts from copies of the inputs that depend on the gradient (docs/decisions/0013).
  */
 import { dependencies, gradients } from "./gradients.ts";
 import { applyAll, type Tensor, withGradients } from "./tensor.ts";
 
-/** none: all activations are kept; layers: those inside a layer are computed again in the backward pass. */
+/** none: all activations are kept; layers: those inside each layer are recomputed in the backward pass. */
 export const recomputeNames = ["none", "layers"] as const;
 export type Recompute = (typeof recomputeNames)[number];
 
 interface RecomputedPart {
-  /** What the gradient flows to; anything else that `build` uses must be parameters or need no gradient. */
+  /** Where gradients flow to. Anything else that `build` uses must be a parameter or need no gradient. */
   readonly inputs: readonly Tensor[];
-  /** Called once for the forward and once for every backward pass; must compute the same each time. */
+  /** Called once for the forward pass and once for each backward pass; must build the same each time. */
   build(inputs: readonly Tensor[]): Tensor;
 }
 
-/** `build(inputs)`, whose inside is computed again in the backward pass. */
+/** `build(inputs)`, with activations that are recomputed in the backward pass. */
 export function recomputed(inputs: readonly Tensor[], build: RecomputedPart["build"]): Tensor {
   return recomputedInOrder([{ inputs, build }])[0];
 }
 
 /**
- * The results of several parts. In the backward pass each part begins when the gradients of the one before it are
- * finished, so that the inside of one part exists at a time.
+ * The results of several parts. In the backward pass each part starts when the gradients of the part before it are
+ * finished, so that the activations of only one part exist at a time.
  */
 export function recomputedInOrder(parts: readonly RecomputedPart[]): readonly Tensor[] {
   const results = parts.map(({ inputs, build }) => {
@@ -45,9 +44,9 @@ export function recomputedInOrder(parts: readonly RecomputedPart[]): readonly Te
       for (const [i, { inputs, build }] of parts.entries()) {
         const copies = copiesAfter(finished, inputs);
         const { leaves } = results[i];
-        const own = gradients(build(copies), [...copies, ...leaves.slice(inputs.length)], arriving[i]);
-        for (const [k, leaf] of leaves.entries()) sums.set(leaf, sums.get(leaf)?.add(own[k]) ?? own[k]);
-        finished = own.slice(0, inputs.length);
+        const ofPart = gradients(build(copies), [...copies, ...leaves.slice(inputs.length)], arriving[i]);
+        for (const [k, leaf] of leaves.entries()) sums.set(leaf, sums.get(leaf)?.add(ofPart[k]) ?? ofPart[k]);
+        finished = ofPart.slice(0, inputs.length);
       }
       return targets.map((target) => sums.get(target));
     },
@@ -60,7 +59,7 @@ function copiesAfter(events: readonly Tensor[], values: readonly Tensor[]): Tens
   return values.map((value) => never.where(value, value));
 }
 
-/** False, as bool [1], known only after `events` are computed: a number is not less than itself, nor is NaN. */
+/** False, as bool [1], but only computed after `events`: no number is less than itself, and neither is NaN. */
 export function neverAfter(events: readonly Tensor[]): Tensor {
   const first = events.map((event) => event.reshape([event.size]).slice(0, 0, 1));
   const sample = first.reduce((sum, t) => sum.add(t));
@@ -72,20 +71,18 @@ function renamed(t: Tensor): Tensor {
   return applyAll("Reshape", [t], { shape: t.shape })[0];
 }
 
-/**
- * The float inputs of the graph, parameters among them, that gradients of `y` reach without passing through `given`.
- */
-function graphInputs(y: Tensor, given: readonly Tensor[]): Tensor[] {
-  const found: Tensor[] = [];
-  const seen = new Set<Tensor>([...given, y]);
+/** The float inputs of the program, parameters among them, that gradients of `y` reach without passing `boundary`. */
+function graphInputs(y: Tensor, boundary: readonly Tensor[]): Tensor[] {
+  const reached: Tensor[] = [];
+  const seen = new Set<Tensor>([...boundary, y]);
   const stack = [y];
   for (let t = stack.pop(); t !== undefined; t = stack.pop()) {
-    if (t.node.kind === "input" && t.dtype === "float32") found.push(t);
+    if (t.node.kind === "input" && t.dtype === "float32") reached.push(t);
     for (const source of dependencies(t.node)) {
       if (seen.has(source)) continue;
       seen.add(source);
       stack.push(source);
     }
   }
-  return found;
+  return reached;
 }

@@ -1,6 +1,6 @@
 /**
- * What stands in a graph: nodes, and symbolic tensors, each a typed reference to one output of a node. Here are the
- * types alone, so that operators can speak of tensors and tensors be made of operators; tensor.ts makes them.
+ * The parts of a graph: nodes, and symbolic tensors, each a typed reference to one output of a node. Only the types are
+ * here, because operators need them and tensors need operators; tensor.ts creates tensors and nodes.
  */
 import type { DType, HostArray, TensorType } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
@@ -8,10 +8,7 @@ import type { Shape } from "../base/shape.ts";
 export type AttributeValue = number | string | readonly number[];
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
-/**
- * A custom VJP of a piece of graph: the gradients of `inputs` from those of `outputs`, written by hand instead of
- * derived.
- */
+/** A custom VJP: the gradients of `inputs` from those of `outputs`, written by hand instead of derived. */
 export interface CustomGradient {
   readonly outputs: readonly Tensor[];
   readonly inputs: readonly Tensor[];
@@ -20,7 +17,7 @@ export interface CustomGradient {
 
 export interface OperatorNode {
   readonly kind: "operator";
-  /** In the table of ops/index.ts. */
+  /** One of the table in ops/index.ts. */
   readonly name: string;
   readonly inputs: readonly Tensor[];
   readonly attributes: Attributes;
@@ -28,7 +25,7 @@ export interface OperatorNode {
   customGradient?: CustomGradient;
 }
 
-/** A value given from outside at every run: a parameter, a batch, a piece of state. */
+/** A value given at every run: a parameter, a batch, a part of a state. */
 export interface InputNode {
   readonly kind: "input";
   readonly name: string;
@@ -44,8 +41,8 @@ export interface ConstantNode {
 export type Node = OperatorNode | InputNode | ConstantNode;
 
 /**
- * Building is eager about types (a wrong shape throws at the line that wrote it) and lazy about values (nothing is
- * computed here). Shapes are fixed integers throughout. Axes count from 0, or from the end when negative.
+ * Types are checked at once (a wrong shape throws at the line that causes it), values are computed only when a program
+ * runs. Shapes are fixed integers. Axes count from 0, or from the end when negative.
  */
 export interface Tensor extends TensorType {
   readonly node: Node;
@@ -78,7 +75,7 @@ export interface Tensor extends TensorType {
   equal(other: Tensor | number): Tensor;
   and(other: Tensor): Tensor;
   not(): Tensor;
-  /** This condition's choice between two values. */
+  /** `yes` where this condition holds, else `no`. */
   where(yes: Tensor, no: Tensor): Tensor;
   cast(to: DType): Tensor;
 
@@ -92,15 +89,15 @@ export interface Tensor extends TensorType {
   softmax(axis?: number): Tensor;
 
   // Layout.
-  /** One size may be -1: what is left over. */
+  /** One size may be -1: it follows from the others. */
   reshape(shape: Shape): Tensor;
   transpose(perm: readonly number[]): Tensor;
-  /** The last two axes exchanged. */
+  /** The last two axes swapped. */
   swapLast(): Tensor;
   concat(others: readonly Tensor[], axis: number): Tensor;
   split(axis: number, sizes: readonly number[]): readonly Tensor[];
   slice(axis: number, start: number, end: number): Tensor;
-  /** With so many zeros before and after along an axis. */
+  /** With zeros added before and after along an axis. */
   pad(axis: number, before: number, after: number): Tensor;
   expand(shape: Shape): Tensor;
 

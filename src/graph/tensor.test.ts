@@ -36,8 +36,11 @@ const mistakes: readonly (readonly [string, () => unknown])[] = [
   ],
   ["ScatterElements(x float32[2, 3], ids int32[2, 3], layers.0.w float32[4, 5]): ", () => x.scatterAdd(0, ids, w)],
   ["Softmax(x float32[2, 3]): expected the last axis, got 0", () => x.softmax(0)],
-  ["ReduceMax(float32[2, 0]): nothing to reduce along an empty axis", () => x.slice(1, 0, 0).maximum([1])],
-  ["ReduceSum(x float32[2, 3]): no axis 2 to reduce", () => applyAll("ReduceSum", [x], { axes: [2] })],
+  [
+    "ReduceMax(float32[2, 0]): expected elements along the reduced axes, got an empty axis",
+    () => x.slice(1, 0, 0).maximum([1]),
+  ],
+  ["ReduceSum(x float32[2, 3]): no axis 2", () => applyAll("ReduceSum", [x], { axes: [2] })],
   ["ReduceMean(x float32[2, 3]): expected at least one axis", () => applyAll("ReduceMean", [x], { axes: [] })],
   ["axis: expected an integer from -2 to 1, got 2", () => x.sum([2])],
   ["input x: expected non-negative integer sizes, got [2, -1]", () => input("x", [2, -1])],

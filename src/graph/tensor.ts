@@ -1,6 +1,6 @@
 /**
- * Builds the graph: symbolic tensors and the nodes that they refer to (symbolic.ts has their types). Nothing is
- * computed here; a wrong shape throws at the line that wrote it.
+ * Builds the graph: symbolic tensors and the nodes that they refer to (their types are in symbolic.ts). Nothing is
+ * computed here. A wrong shape throws at the line that causes it.
  */
 import { type DType, type HostArray, hostArray, type TensorType } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -189,7 +189,7 @@ class GraphTensor implements Tensor {
   }
 }
 
-/** A tensor given at run time under `name`. */
+/** An input of the program, given at run time under `name`. */
 export function input(name: string, shape: Shape, dtype: DType = "float32"): Tensor {
   for (const n of shape) {
     if (!Number.isInteger(n) || n < 0) {
@@ -202,7 +202,7 @@ export function input(name: string, shape: Shape, dtype: DType = "float32"): Ten
   return outputs[0];
 }
 
-/** A fixed value. Large ones travel beside the ONNX model, not inside it. */
+/** A fixed value. Large ones are not written into the ONNX model but passed to it at run time. */
 export function constant(data: HostArray, shape: Shape): Tensor {
   if (data.length !== sizeOf(shape)) {
     throw new LonghandError(
@@ -224,9 +224,9 @@ export function scalar(value: number, dtype: DType = "float32"): Tensor {
 }
 
 /**
- * Tells the gradient of `outputs` with respect to `inputs` instead of letting it be derived: for formulas whose derived
- * gradient is right but wasteful (SiLU, squared ReLU, cross-entropy). `rule` gets the gradient of every output and
- * returns one gradient of exactly each input's shape, or undefined for none.
+ * A custom VJP: gives the gradient of `outputs` with respect to `inputs` instead of deriving it, for formulas whose
+ * derived gradient is right but wasteful (SiLU, squared ReLU, cross-entropy). `rule` takes the gradient of every output
+ * and returns one of exactly the shape of each input, or undefined for none.
  */
 export function withGradients(
   outputs: readonly Tensor[],
@@ -244,7 +244,7 @@ export function withGradients(
   return outputs;
 }
 
-/** withGradients for one output. */
+/** A custom VJP of one output. */
 export function withGradient(
   output: Tensor,
   inputs: readonly Tensor[],
@@ -269,7 +269,7 @@ function apply<N extends OperatorName>(name: N, inputs: readonly Tensor[], attri
   return applyAll(name, inputs, attributes)[0];
 }
 
-/** The output types of an operator, or an error that says which operator met which types (and where they came from). */
+/** The output types of an operator; errors name the operator, the types of its inputs, and inputs of the program. */
 export function inferTypes(name: string, inputs: readonly Tensor[], attributes: Attributes): readonly TensorType[] {
   try {
     return operators[name].infer(inputs, attributes);

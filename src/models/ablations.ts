@@ -1,4 +1,6 @@
-/** Ablations by name: variants of an architecture, each of which sets a few fields of its configuration. They combine. */
+/**
+ * Ablations by name: variants of an architecture, each of which sets a few fields of its configuration. They combine.
+ */
 import { LonghandError, nearest } from "../base/errors.ts";
 import type { Ablation } from "./architecture.ts";
 import { flashAblations } from "./architectures/flash.ts";
@@ -12,7 +14,8 @@ export type AblationName = keyof typeof flashAblations;
 export const ablationNames = Object.keys(flashAblations) as readonly AblationName[];
 
 /**
- * The fields that the given ablations, names separated by commas, set together. Throws "usage" for a name that the architecture does not have, and for two that contradict each other.
+ * The fields that the given ablations, names separated by commas, set together. Throws "usage" for a name that the
+ * architecture does not have, and for two that contradict each other.
  */
 export function ablationFields(architecture: string, names: string): Readonly<Record<string, unknown>> {
   const fields: Record<string, unknown> = {};

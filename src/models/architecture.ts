@@ -1,5 +1,7 @@
 /**
- * An architecture as one record: everything that the rest of the package needs to know about it. Only its file in architectures/ mentions its name; the registry holds the records, and configuration, presets, command line, decoding and comparison derive from them.
+ * An architecture as one record: everything that the rest of the package needs to know about it. Only its file in
+ * architectures/ mentions its name; the registry holds the records, and configuration, presets, command line, decoding
+ * and comparison derive from them.
  */
 import { z } from "zod";
 import type { Layer } from "../nn/layer.ts";
@@ -92,7 +94,9 @@ export interface Architecture extends Omit<ArchitectureRecord<z.ZodRawShape>, Co
 
 type ConfiguredMember = "problems" | "contextProblem" | "maxLength" | "ablations" | "rotaryWidth" | "layer";
 
-/** Completes a record and erases the types of its own fields: it is only given configurations made by its own schema. */
+/**
+ * Completes a record and erases the types of its own fields: it is only given configurations made by its own schema.
+ */
 export function defineArchitecture<Own extends z.ZodRawShape>(record: ArchitectureRecord<Own>): Architecture {
   const own = (config: ModelConfig) => config as unknown as ConfigOf<Own>;
   return {

@@ -1,10 +1,10 @@
 /**
- * What each architecture of a size costs: parameters, and operations per token at any context. A product [m, k] [k, n]
- * counts 2 m n k, element-wise work nothing; forward and backward count as three times forward. Counted from the graph.
+ * What each architecture costs at a size: parameters, and floating-point operations per token at any context, counted
+ * in the graph. A matrix product [m, k] [k, n] counts 2 m n k, element-wise work nothing; forward and backward pass
+ * together count three times the forward pass.
  */
 import { operators } from "../graph/ops/index.ts";
-import type { Program } from "../graph/program.ts";
-import { program } from "../graph/program.ts";
+import { type Program, program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { Scope } from "../nn/scope.ts";
 import { type ModelConfig, parseModelConfig } from "./config.ts";
@@ -14,14 +14,14 @@ import { architectureNames } from "./registry.ts";
 
 export interface ArchitectureDescription {
   readonly architecture: string;
-  /** Of the preset, made for contexts up to `context`. */
+  /** The configuration of the preset for contexts up to `context`. */
   configFor(context: number): ModelConfig;
   readonly parameters: number;
-  /** Floating-point operations of forward and backward pass per token of a context of so many tokens. */
+  /** Floating-point operations of forward and backward pass per token, in a context of so many tokens. */
   flopsPerToken(context: number): number;
 }
 
-/** The context for which configurations are made that must name one, when parameters are counted. */
+/** The context of configurations that need one, for counting parameters. */
 const DEFAULT_CONTEXT = 1024;
 
 /** All architectures at one size; throws "usage" for an unknown preset. */
@@ -38,25 +38,25 @@ export function describeArchitectures(preset: string, vocabSize: number): readon
   });
 }
 
-/** Contexts up to this one are counted; above, graphs of quadratic models would hold constants of gigabytes. */
+/** The longest context whose graph is built: beyond it, quadratic models would have constants of gigabytes. */
 const LARGEST_COUNTED = 4096;
 
 /**
- * Operations of the forward pass over one sequence, logits included. Every model here costs a polynomial of degree two
- * or less in the context, as long as chunks divide it and are more than one: longer contexts follow from three that are
- * counted, of several chunks each for chunks of up to 1024.
+ * Operations of the forward pass over one sequence, logits included. The cost of every model is a polynomial in the
+ * context of degree two or less, as long as the context is a multiple of the chunk and longer than one. So the cost of
+ * a longer context is extrapolated from three counted ones, of several chunks each for chunks of up to 1024.
  */
 export function forwardFlops(config: ModelConfig, context: number): number {
   if (context <= LARGEST_COUNTED) return countedFlops(config, context);
   const points = [LARGEST_COUNTED / 2, (3 * LARGEST_COUNTED) / 4, LARGEST_COUNTED];
   const values = points.map((T) => countedFlops(config, T));
-  return points.reduce((sum, own, i) => {
+  return points.reduce((sum, point, i) => {
     const others = points.filter((_, j) => j !== i);
-    return sum + values[i] * others.reduce((product, T) => (product * (context - T)) / (own - T), 1);
+    return sum + values[i] * others.reduce((product, T) => (product * (context - T)) / (point - T), 1);
   }, 0);
 }
 
-/** All layers cost the same: one is counted, and none. */
+/** All layers cost the same, so models of no layer and of one are counted. */
 function countedFlops(config: ModelConfig, context: number): number {
   const [none, one] = [0, 1].map((layers) => {
     const tokens = input("tokens", [1, context], "int32");

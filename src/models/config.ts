@@ -1,7 +1,6 @@
 /**
- * What a model is: one object, validated in one place, saved whole with every run. An architecture has the common
- * fields and its own, and no others (architecture.ts); contradictions are rejected here. Sizes by name are in
- * presets.ts.
+ * The configuration of a model: one object, validated here and saved whole with every run. It has the fields common to
+ * all models and those of its architecture, no others (architecture.ts). Sizes by name are in presets.ts.
  */
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
@@ -11,7 +10,7 @@ import { architectureByName, architectureNameSchema, ownFieldNames } from "./reg
 
 export type { ModelConfig } from "./architecture.ts";
 
-/** The configuration of any registered architecture; after it, a value has exactly the fields of its own. */
+/** The configuration of any registered architecture; the parsed value has exactly the fields of that architecture. */
 export const modelConfigSchema: z.ZodType<ModelConfig> = z.unknown().transform((value, context) => {
   const parsed = schemaFor(value).safeParse(value);
   if (parsed.success) return parsed.data as ModelConfig;
@@ -37,7 +36,7 @@ function schemaFor(value: unknown): z.ZodType {
     });
 }
 
-/** Fields of other architectures that are given, and fields of this one that are missing. */
+/** Fields that belong to other architectures, and fields of this one that are missing. */
 function* fieldProblems(
   { name, fields }: Architecture,
   given: Readonly<Record<string, unknown>>,
@@ -51,11 +50,12 @@ function* fieldProblems(
 
 function* problems(record: Architecture, config: ModelConfig): Iterable<readonly [string, string]> {
   if (config.width % 2 !== 0) yield ["width", "expected an even number"];
-  if (!config.causal && !record.bidirectional) yield ["causal", `expected true: ${record.name} cannot look both ways`];
+  if (!config.causal && !record.bidirectional)
+    yield ["causal", `expected true: ${record.name} cannot be bidirectional`];
   yield* record.problems(config);
 }
 
-/** Every field that the configuration of some architecture has. */
+/** Every field that the configuration of any architecture can have. */
 export function modelFieldNames(): readonly string[] {
   return ["architecture", ...Object.keys(commonFields), ...ownFieldNames()];
 }

@@ -23,7 +23,7 @@ describe.each(["flash", "flash-quad"])("a step of %s", (architecture) => {
   it("passes over no parameter and no state but in its one product", async () => {
     const { step } = await stepOf({ architecture });
     for (const node of step.nodes) {
-      if (node.kind === "constant") expect(node.outputs[0].size).toBeLessThanOrEqual(64); // the rows of a span, numbered
+      if (node.kind === "constant") expect(node.outputs[0].size).toBeLessThanOrEqual(64); // row numbers of a span
       if (node.kind !== "operator") continue;
       expect(node.name).not.toBe("Transpose");
       const direct = node.inputs.filter(({ node: from, size }) => from.kind === "input" && size > 500);

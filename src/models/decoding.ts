@@ -1,6 +1,6 @@
 /**
- * The programs by which any model is decoded: embedding, the recurrent form of its layers, readout. Positions come in
- * as angles, computed by the host in float64, so that one program serves every position.
+ * The programs that decode any model: embedding, the recurrent form of its layers, readout. The angles of positions are
+ * inputs, computed by the host in float64, so that one program serves every position.
  */
 import { LonghandError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
@@ -32,12 +32,12 @@ import type { ModelConfig } from "./architecture.ts";
 import { finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
 import { architectureOf } from "./registry.ts";
 
-/** How a causal model is decoded; throws "config" for one that looks both ways or has no recurrent form. */
+/** How a causal model is decoded; throws "config" for a bidirectional one or one without a recurrent form. */
 export function decodingArchitecture(config: ModelConfig): DecodingArchitecture {
   if (!config.causal) {
     throw new LonghandError(
       "config",
-      "model.causal: expected true to write text token by token, got false (a bidirectional model can only fill in blanks)",
+      "model.causal: expected true to generate text, got false (a bidirectional model can only fill in blanks)",
     );
   }
   const architecture = architectureOf(config);
@@ -84,7 +84,7 @@ function readingProgram(
 ): StateProgram {
   const scope = new Scope();
   const half = architectureOf(config).rotaryWidth(config) / 2;
-  // Whole spans are read as in training, with an axis for texts though there be one.
+  // Whole spans are read as in training, with an axis B even for a single text.
   const axis = form === "prefill" ? [B] : batchAxis(B);
   const rotations = angleInputs("rotation", [...axis, P, half]);
   const places = rowPlaces(B);
@@ -101,12 +101,12 @@ function readingProgram(
   const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [...axis, P, config.width / 2]));
   let x = table.gather(input("tokens", [...axis, P], "int32")).add(positions); // [B …, P, d]
   for (const [i, layer] of layers.entries()) {
-    const own = scope.at("layers").at(i);
+    const layerScope = scope.at("layers").at(i);
     const state = stateInputs(layer, i, B, room);
     const { y, state: changed } =
       form === "prefill" && layer.prefill
-        ? layer.prefill(own, x, { rotations, visibility }, state)
-        : layer.step(own, x, tokens, state);
+        ? layer.prefill(layerScope, x, { rotations, visibility }, state)
+        : layer.step(layerScope, x, tokens, state);
     changes.add(i, layer, { before: state, changed });
     x = y;
   }
@@ -127,7 +127,7 @@ function closingProgram(layers: readonly Recurrence[], { texts, room, whole }: C
   return { program: program(`decode_close_${texts}`, changes.output()), changed: changes.entries };
 }
 
-/** Where texts stand, as inputs [B …] of a program. */
+/** Inputs [B …] of a program that say where new rows go. */
 function rowPlaces(B: number): RowPlaces {
   const [open, position, closed, count] = ["open", "position", "closed", "count"].map((name) =>
     input(name, batchAxis(B)),
@@ -140,7 +140,7 @@ function numbers(shape: Shape, value: number): Tensor {
 }
 
 /**
- * What changes in the state: as one flat output, since each output costs a copy and a call of its own, or whole
+ * Collects the changes of the state: as one flat output, since each output costs a copy and a call, or as whole
  * entries.
  */
 class Changes {
@@ -148,7 +148,7 @@ class Changes {
   readonly #places: RowPlaces | undefined;
   readonly #tensors: Tensor[] = [];
 
-  /** `places` where whole entries come out. */
+  /** `places` is given when outputs are whole entries. */
   constructor(places: RowPlaces | undefined) {
     this.#places = places;
   }
@@ -163,7 +163,7 @@ class Changes {
 
   output(): Record<string, Tensor> {
     if (this.#places) return Object.fromEntries(this.entries.map(({ key }, i) => [newKey(key), this.#tensors[i]]));
-    // Rows of one token of one text lie in a row as they are: no node is spent on a shape.
+    // Rows of one token of one text are concatenated as they are, without a node to reshape each.
     const isRow = this.#tensors.every(({ shape, size }) => shape.length === 2 && shape[1] === size);
     const [first, ...rest] = isRow ? this.#tensors : this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
     return first === undefined ? {} : { changes: first.concat(rest, -1) };
@@ -180,18 +180,18 @@ function angleInputs(name: string, shape: readonly number[]): AngleTable {
   return { cos: input(`${name}.cos`, shape), sin: input(`${name}.sin`, shape) };
 }
 
-/** x [B …, P, d] after the last layer: see Readout. */
+/** x [B …, P, d] after the last layer; see Readout for the result. */
 function readOut(
   scope: Scope,
   config: ModelConfig,
   { x, tokens, readout }: { readonly x: Tensor; readonly tokens: NewTokens; readonly readout: Readout },
 ): Tensor {
   const d = config.width;
-  const states = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
-  const rows = states.reshape([states.size / d, d]);
+  const finalStates = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
+  const rows = finalStates.reshape([finalStates.size / d, d]);
   const { table, bias } = tiedEmbedding(scope, config);
   if (readout !== "losses") return timesTransposed(rows, table).add(bias);
   const [count] = rows.shape;
-  const weights = numbers([count], 0); // of the weighted sum, which is not asked for
+  const weights = numbers([count], 0); // only for the weighted sum, which is not used
   return crossEntropy({ x: rows, table, bias, targets: input("targets", [count], "int32"), weights }).perToken;
 }

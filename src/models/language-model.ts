@@ -1,6 +1,7 @@
 /**
- * A language model: tied embedding, scaled sinusoidal positions, the layers of an architecture, final ScaleNorm.
- * Logits are x tableᵀ + bias; training never forms them whole (nn/cross-entropy.ts), so the model ends at x.
+ * A language model: tied embedding, scaled sinusoidal positions, the layers of an architecture, final ScaleNorm. It
+ * ends with the final hidden states, not with logits, of which training never forms the whole matrix
+ * (nn/cross-entropy.ts).
  */
 import { sizeOf } from "../base/shape.ts";
 import { type Recompute, recomputed } from "../graph/recompute.ts";
@@ -15,9 +16,9 @@ import type { ModelConfig } from "./architecture.ts";
 import { architectureOf } from "./registry.ts";
 
 interface ModelOptions {
-  /** What is computed again in the backward pass instead of being kept for it. Default: none. */
+  /** Which activations are recomputed in the backward pass instead of being kept. Default: none. */
   readonly recompute?: Recompute;
-  /** Attention and positions begin anew at each of these. Default: the window is one document. */
+  /** Attention and positions start again at each document. Default: the window is one document. */
   readonly documents?: Documents | undefined;
 }
 
@@ -44,11 +45,10 @@ export function languageModel(
   const positions = scaledSinusoid(scope.at("position"), anglesOf(config.width));
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
-    const own = scope.at("layers").at(i);
+    const layerScope = scope.at("layers").at(i);
     const layer = architecture.layer(config, i);
-    x = inputs.recompute
-      ? recomputed([x], ([again]) => layer.forward(own, again, inputs))
-      : layer.forward(own, x, inputs);
+    const forward = (x: Tensor) => layer.forward(layerScope, x, inputs);
+    x = inputs.recompute ? recomputed([x], ([again]) => forward(again)) : forward(x);
   }
   return { finalStates: finalNorm(scope, x), table, bias };
 }
@@ -64,7 +64,7 @@ export function tiedEmbedding(scope: Scope, { vocabSize, width }: ModelConfig): 
   };
 }
 
-/** Logits [B, T, V] of the whole input: for tests, evaluation of short texts and export. */
+/** Logits [B, T, V] of the whole input, for tests, short texts and export. */
 export function logitsOf({ finalStates, table, bias }: ModelOutput): Tensor {
   return finalStates.matmul(table.swapLast()).add(bias);
 }

@@ -1,4 +1,4 @@
-/** Sizes by name: what a preset says of a model of any architecture, which makes its own fields of it. */
+/** Sizes by name: a preset gives the size of a model, from which each architecture derives its own fields. */
 import { LonghandError, nearest } from "../base/errors.ts";
 import { ablationFields } from "./ablations.ts";
 import type { ModelSize } from "./architecture.ts";
@@ -30,7 +30,7 @@ function presetByName(name: string): Preset {
 interface PresetOptions {
   /** Tokens of a training example. */
   readonly context: number;
-  /** Instead of the preset's, which shrinks with a short context. */
+  /** Instead of the preset's, which is at most the context. */
   readonly chunk?: number | undefined;
   /** Of flash; default: mixed. */
   readonly attention?: string | undefined;
@@ -39,9 +39,9 @@ interface PresetOptions {
 }
 
 /**
- * The fields of a model of this architecture and size, without the vocabulary: what parseModelConfig completes. Throws
- * "usage" for an unknown architecture, preset or ablation, or a chunk or a choice of attention where there is none or
- * an ablation has made it.
+ * The fields of a model of this architecture and size, all but the size of the vocabulary, for parseModelConfig. Throws
+ * "usage" for an unknown architecture, preset or ablation, and for a chunk or attention that the architecture does not
+ * have or that contradicts the ablation.
  */
 export function presetModel(
   architecture: string,

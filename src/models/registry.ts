@@ -38,7 +38,8 @@ export function architectureNames(): readonly ArchitectureName[] {
 }
 
 /**
- * Adds an architecture made by `defineArchitecture`: from then on this process can configure, train, decode and compare it by its name. Throws "usage" for a name that is taken or not fit for a command line.
+ * Adds an architecture made by `defineArchitecture`: from then on this process can configure, train, decode and compare
+ * it by its name. Throws "usage" for a name that is taken or not fit for a command line.
  */
 export function registerArchitecture(record: Architecture): void {
   const { name } = record;

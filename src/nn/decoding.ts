@@ -38,7 +38,7 @@ export type CloseRequest = Pick<StepRequest, "texts" | "room" | "whole">;
 /**
  * Inputs, besides parameters, as far as the program needs them; a single text has no axis B:
  * - `tokens` [B …, P] int32, and for losses `targets` [B P] int32;
- * - angles of the positions: `position.cos`, `position.sin` [B …, P, d / 2], `rotation.cos`, `rotation.sin` [B …, P, half];
+ * - angles of positions: `position.cos` and `.sin` [B …, P, d / 2], `rotation.cos` and `.sin` [B …, P, half];
  * - `open`, `position`, `closed` and where padded `count`, [B …] float32 (see NewTokens); in a program that closes
  *   spans and returns whole states, `count` is 1 for texts whose span is full, else 0;
  * - `state.LAYER.NAME` [B …, …]: the entries of the state.

@@ -1,6 +1,6 @@
 /**
- * Writes a program as a standard ONNX model. Every operator keeps its name; small constants become initialisers, large
- * ones graph inputs that the compiled function feeds itself, so that a model stays kilobytes whatever its context.
+ * Writes a program as a standard ONNX model. Every operator keeps its name. Small constants become initialisers, large
+ * ones inputs that the compiled function supplies, so that a model takes kilobytes however long its context.
  */
 import type { DType, HostArray } from "../base/dtype.ts";
 import { bytesPerElement } from "../base/dtype.ts";
@@ -9,7 +9,7 @@ import { operators } from "../graph/ops/index.ts";
 import { type Program, verify } from "../graph/program.ts";
 import type { OperatorNode, Tensor } from "../graph/tensor.ts";
 import { narrowJoins } from "./narrow.ts";
-import { type AttributeProto, encodeModel, type NodeProto, type TensorProto, type ValueInfoProto } from "./schema.ts";
+import { encodeModel, type Proto } from "./schema.ts";
 
 const OPSET = 20n;
 const IR_VERSION = 9n;
@@ -18,17 +18,17 @@ const DATA_TYPE: Record<DType, number> = { float32: 1, int32: 6, bool: 9 };
 const INT64 = 7;
 /** AttributeProto.AttributeType */
 const ATTRIBUTE = { int: 2, string: 3, ints: 7 };
-/** Larger constants are given at every run, so that a model stays kilobytes. */
+/** Larger constants become inputs. */
 export const LARGEST_INITIALISER_BYTES = 16384;
 
 interface OnnxModel {
   readonly bytes: Uint8Array;
-  /** Large constants, to be fed under these names at every run. */
+  /** Large constants, to be given under these names at every run. */
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
 interface OnnxOptions {
-  /** Joins and splits of more parts are written as trees; default: however many. */
+  /** Concat and Split of more parts are written as trees; default: no limit. */
   readonly mostParts?: number | undefined;
 }
 
@@ -36,9 +36,9 @@ interface OnnxOptions {
 export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY }: OnnxOptions = {}): OnnxModel {
   verify(program);
   const names = new Map<Tensor, string>();
-  const nodes: NodeProto[] = [];
-  const initializers = new Map<string, TensorProto>();
-  const inputs: ValueInfoProto[] = [];
+  const nodes: Proto<"NodeProto">[] = [];
+  const initializers = new Map<string, Proto<"TensorProto">>();
+  const inputs: Proto<"ValueInfoProto">[] = [];
   const constants = new Map<string, Tensor>();
   const ownName = outputNames(program);
 
@@ -65,7 +65,7 @@ export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY 
       else nodes.push(nodeProto(node, i, names, initializers));
     }
   }
-  const outputs: ValueInfoProto[] = [];
+  const outputs: Proto<"ValueInfoProto">[] = [];
   for (const [name, tensor] of program.outputs) {
     // An input, a constant, or the same tensor as another output: Identity gives it its own name.
     const input = names.get(tensor) as string;
@@ -82,8 +82,8 @@ export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY 
 }
 
 /**
- * The outputs that are computed in the program, each by the first name it goes out under. Without an Identity between,
- * the runtime's order begins with the gradients themselves (docs/decisions/0011).
+ * The tensors that operators compute and that are outputs, each with its first name. They take it themselves instead of
+ * through an Identity, since the order in which the runtime computes begins with the outputs (docs/decisions/0011).
  */
 function outputNames({ outputs }: Program): Map<Tensor, string> {
   const names = new Map<Tensor, string>();
@@ -97,8 +97,8 @@ function nodeProto(
   node: OperatorNode,
   index: number,
   names: ReadonlyMap<Tensor, string>,
-  initializers: Map<string, TensorProto>,
-): NodeProto {
+  initializers: Map<string, Proto<"TensorProto">>,
+): Proto<"NodeProto"> {
   const form = operators[node.name].onnx?.(node.attributes, node.inputs) ?? {};
   const operandNames = (form.operands ?? []).map((operand) => (operand ? int64Initializer(operand, initializers) : ""));
   return {
@@ -110,14 +110,14 @@ function nodeProto(
   };
 }
 
-/** The nodes of an operator that joins or divides more parts than a device binds. */
+/** The nodes of a Concat or Split with more parts than a device allows. */
 function narrowProtos(
   node: OperatorNode,
   index: number,
   names: ReadonlyMap<Tensor, string>,
-  initializers: Map<string, TensorProto>,
+  initializers: Map<string, Proto<"TensorProto">>,
   most: number,
-): NodeProto[] {
+): Proto<"NodeProto">[] {
   const { parts: partsSide } = operators[node.name].traits ?? {};
   if (partsSide === undefined) return [nodeProto(node, index, names, initializers)];
   const joins = partsSide === "inputs";
@@ -135,8 +135,8 @@ function narrowProtos(
   }));
 }
 
-/** Equal operands share one initialiser, named by its value. */
-function int64Initializer({ int64, scalar }: OnnxOperand, initializers: Map<string, TensorProto>): string {
+/** Equal operands share one initialiser, named after its value. */
+function int64Initializer({ int64, scalar }: OnnxOperand, initializers: Map<string, Proto<"TensorProto">>): string {
   const name = `int64${scalar ? "" : "s"}_${int64.join("_")}`;
   if (!initializers.has(name)) {
     initializers.set(
@@ -147,22 +147,22 @@ function int64Initializer({ int64, scalar }: OnnxOperand, initializers: Map<stri
   return name;
 }
 
-function attribute(name: string, value: number | string | readonly number[]): AttributeProto {
+function attribute(name: string, value: number | string | readonly number[]): Proto<"AttributeProto"> {
   if (typeof value === "string") return { name, type: ATTRIBUTE.string, s: new TextEncoder().encode(value) };
   if (typeof value !== "number") return { name, type: ATTRIBUTE.ints, ints: value.map(BigInt) };
   return { name, type: ATTRIBUTE.int, i: BigInt(value) };
 }
 
-function initializer(name: string, shape: readonly number[], type: number, bytes: Uint8Array): TensorProto {
+function initializer(name: string, shape: readonly number[], type: number, bytes: Uint8Array): Proto<"TensorProto"> {
   return { name, dims: shape.map(BigInt), data_type: type, raw_data: bytes };
 }
 
-function valueInfo(name: string, tensor: Tensor): ValueInfoProto {
+function valueInfo(name: string, tensor: Tensor): Proto<"ValueInfoProto"> {
   const dim = tensor.shape.map((n) => ({ dim_value: BigInt(n) }));
   return { name, type: { tensor_type: { elem_type: DATA_TYPE[tensor.dtype], shape: { dim } } } };
 }
 
-/** Little-endian, as every machine that runs this. */
+/** Little-endian, like every machine that this runs on. */
 function bytesOf(data: HostArray | BigInt64Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

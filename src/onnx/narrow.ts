@@ -1,7 +1,7 @@
 /**
- * Wide joins and splits as trees of narrow ones, for devices whose kernels may only bind so many buffers: WebGPU
- * promises 8 of storage (https://www.w3.org/TR/webgpu/#limits, maxStorageBuffersPerShaderStage), and a Concat or Split
- * binds one for each part and one for the whole.
+ * Concat and Split of many parts as trees of nodes with few parts, for devices that limit the buffers of a kernel:
+ * WebGPU guarantees 8 storage buffers (https://www.w3.org/TR/webgpu/#limits, maxStorageBuffersPerShaderStage), and a
+ * Concat or Split needs one for each part and one for the whole.
  */
 
 /** One node of the tree: `parts` make up `whole` along the axis. */
@@ -13,8 +13,8 @@ export interface Join {
 }
 
 /**
- * Nodes of at most `most` (2 or more) parts that make up one join, inner ones first: the order in which a Concat
- * computes; a Split takes them backwards. `name` gives a name to each tensor between.
+ * The tree for one join: nodes of at most `most` (2 or more) parts, inner ones first, as Concat computes them; Split
+ * needs the reverse order. `name` names the intermediate tensors.
  */
 export function narrowJoins({ whole, parts, sizes }: Join, most: number, name: (index: number) => string): Join[] {
   const nodes: Join[] = [];

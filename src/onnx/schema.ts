@@ -14,10 +14,10 @@ const TYPE = { int64: 3, int32: 5, string: 9, message: 11, bytes: 12 } as const;
 const OPTIONAL = 1 as FieldDescriptorProto_Label;
 const REPEATED = 3 as FieldDescriptorProto_Label;
 
-type Field = readonly [number: number, type: string];
+type Field<T extends string = string> = readonly [number: number, type: T];
 
-/** A type that is no scalar names a message; a trailing [] means repeated. */
-const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
+/** A type that is not a scalar is the name of a message; a trailing [] means repeated. */
+const MESSAGES = {
   ModelProto: {
     ir_version: [1, "int64"],
     producer_name: [2, "string"],
@@ -52,44 +52,25 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
   TensorTypeProto: { elem_type: [1, "int32"], shape: [2, "TensorShapeProto"] },
   TensorShapeProto: { dim: [1, "DimensionProto[]"] },
   DimensionProto: { dim_value: [1, "int64"] },
-};
+} as const satisfies Readonly<Record<string, Readonly<Record<string, Field>>>>;
 
-export interface TensorProto {
-  name: string;
-  dims: bigint[];
-  data_type: number;
-  raw_data: Uint8Array;
+interface Scalars {
+  int64: bigint;
+  int32: number;
+  string: string;
+  bytes: Uint8Array;
 }
-export interface ValueInfoProto {
-  name: string;
-  type: { tensor_type: { elem_type: number; shape: { dim: { dim_value: bigint }[] } } };
-}
-export interface AttributeProto {
-  name: string;
-  type: number;
-  i?: bigint;
-  s?: Uint8Array;
-  ints?: bigint[];
-}
-export interface NodeProto {
-  name: string;
-  op_type: string;
-  input: string[];
-  output: string[];
-  attribute: AttributeProto[];
-}
-interface ModelProto {
-  ir_version: bigint;
-  producer_name: string;
-  opset_import: { domain: string; version: bigint }[];
-  graph: {
-    name: string;
-    node: NodeProto[];
-    initializer: TensorProto[];
-    input: ValueInfoProto[];
-    output: ValueInfoProto[];
-  };
-}
+type Value<T extends string> = T extends `${infer Item}[]`
+  ? Value<Item>[]
+  : T extends keyof Scalars
+    ? Scalars[T]
+    : T extends keyof typeof MESSAGES
+      ? Proto<T>
+      : never;
+/** A message as a plain object. */
+export type Proto<N extends keyof typeof MESSAGES> = {
+  -readonly [F in keyof (typeof MESSAGES)[N]]?: (typeof MESSAGES)[N][F] extends Field<infer T> ? Value<T> : never;
+};
 
 function describe(): DescMessage {
   const file = create(FileDescriptorProtoSchema, {
@@ -98,7 +79,7 @@ function describe(): DescMessage {
     syntax: "proto3",
     messageType: Object.entries(MESSAGES).map(([name, fields]) => ({
       name,
-      field: Object.entries(fields).map(([field, [number, text]]) => {
+      field: Object.entries<Field>(fields).map(([field, [number, text]]) => {
         const base = text.replace("[]", "");
         const scalar = TYPE[base as keyof typeof TYPE];
         return {
@@ -118,9 +99,9 @@ function describe(): DescMessage {
 }
 
 /** A ModelProto as bytes. */
-export function encodeModel(model: ModelProto): Uint8Array {
+export function encodeModel(model: Proto<"ModelProto">): Uint8Array {
   const schema = describe();
-  return toBinary(schema, build(schema, model as unknown as Plain));
+  return toBinary(schema, build(schema, model));
 }
 
 type Plain = { readonly [field: string]: unknown };

@@ -1,4 +1,4 @@
-/** The closed table of operators. Each is a standard ONNX operator (opset 20); nothing else can stand in a graph. */
+/** The closed table of operators: each is a standard ONNX operator (opset 20), and graphs hold no others. */
 import type { AnyOperator, NoAttributes } from "../operator.ts";
 import { elementwise } from "./elementwise.ts";
 import { indexing } from "./indexing.ts";

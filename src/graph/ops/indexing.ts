@@ -1,12 +1,8 @@
 /** Reading and adding by index. Indices are int32, must lie inside the axis, and carry no gradient. */
 import { sizeOf } from "../../base/shape.ts";
-import { expectCount, expectDType, fail, like, type Operator } from "../operator.ts";
+import { expectAxis, expectCount, expectDType, fail, like, type Operator } from "../operator.ts";
 
 type Axis = { axis: number };
-
-function expectAxis(rank: number, axis: number): void {
-  if (!Number.isInteger(axis) || axis < 0 || axis >= rank) fail(`no axis ${axis}`);
-}
 
 export const indexing = {
   // Rows of a table: y = x[indices] along axis 0. The gradient adds each row back to where it came from.
@@ -33,7 +29,7 @@ export const indexing = {
       expectCount(inputs, 2);
       expectDType(inputs[1], "int32");
       const [x, indices] = inputs;
-      expectAxis(x.shape.length, axis);
+      expectAxis(x, axis);
       if (indices.shape.length !== x.shape.length || indices.shape.some((n, i) => i !== axis && n > x.shape[i])) {
         fail("indices must have the rank of the data and no larger axis but the indexed one");
       }
@@ -54,7 +50,7 @@ export const indexing = {
       expectDType(x, "float32");
       expectDType(indices, "int32");
       expectDType(updates, "float32");
-      expectAxis(x.shape.length, axis);
+      expectAxis(x, axis);
       if (
         indices.shape.length !== x.shape.length ||
         indices.shape.some((n, i) => n !== updates.shape[i] || (i !== axis && n > x.shape[i]))

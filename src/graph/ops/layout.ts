@@ -1,12 +1,8 @@
-/** Operators that move elements without computing: reshape, transpose, join, cut, pad, repeat. */
+/** Operators that move elements without computing: reshape, transpose, concatenate, split, slice, pad, repeat. */
 import { broadcastAxes, broadcastShapes, type Shape, sameShape, sizeOf } from "../../base/shape.ts";
-import { expectCount, fail, like, type Operator } from "../operator.ts";
+import { expectAxis, expectCount, fail, like, type Operator, resized } from "../operator.ts";
 
 type Range = { axis: number; start: number; end: number };
-
-function expectAxis(shape: Shape, axis: number): void {
-  if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) fail(`no axis ${axis}`);
-}
 
 export const layout = {
   Reshape: {
@@ -17,7 +13,7 @@ export const layout = {
       return [like(inputs[0], shape)];
     },
     gradient: ({ inputs: [x], gradients: [g] }) => [g.reshape(x.shape)],
-    // allowzero: a 0 in the shape means an empty axis, as everywhere else
+    // allowzero: a 0 in the shape is an empty axis, not ONNX's "as before"
     onnx: ({ shape }) => ({ attributes: { allowzero: 1 }, operands: [{ int64: shape }] }),
     traits: { view: true },
   } satisfies Operator<{ shape: Shape }>,
@@ -40,12 +36,12 @@ export const layout = {
     onnx: ({ perm }) => ({ attributes: { perm } }),
   } satisfies Operator<{ perm: readonly number[] }>,
 
-  // The gradient of joined parts is cut where they were joined.
+  // The gradient is split where the parts were concatenated.
   Concat: {
     infer(inputs, { axis }) {
       if (inputs.length === 0) fail("expected at least one input");
       const first = inputs[0].shape;
-      expectAxis(first, axis);
+      expectAxis(inputs[0], axis);
       let total = 0;
       for (const { shape, dtype } of inputs) {
         if (dtype !== inputs[0].dtype) fail("element types differ");
@@ -53,12 +49,7 @@ export const layout = {
           fail("shapes differ off the axis");
         total += shape[axis];
       }
-      return [
-        like(
-          inputs[0],
-          first.map((n, i) => (i === axis ? total : n)),
-        ),
-      ];
+      return [resized(inputs[0], axis, total)];
     },
     gradient: ({ inputs, gradients: [g], attributes: { axis } }) =>
       g.split(
@@ -73,16 +64,11 @@ export const layout = {
     infer(inputs, { axis, sizes }) {
       expectCount(inputs, 1);
       const { shape } = inputs[0];
-      expectAxis(shape, axis);
+      expectAxis(inputs[0], axis);
       if (sizes.some((n) => !Number.isInteger(n) || n < 0) || sizes.reduce((a, b) => a + b, 0) !== shape[axis]) {
         fail(`parts of [${sizes.join(", ")}] do not make up axis ${axis}`);
       }
-      return sizes.map((size) =>
-        like(
-          inputs[0],
-          shape.map((n, i) => (i === axis ? size : n)),
-        ),
-      );
+      return sizes.map((size) => resized(inputs[0], axis, size));
     },
     gradient: ({ gradients, attributes: { axis } }) => [gradients[0].concat(gradients.slice(1), axis)],
     onnx: ({ axis, sizes }) => ({ attributes: { axis }, operands: [{ int64: sizes }] }),
@@ -94,16 +80,11 @@ export const layout = {
     infer(inputs, { axis, start, end }) {
       expectCount(inputs, 1);
       const { shape } = inputs[0];
-      expectAxis(shape, axis);
+      expectAxis(inputs[0], axis);
       if (!(Number.isInteger(start) && Number.isInteger(end) && start >= 0 && end >= start && end <= shape[axis])) {
         fail(`range ${start} … ${end} lies outside axis ${axis}`);
       }
-      return [
-        like(
-          inputs[0],
-          shape.map((n, i) => (i === axis ? end - start : n)),
-        ),
-      ];
+      return [resized(inputs[0], axis, end - start)];
     },
     gradient: ({ inputs: [x], gradients: [g], attributes: { axis, start, end } }) => [
       g.pad(axis, start, x.shape[axis] - end),
@@ -115,17 +96,11 @@ export const layout = {
   Pad: {
     infer(inputs, { axis, before, after }) {
       expectCount(inputs, 1);
-      const { shape } = inputs[0];
-      expectAxis(shape, axis);
+      expectAxis(inputs[0], axis);
       if (!(Number.isInteger(before) && Number.isInteger(after) && before >= 0 && after >= 0)) {
         fail(`padding ${before} and ${after}: expected non-negative integers`);
       }
-      return [
-        like(
-          inputs[0],
-          shape.map((n, i) => (i === axis ? before + n + after : n)),
-        ),
-      ];
+      return [resized(inputs[0], axis, before + inputs[0].shape[axis] + after)];
     },
     gradient: ({ inputs: [x], gradients: [g], attributes: { axis, before } }) => [
       g.slice(axis, before, before + x.shape[axis]),

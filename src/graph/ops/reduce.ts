@@ -1,15 +1,14 @@
 /** Sums, means, maxima and running sums along axes; softmax. Reductions keep the reduced axes as size 1. */
+import type { TensorType } from "../../base/dtype.ts";
 import type { Shape } from "../../base/shape.ts";
-import { expectCount, expectDType, fail, like, type Operator } from "../operator.ts";
+import { expectAxis, expectCount, expectDType, fail, like, type Operator } from "../operator.ts";
 
 type Axes = { axes: readonly number[] };
 
-function reducedShape(shape: Shape, axes: readonly number[]): number[] {
-  if (axes.length === 0) fail("expected at least one axis: to ONNX none means all");
-  for (const axis of axes) {
-    if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) fail(`no axis ${axis} to reduce`);
-  }
-  return shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
+function reducedShape(type: TensorType, axes: readonly number[]): number[] {
+  if (axes.length === 0) fail("expected at least one axis, since ONNX takes none for all");
+  for (const axis of axes) expectAxis(type, axis);
+  return type.shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
 }
 
 function reduction(gradient: Operator<Axes>["gradient"], emptyAllowed = false): Operator<Axes> {
@@ -18,8 +17,8 @@ function reduction(gradient: Operator<Axes>["gradient"], emptyAllowed = false): 
       expectCount(inputs, 1);
       expectDType(inputs[0], "float32");
       if (!emptyAllowed && axes.some((axis) => inputs[0].shape[axis] === 0))
-        fail("nothing to reduce along an empty axis");
-      return [like(inputs[0], reducedShape(inputs[0].shape, axes))];
+        fail("expected elements along the reduced axes, got an empty axis");
+      return [like(inputs[0], reducedShape(inputs[0], axes))];
     },
     gradient,
     onnx: ({ axes }) => ({ attributes: { keepdims: 1 }, operands: [{ int64: axes }] }),
@@ -47,7 +46,7 @@ export const reductions = {
     infer(inputs, { axis }) {
       expectCount(inputs, 1);
       expectDType(inputs[0], "float32");
-      if (!Number.isInteger(axis) || axis < 0 || axis >= inputs[0].shape.length) fail(`no axis ${axis} to sum along`);
+      expectAxis(inputs[0], axis);
       return [inputs[0]];
     },
     gradient: ({ gradients: [g], attributes: { axis, exclusive, reverse } }) => [

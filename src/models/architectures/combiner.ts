@@ -3,7 +3,7 @@ import { combinerAttention } from "../../nn/combiner-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture } from "../architecture.ts";
 import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
-import { rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+import { rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const combiner = defineArchitecture({
   name: "combiner",
@@ -12,11 +12,9 @@ export const combiner = defineArchitecture({
   look: { light: "#9c7a00", dark: "#e8c547", symbol: "wye", dashes: "1 3" },
   fields: { ...transformerFields, chunk: chunkField("C: tokens a block.") },
   quadratic: false,
-  bidirectional: true,
+  ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
-  problems: rotaryHeadProblems,
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
   ablations: chunkAblations,
-  rotaryWidth: ({ width, heads }) => width / heads,
   layer: ({ ffn, ...config }) => transformerBlock({ attention: combinerAttention(config), ffn, gated: true }),
 });

@@ -3,7 +3,7 @@ import { mixedChunkSoftmaxAttention } from "../../nn/mixed-chunk-softmax-attenti
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture } from "../architecture.ts";
 import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
-import { rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+import { rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const mcTfmPlusPlus = defineArchitecture({
   name: "mc-tfm++",
@@ -12,11 +12,9 @@ export const mcTfmPlusPlus = defineArchitecture({
   look: { light: "#00785a", dark: "#4fd1a5", symbol: "star", dashes: "10 4" },
   fields: { ...transformerFields, chunk: chunkField("C: tokens a chunk.") },
   quadratic: false,
-  bidirectional: true,
+  ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
-  problems: rotaryHeadProblems,
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
   ablations: chunkAblations,
-  rotaryWidth: ({ width, heads }) => width / heads,
   layer: ({ ffn, ...config }) => transformerBlock({ attention: mixedChunkSoftmaxAttention(config), ffn, gated: true }),
 });

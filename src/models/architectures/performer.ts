@@ -6,7 +6,7 @@ import { z } from "zod";
 import { favorAttention, orthogonalFeatures } from "../../nn/favor-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture, positive } from "../architecture.ts";
-import { headWidth, rotaryHeadProblems, transformerFields, transformerPreset } from "./transformer-frame.ts";
+import { headWidth, rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const performer = defineArchitecture({
   name: "performer",
@@ -24,10 +24,8 @@ export const performer = defineArchitecture({
       .describe("Seed of performer's random features, which are not trained."),
   },
   quadratic: false,
-  bidirectional: true,
+  ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), features: 4 * headWidth(size.width), featureSeed: 1 }),
-  problems: rotaryHeadProblems,
-  rotaryWidth: ({ width, heads }) => width / heads,
   layer({ width, heads, ffn, features: count, featureSeed }, index) {
     const features = orthogonalFeatures(count, width / heads, featureSeed, index);
     return transformerBlock({ attention: favorAttention({ width, heads, features }), ffn, gated: true });

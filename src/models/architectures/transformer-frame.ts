@@ -1,7 +1,10 @@
 /**
- * What the records of all Transformers share: the fields of their blocks, and their sizes. One Transformer block counts as two gated attention units; its feed-forward network is as wide as gives both the same number of parameters.
+ * What the records of all Transformers share: the fields of their blocks, and their sizes. One Transformer block counts
+ * as two gated attention units; its feed-forward network is as wide as gives both the same number of parameters.
  */
-import { type ConfigOf, type ModelSize, positive } from "../architecture.ts";
+import { softmaxAttention } from "../../nn/softmax-attention.ts";
+import { transformerBlock } from "../../nn/transformer-block.ts";
+import { type Architecture, type ConfigOf, defineArchitecture, type ModelSize, positive } from "../architecture.ts";
 
 export const transformerFields = {
   heads: positive().describe("H: heads of multi-head attention; they divide the width."),
@@ -28,14 +31,42 @@ function feedForwardWidth({ width: d, shared: s, gelu }: { width: number; shared
   return 8 * Math.round((8 * d + 2 * s) / (gelu ? 2 : 3) / 8);
 }
 
-export function* headProblems({ width, heads }: TransformerConfig): Iterable<readonly [string, string]> {
+function* headProblems({ width, heads }: TransformerConfig): Iterable<readonly [string, string]> {
   if (width % heads !== 0) yield ["heads", `expected a divisor of the width ${width}`];
 }
 
-export function* rotaryHeadProblems(config: TransformerConfig): Iterable<readonly [string, string]> {
+function* rotaryHeadProblems(config: TransformerConfig): Iterable<readonly [string, string]> {
   const { width, heads } = config;
   yield* headProblems(config);
   if (width % heads === 0 && (width / heads) % 2 !== 0) {
     yield ["heads", `expected heads of even width for rotary positions, width ${width} gives ${width / heads}`];
   }
+}
+
+/** What the records of Transformers with RoPE share. */
+export const rotaryTransformer = {
+  bidirectional: true,
+  problems: rotaryHeadProblems,
+  rotaryWidth: ({ width, heads }: TransformerConfig) => width / heads,
+};
+
+/** With softmax attention, with or without RoPE, and a network that is GEGLU where it is gated, else GELU. */
+export function softmaxTransformer({
+  rotary,
+  gated,
+  ...about
+}: Pick<Architecture, "name" | "label" | "description" | "look"> & {
+  readonly rotary: boolean;
+  readonly gated: boolean;
+}): Architecture {
+  return defineArchitecture({
+    ...about,
+    ...rotaryTransformer,
+    ...(!rotary && { problems: headProblems, rotaryWidth: () => 0 }),
+    fields: transformerFields,
+    quadratic: true,
+    preset: (size) => transformerPreset(size, { gelu: !gated }),
+    layer: ({ width, heads, ffn }) =>
+      transformerBlock({ attention: softmaxAttention({ width, heads, rotary }), ffn, gated }),
+  });
 }
