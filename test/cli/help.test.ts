@@ -48,6 +48,23 @@ describe("longhand --version", () => {
   });
 });
 
+/** Prints to stderr the native packages that the process has loaded when it ends. */
+const NATIVE = `process.on("exit", () => {
+  process.report.excludeNetwork = true;
+  const loaded = process.report.getReport().sharedObjects.filter((path) => path.includes("node_modules"));
+  process.stderr.write(JSON.stringify(loaded.map((path) => path.split("node_modules").pop())));
+});`;
+const toldNatives = { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(NATIVE)}` } };
+
+describe("a command", { timeout: 60_000 }, () => {
+  it.each([["--version"], ["--help"], ["doctor --help"], ["train --halp"]])("loads what it needs: %s", async (line) => {
+    const { stderr } = await longhand(line.split(" "), toldNatives);
+    const loaded = JSON.parse(stderr.slice(stderr.indexOf("[")));
+    if (line.startsWith("train")) expect(loaded.join()).toContain("onnxruntime");
+    else expect(loaded).toEqual([]);
+  });
+});
+
 describe("longhand doctor", { timeout: 60_000 }, () => {
   const names = ["node", "processors", "memory", "huge pages", "engine", "providers", "longhand"];
 
