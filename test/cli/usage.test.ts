@@ -89,6 +89,7 @@ const cases: [string, RegExp][] = [
   ["generate run hi --top-p 1.5", /--top-p 1.5: expected at most 1$/],
   ["generate run hi --seed 1.5", /--seed 1.5: expected a whole number of at least 0$/],
   ["generate run hi --threads 0.5", /--threads 0.5: expected a whole number of at least 1$/],
+  ["generate run hi --device gpu", /--device "gpu": expected one of cpu, webgpu, cuda/],
   ["generate run hi --stop", /option '--stop <text>' argument missing$/],
 ];
 

@@ -14,6 +14,7 @@ import { type EvaluateSettings, evaluateSettingsSchema } from "../../config/use-
 import { openShards, type TokenShards, writeShards } from "../../data/shards.node.ts";
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { precededBy } from "../../data/token-sequence.ts";
+import type { TextTokenizer } from "../../data/tokenizer.node.ts";
 import { languageModel } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../../train/evaluate.ts";
@@ -67,100 +68,92 @@ export interface MaskedEvaluateResult {
 }
 
 /** Measures a causal model. Throws "usage" for a masked one, which evaluateMasked measures, and for a wrong setting. */
-export function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
-  return measure(model, options, "causal", (result, { words, bytes }, context) => ({
-    loss: result.loss,
-    perplexity: Math.exp(result.loss),
-    wordPerplexity: Math.exp(result.totalLoss / Math.max(1, words)),
-    bitsPerByte: result.totalLoss / Math.LN2 / bytes,
-    tokens: result.tokens,
-    ...{ words, bytes, context },
-    byPosition: byPosition(result),
-  }));
+export async function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
+  const { result, words, bytes, context } = await measure(model, options, "causal");
+  const { loss, totalLoss, tokens } = result;
+  return {
+    ...{ loss, perplexity: Math.exp(loss), wordPerplexity: Math.exp(totalLoss / Math.max(1, words)) },
+    bitsPerByte: totalLoss / Math.LN2 / bytes,
+    ...{ tokens, words, bytes, context, byPosition: byPosition(result) },
+  };
 }
 
 /** Measures a masked model. Throws "usage" for a causal one, which evaluate measures, and for a wrong setting. */
-export function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Promise<MaskedEvaluateResult> {
-  return measure(model, options, "masked", (result, _, context) => ({
-    loss: result.loss,
-    perplexity: Math.exp(result.loss),
-    accuracy: result.accuracy,
-    tokens: result.tokens,
-    context,
-    byPosition: byPosition(result),
-  }));
+export async function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Promise<MaskedEvaluateResult> {
+  const { result, context } = await measure(model, options, "masked");
+  const { loss, accuracy, tokens } = result;
+  return { loss, perplexity: Math.exp(loss), accuracy, tokens, context, byPosition: byPosition(result) };
 }
 
-type Describe<Result> = (evaluation: Evaluation, shards: TokenShards, context: number) => Result;
+interface Measured {
+  readonly result: Evaluation;
+  readonly words: number;
+  readonly bytes: number;
+  readonly context: number;
+}
 
-/** Token shards are read where they are; the tokens of a text are written to a temporary folder first. */
-async function measure<Result>(
+async function measure(
   model: LoadedModel,
   options: EvaluateOptions,
   objective: RunConfig["training"]["objective"],
-  describe: Describe<Result>,
-): Promise<Result> {
-  const { config, tokenizer } = model;
+): Promise<Measured> {
+  const { run, config, tokenizer, parameters, engine } = model;
   const { onWarning, onDownload, onProgress, ...settings } = options;
   const { data, context = config.training.context, ...reading } = parseSettings(evaluateSettingsSchema, settings);
   if (config.training.objective !== objective) {
-    const other = objective === "causal" ? "evaluateMasked" : "evaluate";
-    throw new LonghandError(
-      "usage",
-      `${model.run}: expected the ${objective} objective, got ${config.training.objective}; measure it with ${other}`,
-    );
+    const got = `got ${config.training.objective}; measure it with ${objective === "causal" ? "evaluateMasked" : "evaluate"}`;
+    throw new LonghandError("usage", `${run}: expected the ${objective} objective, ${got}`);
   }
   const longest = architectureOf(config.model).maxLength(config.model);
   if (context > longest) {
-    throw new LonghandError(
-      "usage",
-      `\`context\` ${context}: this ${config.model.architecture} model is made for at most ${longest} tokens`,
-    );
+    const problem = `this ${config.model.architecture} model is made for at most ${longest} tokens`;
+    throw new LonghandError("usage", `\`context\` ${context}: ${problem}`);
   }
   requireEvaluationMemory(config, context);
+  const network: Model = (scope, tokens, mask, documents) =>
+    languageModel(scope, tokens, config.model, mask, { documents });
+  const how = { masking: maskingOf(config, tokenizer), endOfText: documentStartOf(config, tokenizer) };
+  return withShards(data, { ...reading, onWarning, onDownload }, tokenizer, async (shards) => {
+    const sequence = precededBy(tokenizer.special.endOfText, shards);
+    const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
+    const evaluator = await createEvaluator(engine, network, shape, how);
+    try {
+      const result = await evaluator.run(parameters, sequence, (done) => {
+        onProgress?.(done);
+        return true;
+      });
+      return { result, words: shards.words, bytes: shards.bytes, context };
+    } finally {
+      await evaluator.release();
+    }
+  });
+}
+
+/** Token shards are read where they are; the tokens of a text are written to a temporary folder first. */
+async function withShards<Result>(
+  data: string,
+  reading: CorpusOptions,
+  tokenizer: TextTokenizer,
+  use: (shards: TokenShards) => Promise<Result>,
+): Promise<Result> {
   const parts = preparedParts(data);
   if (parts !== undefined) {
-    refuseTextOptions(data, reading);
+    const { field, split, limit } = reading;
+    refuseTextOptions(data, { field, split, limit });
     const shards = await openShards(parts.validation ?? (parts.train as string), { tokenizerDigest: tokenizer.digest });
-    return evaluateShards(model, shards, context, describe, onProgress).finally(() => shards.close());
+    return use(shards).finally(() => shards.close());
   }
-  const corpus = await openCorpus(data, { ...reading, onWarning, onDownload });
+  const corpus = await openCorpus(data, reading);
   const folder = await mkdtemp(join(tmpdir(), "longhand-eval-"));
   try {
     const [first] = corpus.splits.values();
     const source = corpus.splits.get("validation") ?? first;
     await writeShards({ source, tokenizer, out: folder, journalEveryMs: Number.POSITIVE_INFINITY });
     const shards = await openShards(folder);
-    return await evaluateShards(model, shards, context, describe, onProgress).finally(() => shards.close());
+    return await use(shards).finally(() => shards.close());
   } finally {
     await corpus.close();
     await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function evaluateShards<Result>(
-  { config, tokenizer, parameters, engine }: LoadedModel,
-  shards: TokenShards,
-  context: number,
-  describe: Describe<Result>,
-  onProgress?: (done: number) => void,
-): Promise<Result> {
-  const sequence = precededBy(tokenizer.special.endOfText, shards);
-  const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
-  const network: Model = (scope, tokens, mask, documents) =>
-    languageModel(scope, tokens, config.model, mask, { documents });
-  const evaluator = await createEvaluator(engine, network, shape, {
-    masking: maskingOf(config, tokenizer),
-    endOfText: documentStartOf(config, tokenizer),
-  });
-  try {
-    const result = await evaluator.run(parameters, sequence, (done) => {
-      onProgress?.(done);
-      return true;
-    });
-    return describe(result, shards, context);
-  } finally {
-    await evaluator.release();
   }
 }
 
