@@ -31,6 +31,7 @@ import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts"
 import type { Model } from "../../train/objective.ts";
 import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
+import type { ModelParameters } from "../../train/training-step.ts";
 import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
 import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
@@ -210,7 +211,8 @@ async function runLoop(
     let evaluated = state.step; // initial or loaded parameters need no check
     let unsaved: string | undefined;
     const save = async () => {
-      unsaved = evaluated === state.step ? undefined : await problemOf(evaluator, state, probe);
+      unsaved =
+        evaluated === state.step ? undefined : await problemOf(evaluator, step.current(state.parameters), probe);
       if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
       const path = await saveCheckpoint(run, { ...storedState(state), keep: training.keep, onWarning });
       metrics.record({ type: "checkpoint", step: state.step, path });
@@ -260,7 +262,7 @@ async function runLoop(
 /** Why the loss on a sample is not finite; undefined when it is. */
 async function problemOf(
   evaluator: Evaluator,
-  { parameters }: LoopState,
+  parameters: ModelParameters,
   sample: TokenSequence,
 ): Promise<string | undefined> {
   try {
