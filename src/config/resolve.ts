@@ -60,7 +60,7 @@ export function resolveConfig(
       maxSkips: 5,
     },
     engine: {
-      device: settings.device === "auto" ? "cpu" : settings.device,
+      device: settings.device === "auto" ? "cpu" : settings.device, // until the machine has been asked
       threads: settings.threads ?? machine.processors,
     },
   };

@@ -134,7 +134,7 @@ export const trainSettingsSchema = z.strictObject({
   device: z
     .enum(["auto", ...deviceNames])
     .default("auto")
-    .describe("Where to compute."),
+    .describe("Where to compute; auto: on a graphics card if it is clearly faster, else on the CPU."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
   overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
 });

@@ -153,6 +153,9 @@ function reporter() {
         case "warning":
           progress.note(`warning: ${event.message}`);
           break;
+        case "device":
+          progress.note(`computing on ${event.device}: ${event.reason}`);
+          break;
         case "checkpoint":
           break;
       }

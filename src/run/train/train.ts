@@ -35,6 +35,7 @@ import type { ModelParameters } from "../../train/training-step.ts";
 import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
 import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
+import { chooseDevice, type DeviceChoice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
 import { explainMemory, requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
@@ -56,6 +57,8 @@ export type RunEvent =
       readonly step: number;
     }
   | Exclude<TrainEvent, { type: "save" | "end" }>
+  /** What the device "auto" was found to be, and why. */
+  | ({ readonly type: "device" } & DeviceChoice)
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly type: "warning"; readonly message: string };
 
@@ -88,6 +91,11 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   // A wrong configuration is refused before anything is written or tokenized.
   let config = resolveConfig(settings, thisMachine(), options.overrides);
   const run = settings.out ?? defaultRunFolder(corporaIn(config).map(({ path }) => path));
+  if (settings.device === "auto" && options.overrides?.["engine.device"] === undefined) {
+    const choice = await chooseDevice(config.engine.threads);
+    onEvent({ type: "device", ...choice });
+    config = { ...config, engine: { ...config.engine, device: choice.device } };
+  }
   await requireDevice(config.engine.device);
   requireMemory(config);
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });

@@ -1,0 +1,88 @@
+/**
+ * What the device "auto" stands for on this machine: WebGPU where a graphics card multiplies matrices clearly faster than
+ * the processor, else the CPU.
+ */
+import { existsSync } from "node:fs";
+import { messageOf } from "../../base/errors.ts";
+import { program } from "../../graph/program.ts";
+import { input } from "../../graph/tensor.ts";
+import type { Device } from "../../runtime/engine.ts";
+import { ortNodeEngine, ortProviders } from "../../runtime/ort-node.ts";
+
+export interface DeviceChoice {
+  readonly device: Device;
+  /** Why, as half a sentence. */
+  readonly reason: string;
+}
+
+/** What is asked of the machine. */
+export interface DeviceProbe {
+  /** Why there can be no graphics card to use; undefined when there may be one. Takes no time. */
+  obstacle(): string | undefined;
+  /** Milliseconds that a few products of two matrices [size, size] take. Throws where the device does not work. */
+  productsMs(device: Device, size: number): Promise<number>;
+}
+
+/** Products so small that a slow device is found out in moments, and such as fill a card. */
+const SMALL = 256;
+const LARGE = 1024;
+/** A software adapter is slower than the processor at any size; a card may be at small ones, by its latency. */
+const SLOWER = 8;
+/** How many times as fast a card must be: a training step has many operations that gain less than a product. */
+const FASTER = 2;
+
+/** Chooses between the CPU, with this many threads, and WebGPU. */
+export async function chooseDevice(threads: number, probe: DeviceProbe = machineProbe(threads)): Promise<DeviceChoice> {
+  const obstacle = probe.obstacle();
+  if (obstacle !== undefined) return { device: "cpu", reason: obstacle };
+  try {
+    const first = await timesOf(probe, SMALL);
+    if (first.webgpu > SLOWER * first.cpu) return { device: "cpu", reason: `WebGPU is slow here: ${compared(first)}` };
+    const times = await timesOf(probe, LARGE);
+    const device = times.webgpu * FASTER <= times.cpu ? "webgpu" : "cpu";
+    return { device, reason: compared(times) };
+  } catch (error) {
+    const [line] = messageOf(error).split("\n");
+    return { device: "cpu", reason: `WebGPU does not work here: ${line}` };
+  }
+}
+
+interface Times {
+  readonly cpu: number;
+  readonly webgpu: number;
+}
+
+async function timesOf(probe: DeviceProbe, size: number): Promise<Times> {
+  const webgpu = await probe.productsMs("webgpu", size);
+  return { webgpu, cpu: await probe.productsMs("cpu", size) };
+}
+
+const compared = ({ cpu, webgpu }: Times) =>
+  `matrix products take ${webgpu.toFixed(1)} ms on WebGPU, ${cpu.toFixed(1)} ms on the CPU`;
+
+function machineProbe(threads: number): DeviceProbe {
+  return {
+    obstacle() {
+      if (!ortProviders().includes("webgpu")) return "this build of ONNX Runtime has no WebGPU";
+      // Asking for an adapter where there is none takes time, and its library complains on the terminal.
+      const files = ["/dev/dri", "/dev/nvidia0", "/dev/dxg"];
+      return process.platform === "linux" && !files.some((file) => existsSync(file)) ? "no graphics card" : undefined;
+    },
+    async productsMs(device, size) {
+      const engine = ortNodeEngine({ device, threads });
+      try {
+        const x = input("x", [size, size]);
+        const product = x.matmul(x).matmul(x).matmul(x).matmul(x);
+        const compiled = await engine.compile(program("products", { sum: product.sum([0]).sum([1]) }));
+        const data = new Float32Array(size * size).fill(1 / size);
+        const tensor = await engine.upload({ dtype: "float32", shape: [size, size], data });
+        await compiled.run({ x: tensor }); // prepares kernels and buffers
+        const started = performance.now();
+        await compiled.run({ x: tensor });
+        return performance.now() - started;
+      } finally {
+        await engine.close();
+      }
+    },
+  };
+}
