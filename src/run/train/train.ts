@@ -23,11 +23,12 @@ import {
 } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
+import type { Recompute } from "../../graph/recompute.ts";
 import { languageModel, parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createEvaluator, type Evaluator, evaluationShape } from "../../train/evaluate.ts";
-import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
+import { type LoopState, type TrainEvent, type TrainingState, trainLoop } from "../../train/loop.ts";
 import type { Model } from "../../train/objective.ts";
 import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
@@ -82,8 +83,6 @@ export interface TrainResult {
 
 const LOCK_PATIENCE_MS = 2000;
 
-const BEGINNING = { step: 0, updates: 0, skippedInRow: 0, seconds: 0 } as const;
-
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text that cannot be used. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
   const settings = parseTrainSettings(input);
@@ -99,37 +98,40 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   await requireDevice(config.engine.device);
   requireMemory(config);
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
-  const lock = await lockRun(run).catch(async (error) => {
+  let lock: RunLock | undefined;
+  let data: RunData;
+  try {
+    lock = await lockRun(run);
+    data = await prepareRunData(run, config, {
+      onProgress: (progress) => {
+        options.signal?.throwIfAborted();
+        onEvent({ type: "prepare", ...progress });
+      },
+      onWarning: (message) => onEvent({ type: "warning", message }),
+      ready: async ({ tokenizer, ...opened }) => {
+        config = withData(config, opened);
+        await folder.empty();
+        await writeConfig(run, config); // first: from here on the folder is known as a run
+        await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
+      },
+    });
+  } catch (error) {
+    lock?.release();
     await folder.undo();
     throw error;
-  });
+  }
   try {
-    let data: RunData;
-    try {
-      data = await prepareRunData(run, config, {
-        onProgress: (progress) => {
-          options.signal?.throwIfAborted();
-          onEvent({ type: "prepare", ...progress });
-        },
-        onWarning: (message) => onEvent({ type: "warning", message }),
-        ready: async ({ tokenizer, ...opened }) => {
-          config = withData(config, opened);
-          await folder.empty();
-          await writeConfig(run, config); // first: from here on the folder is known as a run
-          await writeFileAtomic(join(run, "tokenizer.json"), [tokenizer.json]);
-        },
-      });
-    } catch (error) {
-      lock.release();
-      await folder.undo();
-      throw error;
-    }
-    const parameters = initialise(parametersOf(config.model), config.training.seed);
-    const state = { parameters, optimizer: initialOptimizerState(parameters), ...BEGINNING };
-    return await runLoop(run, config, data, { ...state, data: firstPlace(corporaOf(config, data)) }, options);
+    const place = firstPlace(corporaOf(config, data));
+    return await runLoop(run, config, data, { ...initialState(config), data: place }, options);
   } finally {
     lock.release();
   }
+}
+
+function initialState({ model, training }: RunConfig): TrainingState {
+  const parameters = initialise(parametersOf(model), training.seed);
+  const optimizer = initialOptimizerState(parameters);
+  return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0 };
 }
 
 /** With `steps`, a new last step, to train longer than was planned: the schedule then ends there. */
@@ -149,11 +151,11 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     const tokenizer = await loadRunTokenizer(run, config);
     // A run that was killed before its first checkpoint begins again, which is the same training.
     const started = (await listCheckpoints(run)).length > 0;
-    const initial = initialise(parametersOf(config.model), config.training.seed);
+    const initial = initialState(config);
     const warn = (message: string) => onEvent({ type: "warning", message });
-    const state = started
-      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
-      : { parameters: initial, optimizer: initialOptimizerState(initial), ...BEGINNING, data: undefined };
+    const state: ReturnType<typeof restoreState> = started
+      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial.parameters)
+      : initial;
     if (state.step > config.training.steps) {
       throw new LonghandError(
         "usage",
@@ -202,20 +204,20 @@ async function runLoop(
   const metrics = await openMetrics(run, { resumeStep: state.step });
   const corpora = corporaOf(config, data);
   try {
-    const model: Model = (scope, tokens, mask, documents) =>
-      languageModel(scope, tokens, config.model, mask, { documents });
+    const model =
+      (recompute: Recompute): Model =>
+      (scope, tokens, mask, documents) =>
+        languageModel(scope, tokens, config.model, mask, { recompute, documents });
     const masking = maskingOf(config, data.tokenizer);
     const endOfText = documentStartOf(config, data.tokenizer);
-    const shape = { batch: training.batch, context: training.context };
-    const { recompute } = training;
-    const trained: Model = (scope, tokens, mask, documents) =>
-      languageModel(scope, tokens, config.model, mask, { recompute, documents });
-    const step = await createTrainStep(engine, trained, shape, { weighted: masking !== undefined, endOfText });
-    const evaluator = await createEvaluator(engine, model, evaluationShape(training.context), { masking, endOfText });
+    const { context, batch, recompute } = training;
+    const options = { weighted: masking !== undefined, endOfText };
+    const step = await createTrainStep(engine, model(recompute), { batch, context }, options);
+    const evaluator = await createEvaluator(engine, model("none"), evaluationShape(context), { masking, endOfText });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;
-    const probe = sliceTokens(sample, 0, Math.min(sample.tokens, training.context + 1));
+    const probe = sliceTokens(sample, 0, Math.min(sample.tokens, context + 1));
     let evaluated = state.step; // initial or loaded parameters need no check
     let unsaved: string | undefined;
     const save = async () => {
