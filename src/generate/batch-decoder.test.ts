@@ -27,7 +27,7 @@ describe.each(Object.entries(smallConfigs))("%s", (_, config) => {
   const architecture = decodingArchitecture(config);
   const options = { engine, architecture, parameters };
 
-  it("three texts at once are what each is alone", async () => {
+  it("three texts at once give what each gives alone", async () => {
     const batch = await createBatchDecoder({ ...options, texts: 3 });
     const alone = await Promise.all([1, 2, 3].map(() => createDecoder(options)));
     const texts = [1, 2, 3].map((seed) => textOf(50, seed));
@@ -48,7 +48,7 @@ describe.each(Object.entries(smallConfigs))("%s", (_, config) => {
     }
     expect(texts.map((_, text) => batch.position(text))).toEqual(alone.map(({ position }) => position));
 
-    // One begins anew, another becomes a copy of the third.
+    // One text starts again, another becomes a copy of the third.
     await batch.reset(0);
     await alone[0].reset();
     await batch.copy(2, 1);
@@ -102,7 +102,7 @@ describe.each(Object.entries(smallConfigs))("%s", (_, config) => {
   });
 });
 
-it("refuses what is no text or token, and stays as it was", async () => {
+it("refuses texts and tokens that do not exist, and stays unchanged", async () => {
   const config = smallConfigs.flash;
   const options = { engine, architecture: decodingArchitecture(config), parameters: wildParameters(config) };
   await expect(createBatchDecoder({ ...options, texts: 0 })).rejects.toThrow(

@@ -40,7 +40,7 @@ describe("groupBlanks", () => {
     );
   });
 
-  it("takes a text no longer than the context whole", () => {
+  it("takes a text that fits into the context as one window", () => {
     expect(groupBlanks([0, 5, 9], 10, 10)).toEqual([{ start: 0, blanks: [0, 5, 9] }]);
   });
 });
@@ -95,13 +95,13 @@ describe("fillBlanks", () => {
     expect(tokens).toEqual(before);
   });
 
-  it("names all ordinary tokens when asked for more, and nothing without blanks", async () => {
+  it("returns all ordinary tokens when asked for more, and nothing without blanks", async () => {
     const [all] = await fillBlanks({ ...request, tokens: textOf(5, [2]), blanks: [2], topK: 1000 });
     expect(all).toHaveLength(vocabSize - 3);
     expect(await fillBlanks({ ...request, tokens: textOf(5, []), blanks: [] })).toEqual([]);
   });
 
-  it("says so when the model holds values that are not finite", async () => {
+  it("throws when the model holds values that are not finite", async () => {
     const broken = { ...parameters, "logits.bias": new Float32Array(vocabSize).fill(Number.NaN) };
     await expect(
       fillBlanks({ ...request, parameters: broken, tokens: textOf(5, [2]), blanks: [2] }),

@@ -73,7 +73,7 @@ function blanksProgram(model: BlanksModel, T: number, R: number): Program {
 }
 
 /**
- * A window of T tokens is centred on its first blank; the following ones that lie well inside it are filled with it.
+ * Windows of T tokens, each centred on its first blank; the following blanks well inside it belong to the same window.
  */
 export function groupBlanks(
   blanks: readonly number[],

@@ -38,7 +38,7 @@ describe.each(variants.map((fields) => [JSON.stringify(fields), fields] as const
   const text = textOf(5 * C + 1);
   const golden = expected(config, parameters, text);
 
-  it("equals the forward pass at every position, however the text comes", async () => {
+  it("equals the forward pass at every position, however the text is divided", async () => {
     const decoder = await decoderOf(config, parameters);
     const bytes = decoder.stateBytes;
     const ways = [[text.length], steps(text.length), [C - 1, 2, ...steps(C - 2), 2 * C + 3, ...steps(2), C - 3]];

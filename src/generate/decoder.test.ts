@@ -165,7 +165,7 @@ describe("a decoder", () => {
   const config = configOf({});
   const parameters = wildParameters(config);
 
-  it("forks: both go their own way from the same state", async () => {
+  it("forks: both continue independently from the same state", async () => {
     const decoder = await decoderOf(config, parameters);
     const text = textOf(3 * C);
     await decoder.absorb(text.subarray(0, C + 3));
@@ -191,7 +191,7 @@ describe("a decoder", () => {
     await decoder.release();
   });
 
-  it("refuses what is no token, and stays as it was", async () => {
+  it("refuses tokens that do not exist, and stays unchanged", async () => {
     const decoder = await decoderOf(config, parameters);
     for (const bad of [V, -1, 0.5, Number.NaN]) {
       const message = `token: expected a token from 0 to ${V - 1}, got ${bad}`;
@@ -204,7 +204,7 @@ describe("a decoder", () => {
     await decoder.release();
   });
 
-  it("of flash-quad ends at its length and says so", async () => {
+  it("of flash-quad refuses a text longer than its maxLength", async () => {
     const quad = configOf({ architecture: "flash-quad", maxLength: 12 });
     const decoder = await decoderOf(quad, wildParameters(quad));
     expect(decoder.maxLength).toBe(12);
@@ -219,7 +219,7 @@ describe("a decoder", () => {
     await decoder.release();
   });
 
-  it("wants a causal model and all its parameters", async () => {
+  it("requires a causal model and all its parameters", async () => {
     expect(() => decodingArchitecture(configOf({ causal: false }))).toThrow("model.causal: expected true");
     const { "final.norm.gain": _, ...incomplete } = parameters;
     await expect(decoderOf(config, incomplete)).rejects.toMatchObject({

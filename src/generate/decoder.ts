@@ -3,8 +3,6 @@ import { LonghandError } from "../base/errors.ts";
 import type { DecoderOptions } from "./programs.ts";
 import { readAll, Session, SessionDecoder } from "./session.ts";
 
-export type { DecoderOptions } from "./programs.ts";
-
 /**
  * Logits are unnormalised log-probabilities of the next token, [V] float32. Calls run one after another in the order in
  * which they were made, those of forks included. After release a decoder and its forks throw "engine".

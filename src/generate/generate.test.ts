@@ -116,7 +116,7 @@ describe("generate", () => {
     expect(result.end.stopReason).toBe(stop[0] === "Some more" ? "end" : "stop");
   });
 
-  it("passes on whole characters only", async () => {
+  it("returns whole characters only", async () => {
     const text = "a🐋é";
     const { pieces } = await collect({ ...base, decoder: scripted([...bytes(text), END]) });
     expect(pieces).toEqual(["a", "🐋", "é"]);
@@ -126,7 +126,7 @@ describe("generate", () => {
     expect(stop.pieces).toEqual(["a", "🐋"]);
   });
 
-  it("stops when the signal says so", async () => {
+  it("stops when the signal is aborted", async () => {
     const controller = new AbortController();
     const seen: GeneratedPiece[] = [];
     for await (const piece of generate({ ...base, decoder: scripted(script), signal: controller.signal })) {
@@ -148,7 +148,7 @@ describe("generate", () => {
     expect(wrong({ decoder: scripted(script, 100) })).toThrow("expected at most the model's 100 tokens, got 265");
   });
 
-  it("refuses more tokens than a model of bounded length has room for", async () => {
+  it("refuses more tokens than a model with a maximum length can read", async () => {
     const request = { ...base, decoder: scripted(script), prompt: "x".repeat(60) };
     await expect(collect({ ...request, tokens: 42 })).rejects.toMatchObject({
       code: "usage",
@@ -192,13 +192,13 @@ describe("generate with a model", () => {
     expect((await write({ seed: 8, temperature: 0 })).text).toBe((await write({ temperature: 0 })).text);
   });
 
-  it("writes the beginning of the same text when asked for less", async () => {
+  it("generates the beginning of the same text when asked for less", async () => {
     const long = await write({ seed: 3, tokens: 40, topK: 20 });
     const short = await write({ seed: 3, tokens: 20, topK: 20 });
     expect(long.text.startsWith(short.text.replace(/\ufffd+$/, ""))).toBe(true);
   });
 
-  it("goes on from where the decoder stands", async () => {
+  it("continues from the decoder's position", async () => {
     const whole = await write({ prompt: "It was a whale", seed: 1 });
     await decoder.reset();
     await decoder.absorb(bytes("It was"));

@@ -100,7 +100,7 @@ export class TokenReader {
     await this.onHost(() => this.state.copyFrom(other.state, text, here));
   }
 
-  /** Starts all texts anew. */
+  /** Starts new texts in place of all. */
   reset(): void {
     this.#resident?.release();
     this.state.resetAll();

@@ -44,12 +44,12 @@ describe("sample", () => {
     expectDistribution(frequencies(options), probabilities(temperature, ids)),
   );
 
-  it("at temperature 0 takes the likeliest, whatever the number", () => {
+  it("at temperature 0 takes the likeliest for any random number", () => {
     for (const uniform of [0, 0.5, 0.999999]) expect(sample(logits, { temperature: 0, uniform })).toBe(2);
     expect(sample(logits, { temperature: 1e-30, uniform: 0.999 })).toBeGreaterThan(1); // 2 or 4: no overflow
   });
 
-  it("uses the ends of the range of numbers", () => {
+  it("covers the whole range of random numbers", () => {
     expect(sample(logits, { uniform: 0 })).toBe(0);
     expect(sample(logits, { uniform: 1 - 2 ** -32 })).toBe(7);
     expect([2, 4]).toContain(sample(logits, { topK: 2, uniform: 1 - 2 ** -32 }));
@@ -62,7 +62,7 @@ describe("sample", () => {
     expect(Math.max(...chosen)).toBeGreaterThan(2040);
   });
 
-  it("refuses what cannot be sampled", () => {
+  it("refuses logits that cannot be sampled", () => {
     const bad = (value: number) => () => sample(Float32Array.of(0, value, 1), { uniform: 0.5 });
     expect(bad(Number.NaN)).toThrow("logit of token 1: expected a finite number, got NaN");
     expect(bad(Number.POSITIVE_INFINITY)).toThrow("got Infinity");

@@ -151,7 +151,7 @@ export class DecodingState {
     for (const [key, { initial }] of this.#architecture.state) this.#ofText(key, text).fill(initial);
   }
 
-  /** Starts all texts anew, with the memory of new texts. */
+  /** Starts new texts in place of all, with the memory that new texts need. */
   resetAll(): void {
     this.#positions.fill(0);
     const grown = this.#room.tokens > 0 || this.#room.spans > 0;

@@ -9,7 +9,7 @@ function run(stops: readonly string[], pieces: readonly string[]): { text: strin
 }
 
 describe("stop strings", () => {
-  it("are found across pieces, and nothing of them comes out", () => {
+  it("are found across pieces, and no part of them is returned", () => {
     const scanner = new StopStrings(["</end>"]);
     expect(scanner.push("some text <")).toBe("some text ");
     expect(scanner.push("/e")).toBe("");
@@ -22,14 +22,14 @@ describe("stop strings", () => {
     expect(scanner.flush()).toBe("");
   });
 
-  it("let an unfinished beginning out at the end", () =>
+  it("return an unfinished beginning at the end", () =>
     expect(run(["END"], ["x EN"])).toEqual({ text: "x EN", found: false }));
 
   it("may overlap themselves", () => expect(run(["aab"], ["aa", "a", "b"])).toEqual({ text: "a", found: true }));
 
   it("refuse an empty one", () => expect(() => new StopStrings(["a", ""])).toThrow("`stop`: expected some text"));
 
-  it("do not depend on where the text is cut", () => {
+  it("do not depend on the division into pieces", () => {
     const letters = (max: number) => fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: max });
     fc.assert(
       fc.property(fc.array(letters(4), { maxLength: 3 }), fc.array(letters(5), { maxLength: 12 }), (stops, pieces) => {

@@ -97,7 +97,7 @@ describe("ties", () => {
 });
 
 describe("the walk", () => {
-  it("gives zeros of the right shape to what is not used", () => {
+  it("gives zeros of the right shape for tensors that are not used", () => {
     const [x, unused] = [input("x", [2]), input("unused", [3, 2])];
     const [, g] = gradients(x.sum([0]), [x, unused]);
     expect(g.shape).toEqual([3, 2]);
@@ -113,7 +113,7 @@ describe("the walk", () => {
     expect(gradients(h.mul(3), [h, x]).map((g) => evaluate(g, { x: [2] }))).toEqual([[3], [0]]);
   });
 
-  it("takes one output of a node as a leaf and goes through the other", () => {
+  it("takes one output of a node as a leaf and passes through the other", () => {
     const x = input("x", [3]);
     const [a, b] = x.split(0, [1, 2]);
     const found = gradients(a.mul(b).sum([0]), [a, x]);
@@ -158,7 +158,7 @@ describe("the walk", () => {
   });
 });
 
-describe("a told gradient", () => {
+describe("a custom VJP", () => {
   it("replaces the derived one", () => {
     const x = input("x", [2]);
     const y = withGradient(x.mul(2), [x], (g) => [g.mul(100)]);

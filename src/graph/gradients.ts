@@ -6,6 +6,7 @@ import { LonghandError } from "../base/errors.ts";
 import { broadcastAxes, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { showType } from "./operator.ts";
 import { operators } from "./ops/index.ts";
+import { sourcesFirst } from "./program.ts";
 import { type CustomGradient, type Node, type OperatorNode, sources, type Tensor } from "./tensor.ts";
 
 /**
@@ -24,7 +25,7 @@ export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor)
     );
   }
   const leaves = new Set(wrt);
-  const order = topologicalOrder([y], leaves);
+  const order = sourcesFirst([y], dependencies, leaves);
   const relevant = leadsTo(order, leaves);
   const sums = new Map<Tensor, Tensor>();
   const accumulate = (target: Tensor, gradient: Tensor) => {
@@ -93,32 +94,6 @@ function unbroadcast(gradient: Tensor, target: Tensor): Tensor {
   if (sameShape(gradient.shape, target.shape)) return gradient;
   if (sizeOf(gradient.shape) === sizeOf(target.shape)) return gradient.reshape(target.shape);
   return gradient.sum(broadcastAxes(target.shape, gradient.shape)).reshape(target.shape);
-}
-
-/** The nodes that gradients of `outputs` can reach, sources first, without those that only a leaf depends on. */
-function topologicalOrder(outputs: readonly Tensor[], leaves: ReadonlySet<Tensor>): Node[] {
-  const order: Node[] = [];
-  const done = new Set<Node>();
-  const stack: { node: Node; next: number }[] = [];
-  const enter = (tensor: Tensor) => {
-    if (!done.has(tensor.node) && !leaves.has(tensor)) {
-      done.add(tensor.node);
-      stack.push({ node: tensor.node, next: 0 });
-    }
-  };
-  for (const output of outputs) {
-    enter(output);
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1];
-      const inputs = dependencies(top.node);
-      if (top.next < inputs.length) enter(inputs[top.next++]);
-      else {
-        order.push(top.node);
-        stack.pop();
-      }
-    }
-  }
-  return order;
 }
 
 /** The nodes of `order` from which a leaf can be reached. */

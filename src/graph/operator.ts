@@ -53,12 +53,7 @@ export interface Operator<A> {
 }
 
 /** An operator with its attribute type erased, as the table holds it. */
-export interface AnyOperator {
-  infer(inputs: readonly TensorType[], attributes: Attributes): readonly TensorType[];
-  readonly gradient: ((node: Backward<Attributes>) => readonly (Tensor | undefined)[]) | { readonly none: string };
-  onnx?(attributes: Attributes, inputs: readonly TensorType[]): OnnxForm;
-  readonly traits?: Traits<Attributes>;
-}
+export type AnyOperator = Operator<Attributes>;
 
 export type NoAttributes = Readonly<Record<never, never>>;
 

@@ -18,34 +18,45 @@ export interface Program {
 
 /** Collects the nodes that `outputs` depend on. Throws when two inputs have the same name. */
 export function program(name: string, outputs: Readonly<Record<string, Tensor>>): Program {
-  const nodes: Node[] = [];
-  const seen = new Set<Node>();
+  const nodes = sourcesFirst(Object.values(outputs), sources);
   const inputs = new Map<string, Tensor>();
+  for (const node of nodes) {
+    if (node.kind !== "input") continue;
+    if (inputs.has(node.name)) throw new LonghandError("graph", `program ${name}: two inputs are named ${node.name}`);
+    inputs.set(node.name, node.outputs[0]);
+  }
+  return { name, inputs, outputs: new Map(Object.entries(outputs)), nodes };
+}
+
+/**
+ * The nodes that `outputs` depend on by `sourcesOf`, each after its sources. What only `leaves` depend on is left out.
+ */
+export function sourcesFirst(
+  outputs: readonly Tensor[],
+  sourcesOf: (node: Node) => readonly Tensor[],
+  leaves: ReadonlySet<Tensor> = new Set(),
+): Node[] {
+  const order: Node[] = [];
+  const seen = new Set<Node>();
   const stack: { node: Node; next: number }[] = [];
-  const enter = (node: Node) => {
-    if (seen.has(node)) return;
-    seen.add(node);
-    stack.push({ node, next: 0 });
+  const enter = (tensor: Tensor) => {
+    if (seen.has(tensor.node) || leaves.has(tensor)) return;
+    seen.add(tensor.node);
+    stack.push({ node: tensor.node, next: 0 });
   };
-  for (const output of Object.values(outputs)) {
-    enter(output.node);
+  for (const output of outputs) {
+    enter(output);
     while (stack.length > 0) {
       const top = stack[stack.length - 1];
-      const from = sources(top.node);
-      if (top.next < from.length) {
-        enter(from[top.next++].node);
-        continue;
-      }
-      stack.pop();
-      nodes.push(top.node);
-      if (top.node.kind === "input") {
-        if (inputs.has(top.node.name))
-          throw new LonghandError("graph", `program ${name}: two inputs are named ${top.node.name}`);
-        inputs.set(top.node.name, top.node.outputs[0]);
+      const from = sourcesOf(top.node);
+      if (top.next < from.length) enter(from[top.next++]);
+      else {
+        order.push(top.node);
+        stack.pop();
       }
     }
   }
-  return { name, inputs, outputs: new Map(Object.entries(outputs)), nodes };
+  return order;
 }
 
 /** Checks the types of every node against its rule, and that sources come first; throws at the first contradiction. */

@@ -1,4 +1,4 @@
-/** Recomputed pieces of a graph: the same values and gradients, also nested and in turn, and computed twice. */
+/** Recomputed parts of a graph: the same values and gradients, also nested and one after another; computed twice. */
 import { describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { gradients } from "./gradients.ts";

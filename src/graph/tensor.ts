@@ -244,6 +244,11 @@ export function withGradients(
   return outputs;
 }
 
+/** Tensors concatenated along an axis. */
+export function concat([first, ...others]: readonly Tensor[], axis: number): Tensor {
+  return first.concat(others, axis);
+}
+
 /** A custom VJP of one output. */
 export function withGradient(
   output: Tensor,

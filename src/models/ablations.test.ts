@@ -72,7 +72,7 @@ describe.each(["flash", "flash-quad"] as const)("%s on the engine is its definit
     const exact = Object.entries(interpret(training.program, values));
     const largest = Math.max(...exact.map(([, { data }]) => Math.hypot(...data)));
     for (const [output, { data, shape }] of exact) {
-      // Small gradients beside large ones are held to what float32 can keep of the large ones.
+      // The tolerance of a small gradient allows for float32's rounding of the large ones.
       const tolerance = Math.max(2e-4, (1e-6 * largest) / Math.hypot(...data));
       expectClose(actual[output], data, { name: output, tolerance, shape });
     }

@@ -12,8 +12,8 @@ export const positive = () => z.number().int().positive();
 export const commonFields = {
   vocabSize: positive().describe("Tokens of the vocabulary, special ones included."),
   width: positive().describe("d: width of the residual stream."),
-  layers: positive().describe("Gated attention units, or pairs of attention and feed-forward, in a row."),
-  causal: z.boolean().default(true).describe("Whether a token sees only what is before it."),
+  layers: positive().describe("Gated attention units or Transformer blocks."),
+  causal: z.boolean().default(true).describe("Whether a token sees only itself and earlier tokens."),
 } as const;
 
 type FieldsOf<Own extends z.ZodRawShape> = z.output<z.ZodObject<typeof commonFields & Own>>;

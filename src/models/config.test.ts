@@ -60,11 +60,11 @@ describe("a model configuration", () => {
     expect(() => parseModelConfig(value)).toThrow(message);
   });
 
-  it("allows heads of odd width without rotary positions", () => {
+  it("allows heads of odd width without RoPE", () => {
     expect(() => parseModelConfig({ ...transformer, architecture: "transformer", heads: 32 })).not.toThrow();
   });
 
-  it("takes a chunk only where there are chunks", () => {
+  it("accepts a chunk only for architectures with chunks", () => {
     expect(presetModel("combiner", "tiny", { context: 1024, chunk: 64 })).toMatchObject({ chunk: 64 });
     expect(presetModel("combiner", "tiny", { context: 32 })).toMatchObject({ chunk: 32 });
     expect(() => presetModel("performer", "tiny", { context: 1024, chunk: 64 })).toThrow("performer has no chunks");

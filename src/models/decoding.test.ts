@@ -20,7 +20,7 @@ async function stepOf(fields: object): Promise<{ step: Program; stateBytes: numb
 }
 
 describe.each(["flash", "flash-quad"])("a step of %s", (architecture) => {
-  it("passes over no parameter and no state but in its one product", async () => {
+  it("reads each parameter and each state only in one product", async () => {
     const { step } = await stepOf({ architecture });
     for (const node of step.nodes) {
       if (node.kind === "constant") expect(node.outputs[0].size).toBeLessThanOrEqual(64); // row numbers of a span
@@ -37,6 +37,6 @@ describe.each(["flash", "flash-quad"])("a step of %s", (architecture) => {
     const flash = architecture === "flash";
     const sizes = [...step.outputs].map(([name, tensor]) => [name, tensor.size]);
     expect(Object.fromEntries(sizes)).toEqual({ result: 500, changes: L * ((flash ? 2 * s : s) + e) });
-    expect(stateBytes).toBe(4 * L * (flash ? 2 * n * s + n * e + 2 * s * e : n * s + n * e)); // a sum and its rest
+    expect(stateBytes).toBe(4 * L * (flash ? 2 * n * s + n * e + 2 * s * e : n * s + n * e));
   });
 });

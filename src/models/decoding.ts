@@ -5,7 +5,7 @@
 import { LonghandError } from "../base/errors.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { program } from "../graph/program.ts";
-import { constant, input, type Tensor } from "../graph/tensor.ts";
+import { concat, constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import {
   batchAxis,
@@ -88,9 +88,8 @@ function readingProgram(
   const axis = form === "prefill" ? [B] : batchAxis(B);
   const rotations = angleInputs("rotation", [...axis, P, half]);
   const places = rowPlaces(B);
-  const { "open-rows": open, "token-rows": position, "span-rows": closed } = places.first;
   const tokens = new NewTokens({
-    ...{ batch: batchAxis(B), tokens: P, rotations, open, position, closed },
+    ...{ batch: batchAxis(B), tokens: P, rotations, written: places.written },
     count: padded ? places.count : undefined,
   });
   const visibility = new Visibility({ causal: true });
@@ -132,7 +131,7 @@ function rowPlaces(B: number): RowPlaces {
   const [open, position, closed, count] = ["open", "position", "closed", "count"].map((name) =>
     input(name, batchAxis(B)),
   );
-  return { first: { "open-rows": open, "token-rows": position, "span-rows": closed }, count };
+  return { written: { "open-rows": open, "token-rows": position, "span-rows": closed }, count };
 }
 
 function numbers(shape: Shape, value: number): Tensor {
@@ -165,8 +164,8 @@ class Changes {
     if (this.#places) return Object.fromEntries(this.entries.map(({ key }, i) => [newKey(key), this.#tensors[i]]));
     // Rows of one token of one text are concatenated as they are, without a node to reshape each.
     const isRow = this.#tensors.every(({ shape, size }) => shape.length === 2 && shape[1] === size);
-    const [first, ...rest] = isRow ? this.#tensors : this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
-    return first === undefined ? {} : { changes: first.concat(rest, -1) };
+    const flat = isRow ? this.#tensors : this.#tensors.map((tensor) => tensor.reshape([tensor.size]));
+    return flat.length === 0 ? {} : { changes: concat(flat, -1) };
   }
 }
 

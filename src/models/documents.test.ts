@@ -75,7 +75,7 @@ function expectSame(actual: Results, expected: Results, tolerance: number) {
   const norms = Object.values(expected).map(({ data }) => Math.hypot(...data));
   const largest = Math.max(...norms);
   for (const [name, { data, shape }] of Object.entries(expected)) {
-    // What should be zero is held to the largest.
+    // A gradient that should be zero is compared with the largest one.
     const own = Math.max(Math.hypot(...data), 1e-9 * largest);
     const difference = Math.hypot(...data.map((value, i) => actual[name].data[i] - value));
     expect(difference / own, `${name} ${shape}`).toBeLessThan(tolerance);
@@ -136,7 +136,7 @@ describe.each(variants)("%s", (_, architecture, fields) => {
       expectSame(separate, joined, 1e-5);
     });
 
-    it("gives the same on the engine as by its definition, and with its layers computed again", async () => {
+    it("gives the same on the engine as by its definition, and with its layers recomputed", async () => {
       const context = 150; // blocks of queries: 128 and 22
       const tokens = textOf(context, [20, 24, 27, 100, 149]);
       const targets = targetsOf(tokens);
@@ -152,7 +152,7 @@ describe.each(variants)("%s", (_, architecture, fields) => {
         const compiled = await engine.compile(trainingOf(config, context, true, recompute).program);
         const actual = await compiled.run(inputs);
         for (const [name, { data, shape }] of Object.entries(exact)) {
-          // Small gradients beside large ones are held to what float32 can keep of the large ones.
+          // The tolerance of a small gradient allows for float32's rounding of the large ones.
           const tolerance = Math.max(2e-4, (1e-6 * norm) / Math.hypot(...data));
           expectClose(actual[name], data, { name: `${name} ${recompute}`, tolerance, shape });
         }

@@ -51,7 +51,7 @@ describe.each(architectureNames())("%s", (architecture) => {
     await step.release();
   });
 
-  it("gives the same on the engine as by its definition, looking both ways", async () => {
+  it("gives the same on the engine as by its definition, bidirectional", async () => {
     const config = configOf(architecture, false);
     const model = (scope: Scope, t: ReturnType<typeof input>) => languageModel(scope, t, config);
     const training = trainingProgram(model, { batch, context });
@@ -64,14 +64,14 @@ describe.each(architectureNames())("%s", (architecture) => {
       Object.fromEntries(Object.entries(exact).map(([name, { data }]) => [name, Float32Array.from(data)])),
     );
     for (const [name, { data, shape }] of Object.entries(exact)) {
-      // Small gradients beside large ones are held to what float32 can keep of the large ones.
+      // The tolerance of a small gradient allows for float32's rounding of the large ones.
       const own = Math.hypot(...Array.from(data));
       expectClose(actual[name], data, { name, tolerance: Math.max(2e-4, (1e-6 * norm) / own), shape });
     }
     await compiled.release();
   });
 
-  it.each(["causal", "bidirectional"])("gives the same with its layers computed again, %s", async (direction) => {
+  it.each(["causal", "bidirectional"])("gives the same with its layers recomputed, %s", async (direction) => {
     const context = 300; // blocks of queries: 128, 128 and 44
     const small = configOf(architecture, direction === "causal");
     const config = architecture === "flash-quad" ? parseModelConfig({ ...small, maxLength: 600 }) : small;
@@ -98,7 +98,7 @@ describe.each(architectureNames())("%s", (architecture) => {
     }
   });
 
-  it("does not look at padding", () => {
+  it("does not depend on padding", () => {
     const config = configOf(architecture, false);
     const mask = input("mask", [batch, context]);
     const logits = logitsOf(languageModel(new Scope(), input("tokens", [batch, context], "int32"), config, mask));
@@ -114,7 +114,7 @@ describe.each(architectureNames())("%s", (architecture) => {
   });
 });
 
-it("the parameters do not depend on the length they are asked at", () => {
+it("parameters do not depend on the length of the input", () => {
   for (const architecture of architectureNames()) {
     const config = configOf(architecture, true);
     const scope = new Scope();

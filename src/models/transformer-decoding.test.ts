@@ -1,6 +1,6 @@
 /**
- * What is particular to decoding the Transformers: states that grow and states that do not, a running maximum, and what
- * a step costs. See src/generate/decoder.test.ts for the forward pass at every position.
+ * What is special about decoding Transformers: states that grow and states that do not, a running maximum, and what a
+ * step costs. See src/generate/decoder.test.ts for the forward pass at every position.
  */
 import { afterAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../test/support/compare.ts";
@@ -52,7 +52,7 @@ describe.each(states)("%s, 300 tokens", (architecture, before, after) => {
   const text = textOf(300);
   const golden = expected(config, parameters, text);
 
-  it("equals the forward pass where arrays grow, and needs the memory it says", async () => {
+  it("equals the forward pass where arrays grow, and needs the stated memory", async () => {
     const decoder = await decoderOf(config, parameters);
     for (const parts of [
       [100, ...steps(10), 140, ...steps(12), 30, ...steps(8)],
@@ -66,7 +66,7 @@ describe.each(states)("%s, 300 tokens", (architecture, before, after) => {
     await decoder.release();
   });
 
-  it("forks: the one grows, the other goes on", async () => {
+  it("forks: one grows, the other continues", async () => {
     const decoder = await decoderOf(config, parameters);
     await decoder.absorb(text.subarray(0, 253));
     const fork = await decoder.fork();
@@ -80,15 +80,18 @@ describe.each(states)("%s, 300 tokens", (architecture, before, after) => {
   });
 });
 
-it.each(["performer", "mc-tfm++"] as const)("%s, token by token, is as exact far on as at the start", async (name) => {
-  const config = parseModelConfig({ ...configOf(name), width: 8, heads: 1, layers: 1 });
-  const parameters = wildParameters(config, 3);
-  const text = textOf(5000);
-  const decoder = await decoderOf(config, parameters);
-  const logits = await inParts(decoder, text, steps(text.length));
-  expectCloseRows(logits, expected(config, parameters, text), { name: "logits", tolerance: 5e-6 });
-  await decoder.release();
-});
+it.each(["performer", "mc-tfm++"] as const)(
+  "%s, token by token, is as exact after many tokens as at the start",
+  async (name) => {
+    const config = parseModelConfig({ ...configOf(name), width: 8, heads: 1, layers: 1 });
+    const parameters = wildParameters(config, 3);
+    const text = textOf(5000);
+    const decoder = await decoderOf(config, parameters);
+    const logits = await inParts(decoder, text, steps(text.length));
+    expectCloseRows(logits, expected(config, parameters, text), { name: "logits", tolerance: 5e-6 });
+    await decoder.release();
+  },
+);
 
 it("performer stays finite where exponents would not", async () => {
   const config = configOf("performer");
@@ -102,7 +105,7 @@ it("performer stays finite where exponents would not", async () => {
   await decoder.release();
 });
 
-it("heads of odd width need no rotations", async () => {
+it("heads of odd width work without RoPE", async () => {
   const config = parseModelConfig({
     architecture: "transformer",
     vocabSize: V,

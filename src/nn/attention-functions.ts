@@ -12,7 +12,7 @@ export type AttentionFunction = (typeof attentionFunctionNames)[number];
 
 /**
  * The factor of scores over a span of n positions: 1 / n, since relu2 and laplace weigh each key by itself and their
- * sum grows with n; for softmax, whose weights add up to 1 whatever n is, 1 / sqrt(s) as in a Transformer.
+ * sum grows with n; for softmax, whose weights add up to 1 for any n, 1 / sqrt(s) as in a Transformer.
  */
 export function scoreScale(kind: AttentionFunction, span: number, s: number): number {
   return kind === "softmax" ? 1 / Math.sqrt(s) : 1 / span;

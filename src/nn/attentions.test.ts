@@ -69,7 +69,7 @@ describe("attention", () => {
     for (const results of values.mask ? [actual.y.data, expected.y] : []) {
       results.set(ofRealTokens(results, values.mask, d));
     }
-    // A gradient that is zero is measured by the largest one.
+    // A gradient that should be zero is compared with the largest one.
     const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
     const largest = Math.max(...Object.values(expected).map(norm));
     for (const [name, data] of Object.entries(expected)) {
@@ -78,7 +78,7 @@ describe("attention", () => {
     }
   });
 
-  it.each(kinds)("%s does not look at padding", (kind) => {
+  it.each(kinds)("%s does not depend on padding", (kind) => {
     const T = 65;
     const { graph, values, cotangent } = build({ kind, T, causal: false, masked: true });
     const mask = paddedMask(T);

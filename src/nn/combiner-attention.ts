@@ -44,13 +44,9 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
     const { keys, values, summaryKeys, summaryValues, queryPeak } = state;
     const heads = headProjections(scope, x, { ...options, rotations: tokens.rotations });
     const stored = [
-      { keys, values, hidden: tokens.hiddenOpenRows(C) },
-      {
-        keys: summaryKeys,
-        values: summaryValues,
-        hidden: tokens.hiddenSpanRows(summaryKeys.shape[summaryKeys.rank - 2]),
-      },
-    ];
+      { keys, values, kind: "open-rows" },
+      { keys: summaryKeys, values: summaryValues, kind: "span-rows" },
+    ] as const;
     const { real } = tokens; // [B, P, 1]
     const queries = addOptional(heads.q, real && broadcastOverHeads(hiddenWhereZero(real), 4));
     return {

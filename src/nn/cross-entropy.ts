@@ -4,7 +4,7 @@
  * per-token factor applied on the narrow side of the two products.
  */
 import { neverAfter } from "../graph/recompute.ts";
-import { type Tensor, withGradient } from "../graph/tensor.ts";
+import { concat, type Tensor, withGradient } from "../graph/tensor.ts";
 
 /** What a language model ends with; the logits are finalStates tableᵀ + bias. */
 export interface ModelOutput {
@@ -57,9 +57,8 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
     const chosen = logits.gatherElements(1, ts[i]);
     return { p, losses: logSum.sub(chosen), correct: chosen.equal(largest).cast("float32") };
   });
-  const together = ([first, ...rest]: readonly Tensor[]) => first.concat(rest, 0); // [N, 1]
-  const losses = together(slices.map((slice) => slice.losses));
-  const correct = together(slices.map((slice) => slice.correct));
+  const columns = [slices.map((slice) => slice.losses), slices.map((slice) => slice.correct)];
+  const [losses, correct] = columns.map((column) => concat(column, 0)); // [N, 1] each
   const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g) => {
     let dTable: Tensor | undefined;
     let dBias: Tensor | undefined;
@@ -76,11 +75,11 @@ export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyI
       const biasPart = factor.swapLast().matmul(dLogits); // [1, V]
       dTable = dTable ? dTable.add(tablePart) : tablePart;
       dBias = dBias ? dBias.add(biasPart) : biasPart;
-      const own = dLogits.matmul(table).mul(factor); // [n, d]
-      finished = [own, dTable, dBias];
-      return own;
+      const dX = dLogits.matmul(table).mul(factor); // [n, d]
+      finished = [dX, dTable, dBias];
+      return dX;
     });
-    return [dx[0].concat(dx.slice(1), 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
+    return [concat(dx, 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
   });
   return { sum: sum.reshape([1]), perToken: losses.reshape([N]), correct: correct.reshape([N]) };
 }

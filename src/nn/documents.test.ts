@@ -82,7 +82,7 @@ function expectPlain(
   const actual = interpret(graph, { ...values, cotangent, documents });
   expect(Object.keys(expected).sort()).toEqual(Object.keys(actual).sort());
   for (const results of [actual.y.data, expected.y]) results.set(ofRealTokens(results, values.mask, d));
-  // A gradient that is zero is measured by the largest one.
+  // A gradient that should be zero is compared with the largest one.
   const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
   const largest = Math.max(...Object.values(expected).map(norm));
   for (const [name, data] of Object.entries(expected)) {
@@ -149,19 +149,22 @@ describe("performer", () => {
   const engine = ortNodeEngine({ threads: 1 });
   afterAll(() => engine.close());
 
-  it.each([true, false])("loses no document beside one whose keys weigh far more, causal %s", async (causal) => {
-    const T = 45;
-    const { graph, values } = build({ T, causal, masked: false }, multiHead("favor", { T, causal }));
-    const documents = documentsOf(T);
-    const cotangent = random("cotangent", T, B * T * d, 1);
-    // Keys of one document so long that their features underflow beside any other's.
-    values.x = values.x.map((value, i) => (i >= 9 * d && i < 30 * d ? 40 * value : value));
-    const compiled = await engine.compile(graph);
-    const actual = await compiled.run({ ...values, cotangent, documents });
-    const exact = interpret(graph, { ...values, cotangent, documents });
-    const rows = (y: ArrayLike<number>) => Array.from(y).slice(9 * d, 30 * d);
-    expectClose(rows(actual.y), rows(exact.y.data), { name: "y", tolerance: 1e-4 });
-    const bias = Array.from({ length: 21 }, () => [...values["attention_out.bias"]]).flat();
-    expect(Math.hypot(...rows(actual.y).map((value, i) => value - bias[i]))).toBeGreaterThan(1);
-  });
+  it.each([true, false])(
+    "keeps the weights of a document next to one with far larger keys, causal %s",
+    async (causal) => {
+      const T = 45;
+      const { graph, values } = build({ T, causal, masked: false }, multiHead("favor", { T, causal }));
+      const documents = documentsOf(T);
+      const cotangent = random("cotangent", T, B * T * d, 1);
+      // The keys of one document are so long that features of the others underflow next to them.
+      values.x = values.x.map((value, i) => (i >= 9 * d && i < 30 * d ? 40 * value : value));
+      const compiled = await engine.compile(graph);
+      const actual = await compiled.run({ ...values, cotangent, documents });
+      const exact = interpret(graph, { ...values, cotangent, documents });
+      const rows = (y: ArrayLike<number>) => Array.from(y).slice(9 * d, 30 * d);
+      expectClose(rows(actual.y), rows(exact.y.data), { name: "y", tolerance: 1e-4 });
+      const bias = Array.from({ length: 21 }, () => [...values["attention_out.bias"]]).flat();
+      expect(Math.hypot(...rows(actual.y).map((value, i) => value - bias[i]))).toBeGreaterThan(1);
+    },
+  );
 });

@@ -5,10 +5,9 @@
  *     phi(t) = exp(omega t' - |t'|^2 / 2) / sqrt(m)       t' = t / w^(1/4), omega [m, w] a fixed random projection
  *     y_i    = sum_j (phi(q_i) . phi(k_j)) v_j / sum_j phi(q_i) . phi(k_j)
  *
- * A factor that all features of one query, or all keys of a head, have in common cancels in y: 1 / sqrt(m) and |q'|^2 /
- * 2 are left out, and the largest exponent is subtracted so that nothing overflows: the largest over all keys or, where
- * there are documents, over each document, whose weights would else underflow next to another's. m features, w head
- * width.
+ * A factor common to all features of one query, or to all keys of a head, cancels in y. So 1 / sqrt(m) and the query's
+ * |t'|^2 / 2 are left out, and the largest exponent is subtracted to prevent overflow: the largest over all keys or
+ * over each document, whose weights might otherwise underflow next to another's. m features, w head width.
  */
 import { randomKey, randomNormals } from "../base/random.ts";
 import { constant, type Tensor, withGradient } from "../graph/tensor.ts";

@@ -18,7 +18,7 @@ describe("GELU", () => {
     for (const [i, value] of wanted.entries()) expect(y.data[i]).toBeCloseTo(value, 6);
   });
 
-  it("has the gradient that differences find", () => {
+  it("has the gradient of central differences", () => {
     expectGradients({ name: "gelu", inputs: { x: floats([3, 7], "x", 2) }, build: ({ x }) => [gelu(x)] });
   });
 });

@@ -2,11 +2,15 @@
  * FLASH-Quad (Hua, Dai, Liu, Le 2022, section 2): the gated attention unit with attention over the whole sequence. Its
  * cost grows with the square of the length; decoding keeps keys and values of all tokens.
  */
-import { scoreScale } from "./attention-functions.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { attend, scoreScale } from "./attention-functions.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
-import type { Layer, StateEntry } from "./layer.ts";
+import type { Layer, LayerInputs, StateEntry } from "./layer.ts";
 import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
-import { quadraticAttention } from "./quadratic-attention.ts";
+import { ROTARY_BIAS_FROM, relativeBias, rotatedBiasVectors, withRotaryBias } from "./positions.ts";
+import { inQueryBlocks } from "./query-blocks.ts";
+import type { Scope } from "./scope.ts";
+import { addOptional } from "./visibility.ts";
 
 interface FlashQuadConfig extends GatedUnitConfig {
   /** n: divides the scores, and is the span of the bias; a constant of the model, not the length of the input. */
@@ -17,11 +21,27 @@ export function flashQuad(config: FlashQuadConfig): Layer {
   const { width: d, expanded: e, shared: s, maxLength: n, attentionFunction = "relu2", tokenShift = false } = config;
   const scales = [scoreScale(attentionFunction, n, s)];
   const rows = (width: number): StateEntry => ({ shape: [n, width], change: "open-rows", initial: 0 });
+
+  /** With `recompute` and a rotary bias, scores are recomputed in the backward pass, a block of queries at a time. */
+  function forward(scope: Scope, x: Tensor, { rotations, visibility, recompute = false }: LayerInputs): Tensor {
+    const T = x.shape[1];
+    const { pairs, v, output } = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility });
+    const rotary = n >= ROTARY_BIAS_FROM;
+    const bias = scope.at("bias");
+    const biased = rotary ? withRotaryBias(pairs[0], rotatedBiasVectors(bias, T, s)) : pairs[0];
+    const square = rotary ? undefined : relativeBias(bias, n, T, s);
+    const options = { visibility, recompute: recompute && rotary };
+    const [attended] = inQueryBlocks([{ ...biased, v }], options, ({ queries, keys, values, hidden }) => {
+      const scores = queries.matmul(keys); // [B, R, N]
+      const [, R, N] = scores.shape;
+      const ofBlock = square?.slice(0, N - R, N).slice(1, 0, N); // the R queries are the last of the N tokens
+      return attend(attentionFunction, addOptional(scores, addOptional(ofBlock, hidden)), values);
+    });
+    return output(attended);
+  }
+
   return {
-    forward(scope, x, { rotations, visibility, recompute }) {
-      const { pairs, v, output } = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility });
-      return output(quadraticAttention(scope.at("bias"), { ...pairs[0], v }, config, { visibility, recompute }));
-    },
+    forward,
     recurrence: {
       span: Number.POSITIVE_INFINITY,
       state: {

@@ -9,10 +9,10 @@ import { inChunks, outOfChunks } from "./chunks.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { closeChunk } from "./linear-attention.ts";
-import { linearScale, mixedChunkAttention, type QueriesKeys } from "./mixed-chunk-attention.ts";
+import { linearScale, mixedChunkAttention } from "./mixed-chunk-attention.ts";
 import type { NewTokens } from "./new-tokens.ts";
 import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
-import { relativeBias } from "./positions.ts";
+import { type QueriesKeys, relativeBias } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
 interface FlashConfig extends GatedUnitConfig {

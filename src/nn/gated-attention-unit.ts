@@ -7,10 +7,9 @@ import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import type { AttentionFunction } from "./attention-functions.ts";
 import { linear, linearParameters, scaleAndShift, splitLinear } from "./linear.ts";
-import type { QueriesKeys } from "./mixed-chunk-attention.ts";
 import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, rope } from "./positions.ts";
+import { type AngleTable, type QueriesKeys, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 import { type ShiftInputs, shiftTokens } from "./token-shift.ts";
 

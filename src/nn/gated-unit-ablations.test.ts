@@ -96,7 +96,7 @@ describe.each(variants)("%s", (_, variant) => {
     const plain = plainGatedUnit(config, { B, T, d }, values, cotangent);
     expect(Object.keys(plain).sort()).toEqual(Object.keys(actual).sort());
     for (const results of [actual.y.data, plain.y]) results.set(ofRealTokens(results, values.mask, d));
-    // A gradient that is zero is measured by the largest one.
+    // A gradient that should be zero is compared with the largest one.
     const norm = (data: ArrayLike<number>) => Math.hypot(...Array.from(data));
     const largest = Math.max(...Object.values(plain).map(norm));
     for (const [name, data] of Object.entries(plain)) {
@@ -105,7 +105,7 @@ describe.each(variants)("%s", (_, variant) => {
     }
   });
 
-  it("does not look at padding", () => {
+  it("does not depend on padding", () => {
     const T = 29;
     const { graph, values } = build(variant, { T, causal: false, masked: true });
     const cotangent = random("cotangent", T, B * T * d, 1);
@@ -115,7 +115,7 @@ describe.each(variants)("%s", (_, variant) => {
     expectClose(ofRealTokens(two, values.mask, d), ofRealTokens(one, values.mask, d), { name, tolerance: 1e-14 });
   });
 
-  it("is causal, and sees what is before", () => {
+  it("is causal, and depends on earlier tokens", () => {
     const [T, at] = [29, 17];
     const { graph, values } = build(variant, { T, causal: true, masked: false });
     const cotangent = random("cotangent", T, B * T * d, 1);
@@ -142,7 +142,7 @@ describe.each(variants)("%s", (_, variant) => {
     const exact = Object.entries(interpret(graph, values));
     const largest = Math.max(...exact.map(([, { data }]) => Math.hypot(...data)));
     for (const [name, { data, shape }] of exact) {
-      // Small gradients beside large ones are held to what float32 can keep of the large ones.
+      // The tolerance of a small gradient allows for float32's rounding of the large ones.
       const tolerance = Math.max(1e-5, (1e-6 * largest) / Math.hypot(...data));
       expectClose(actual[name], data, { name, tolerance, shape });
     }

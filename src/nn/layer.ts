@@ -7,7 +7,7 @@
  */
 import type { Shape } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { NewTokens } from "./new-tokens.ts";
+import type { NewTokens, RowKind } from "./new-tokens.ts";
 import type { AngleTable } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 import type { Visibility } from "./visibility.ts";
@@ -61,7 +61,7 @@ export interface Recurrence {
  * with row 0 in every span. token-rows: each token of the text adds a row. span-rows: each closed span adds a row.
  * Entries of the last two kinds grow when they are full; `shape` gives the rows that they have at first.
  */
-export type StateChange = "replaced" | "open-rows" | "token-rows" | "span-rows";
+export type StateChange = "replaced" | RowKind;
 
 export interface StateEntry {
   /** For one text; [..., rows, width] for an entry of rows. */

@@ -3,7 +3,7 @@
  * shaped products than the derived ones.
  */
 import { sizeOf } from "../base/shape.ts";
-import { constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
+import { concat, constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
 
 interface LinearParameters {
@@ -43,7 +43,7 @@ export function splitLinear(
   const biases = bias.split(0, widths);
   const parts = weights.map((w, i) => x.matmul(w).add(biases[i]));
   const activated = withGradients(parts, [x, weight, bias], (gradients) => {
-    const g = gradients[0].concat(gradients.slice(1), -1); // [..., out]
+    const g = concat(gradients, -1); // [..., out]
     const gRows = rows(g); // [N, out]
     return [g.matmul(weight.swapLast()), weightGradient(rows(x), gRows), sumOfRows(gRows)];
   }).map(activation);
@@ -57,16 +57,8 @@ export function splitLinear(
 export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
   const sizes = maps.map(({ bias }) => bias.size);
   if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));
-  const [first, ...rest] = maps;
-  const weight = first.weight.concat(
-    rest.map((map) => map.weight),
-    1,
-  );
-  const bias = first.bias.concat(
-    rest.map((map) => map.bias),
-    0,
-  );
-  return splitLinear(x, { weight, bias }, sizes);
+  const [weights, biases] = [maps.map(({ weight }) => weight), maps.map(({ bias }) => bias)];
+  return splitLinear(x, { weight: concat(weights, 1), bias: concat(biases, 0) }, sizes);
 }
 
 /**
@@ -110,18 +102,10 @@ function rows(x: Tensor): Tensor {
  * x mᵀ for x [..., P, k] and each m [..., rows, k], concatenated along the last axis. A single row x is taken as a
  * column instead, since transposing m would cost a pass over it.
  */
-export function timesTransposed(x: Tensor, first: Tensor, ...rest: readonly Tensor[]): Tensor {
+export function timesTransposed(x: Tensor, ...matrices: readonly Tensor[]): Tensor {
   const outer = x.shape.slice(0, -2);
   const [P, k] = x.shape.slice(-2);
-  if (P > 1)
-    return x.matmul(first.swapLast()).concat(
-      rest.map((m) => x.matmul(m.swapLast())),
-      -1,
-    );
-  const column = x.reshape([...outer, k, 1]);
-  const products = first.matmul(column).concat(
-    rest.map((m) => m.matmul(column)),
-    -2,
-  );
-  return products.reshape([...outer, 1, -1]);
+  const column = P === 1 ? x.reshape([...outer, k, 1]) : undefined;
+  const products = matrices.map((m) => (column ? m.matmul(column) : x.matmul(m.swapLast())));
+  return column ? concat(products, -2).reshape([...outer, 1, -1]) : concat(products, -1);
 }

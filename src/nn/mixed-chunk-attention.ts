@@ -6,15 +6,11 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
 import { acrossChunks, chunkSums, linearAttention, ownWeights, type RunningSum } from "./linear-attention.ts";
+import type { QueriesKeys } from "./positions.ts";
 import { addOptional, broadcastOverHeads, type ChunkVisibility, type Visibility } from "./visibility.ts";
 
-/** Queries and keys in chunks, [B, …, G, C, s] each; the queries scaled. */
-export interface QueriesKeys {
-  readonly q: Tensor;
-  readonly k: Tensor;
-}
-
 interface MixedInputs {
+  /** In chunks, [B, …, G, C, s] each. */
   readonly quadratic?: QueriesKeys | undefined;
   readonly linear?: QueriesKeys | undefined;
   /** [B, …, G, C, n]; zero after the last token. */

@@ -8,7 +8,7 @@ import { inChunks, outOfChunks } from "./chunks.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { scaleAndShift } from "./linear.ts";
 import { closeChunk } from "./linear-attention.ts";
-import { linearScale, mixedChunkAttention, type QueriesKeys } from "./mixed-chunk-attention.ts";
+import { linearScale, mixedChunkAttention } from "./mixed-chunk-attention.ts";
 import {
   anglesOfHeads,
   attentionOut,
@@ -18,7 +18,7 @@ import {
   splitHeads,
 } from "./multi-head.ts";
 import type { NewTokens } from "./new-tokens.ts";
-import { type AngleTable, rope } from "./positions.ts";
+import { type AngleTable, type QueriesKeys, rope } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 
 export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
@@ -57,8 +57,7 @@ export function mixedChunkSoftmaxAttention({ width: d, heads: H, chunk: C }: Chu
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values, closedSum }: Tensors): Stepped {
     const { quadratic, linear, v } = inHeads(scope, x, tokens.rotations, 1 / C);
-    const stored = { keys, values, hidden: tokens.hiddenOpenRows(C) };
-    const local = softmaxAfter({ ...quadratic, v }, [stored], tokens);
+    const local = softmaxAfter({ ...quadratic, v }, [{ keys, values, kind: "open-rows" }], tokens);
     return {
       y: attentionOut(scope, local.add(linear.q.matmul(closedSum))),
       state: { keys: quadratic.k, linearKeys: linear.k, values: v },

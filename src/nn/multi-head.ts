@@ -5,9 +5,9 @@
  * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width. In a step of a
  * single text no tensor has the axis B.
  */
-import type { Tensor } from "../graph/tensor.ts";
+import { concat, type Tensor } from "../graph/tensor.ts";
 import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
-import type { NewTokens } from "./new-tokens.ts";
+import type { NewTokens, RowKind } from "./new-tokens.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
@@ -87,8 +87,7 @@ interface StoredRows {
   /** [B, H, n, w]; finite where nothing is written. */
   readonly keys: Tensor;
   readonly values: Tensor;
-  /** [B, 1, n]: added to scores to hide rows that are not written. */
-  readonly hidden: Tensor;
+  readonly kind: RowKind;
 }
 
 /**
@@ -96,11 +95,18 @@ interface StoredRows {
  * are concatenated; keys and values, which are larger, are not copied.
  */
 export function softmaxAfter({ q, k, v }: QueriesKeysValues, stored: readonly StoredRows[], tokens: NewTokens): Tensor {
-  const rows = [...stored, { keys: k, values: v, hidden: tokens.hiddenFuture() }];
-  const [first, ...rest] = rows.map(({ keys, hidden }) => {
-    return addOptional(timesTransposed(q, keys), hidden && broadcastOverHeads(hidden, 4)); // [B, H, P, n]
+  const rows = [
+    ...stored.map(({ keys, values, kind }) => {
+      const n = keys.shape[keys.rank - 2];
+      return { keys, values, n, hidden: tokens.hiddenRows(kind, n) };
+    }),
+    { keys: k, values: v, n: tokens.tokens, hidden: tokens.hiddenFuture() },
+  ];
+  const scores = rows.map(({ keys, hidden }) => {
+    const product = timesTransposed(q, keys); // [B, H, P, n]
+    return addOptional(product, hidden && broadcastOverHeads(hidden, 4));
   });
-  const sizes = rows.map(({ keys }) => keys.shape[keys.rank - 2]);
-  const weights = first.concat(rest, -1).softmax().split(-1, sizes);
+  const sizes = rows.map(({ n }) => n);
+  const weights = concat(scores, -1).softmax().split(-1, sizes);
   return rows.map(({ values }, i) => weights[i].matmul(values)).reduce((sum, t) => sum.add(t));
 }

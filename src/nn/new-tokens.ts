@@ -9,6 +9,12 @@ import { constant, type Tensor } from "../graph/tensor.ts";
 import { type AngleTable, tokenPositions } from "./positions.ts";
 import { HIDDEN, hiddenFuture } from "./visibility.ts";
 
+/** Which rows an entry of the state has: the tokens of the open span, all tokens of the text, or its closed spans. */
+export type RowKind = "open-rows" | "token-rows" | "span-rows";
+
+/** [B …] float32: how many rows of each kind are written, which is also the index of the next one. */
+export type WrittenRows = Readonly<Record<RowKind, Tensor>>;
+
 interface NewTokensInputs {
   /** The axis of texts: [B], or [] for a single text. */
   readonly batch: Shape;
@@ -16,10 +22,7 @@ interface NewTokensInputs {
   readonly tokens: number;
   /** RoPE angles of the new tokens, [B …, P, half]. */
   readonly rotations: AngleTable;
-  /** [B …] float32 each, before the new tokens: tokens in the open span, tokens in the text, closed spans. */
-  readonly open: Tensor;
-  readonly position: Tensor;
-  readonly closed: Tensor;
+  readonly written: WrittenRows;
   /** [B …] float32: how many of the P tokens are real; undefined when all are. */
   readonly count?: Tensor | undefined;
 }
@@ -43,19 +46,13 @@ export class NewTokens {
     this.real = count && tokenPositions(tokens).reshape([tokens, 1]).less(this.#ofTexts(count)).cast("float32");
   }
 
-  /** [B …, 1, n]: added to scores [B …, P, n] of n rows of the open span to hide those that are not written. */
-  hiddenOpenRows(n: number): Tensor {
-    return this.#hidden("open", n);
-  }
-
-  /** The same for an entry to which every token adds a row. */
-  hiddenTokenRows(n: number): Tensor {
-    return this.#hidden("position", n);
-  }
-
-  /** The same for an entry to which every closed span adds a row. */
-  hiddenSpanRows(n: number): Tensor {
-    return this.#hidden("closed", n);
+  /** [B …, 1, n]: added to scores [B …, P, n] of the n rows of an entry to hide those that are not written. */
+  hiddenRows(kind: RowKind, n: number): Tensor {
+    return this.#once(`${kind} ${n}`, () => {
+      const rows = tokenPositions(n).reshape([1, n]);
+      const isWritten = rows.less(this.#ofTexts(this.#inputs.written[kind]));
+      return isWritten.where(rows.constant(0), rows.constant(HIDDEN));
+    });
   }
 
   /** [P, P]: added to scores [B …, P, P] between the new tokens to hide the future; undefined for one token. */
@@ -72,7 +69,7 @@ export class NewTokens {
   distances(n: number, hiddenIndex: number): Tensor {
     return this.#once(`distances ${n} ${hiddenIndex}`, () => {
       const P = this.tokens;
-      const open = this.#ofTexts(this.#inputs.open);
+      const open = this.#ofTexts(this.#inputs.written["open-rows"]);
       const atSpanStart = Float32Array.from({ length: P * n }, (_, at) => (at % n) + n - 1 - Math.floor(at / n));
       const index = constant(atSpanStart, [P, n]).sub(open).max(0); // [B …, P, n]; only padding would be below 0
       const past = tokenPositions(n).less(open).where(index, index.constant(hiddenIndex)).cast("int32");
@@ -90,7 +87,7 @@ export class NewTokens {
   hiddenInSpan(n: number): Tensor {
     return this.#once(`span ${n}`, () => {
       const P = this.tokens;
-      const past = this.hiddenOpenRows(n).expand([...this.batch, P, n]);
+      const past = this.hiddenRows("open-rows", n).expand([...this.batch, P, n]);
       const future = this.hiddenFuture() ?? past.constant(0);
       return past.concat([future.expand([...this.batch, P, P])], -1);
     });
@@ -134,14 +131,6 @@ export class NewTokens {
   /** One number per text, [B …], to broadcast with matrices: [B …, 1, 1]. */
   #ofTexts(numbers: Tensor): Tensor {
     return numbers.reshape([...this.batch, 1, 1]);
-  }
-
-  #hidden(written: "open" | "position" | "closed", n: number): Tensor {
-    return this.#once(`${written} ${n}`, () => {
-      const rows = tokenPositions(n).reshape([1, n]);
-      const isWritten = rows.less(this.#ofTexts(this.#inputs[written]));
-      return isWritten.where(rows.constant(0), rows.constant(HIDDEN));
-    });
   }
 
   #once(key: string, make: () => Tensor): Tensor {

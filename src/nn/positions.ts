@@ -1,10 +1,16 @@
 /**
- * Where a token stands: scaled sinusoidal embedding, rotary embedding (RoPE, Su et al. 2021) and the two relative
+ * Positions of tokens: scaled sinusoidal embedding, rotary embedding (RoPE, Su et al. 2021) and the two relative
  * position biases of the FLASH paper (code of its appendix). Angles are computed on the host in float64: at position
  * 100,000 a float32 angle would be wrong in the third digit.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
+
+/** Queries and keys, [..., T, s] each; the queries scaled. */
+export interface QueriesKeys {
+  readonly q: Tensor;
+  readonly k: Tensor;
+}
 
 /** Cosines and sines of position * 10000^(-i / half): [positions, half] each; of documents in windows [B, T, half]. */
 export interface AngleTable {
@@ -102,6 +108,14 @@ export function biasVectors(scope: Scope, s: number): readonly Tensor[] {
 export function rotatedBiasVectors(scope: Scope, tokens: number, s: number): readonly Tensor[] {
   const table = angleTable(tokens, s);
   return biasVectors(scope, s).map((vector) => rope(vector.reshape([1, s]).expand([tokens, s]), table));
+}
+
+/**
+ * q and k [B, T, 2 s], concatenated with the factors a and b [T, s] or [B, T, s] of a rotary bias: their product is
+ * q kᵀ + a bᵀ, without a pass for the bias.
+ */
+export function withRotaryBias({ q, k }: QueriesKeys, [a, b]: readonly Tensor[]): QueriesKeys {
+  return { q: q.concat([a.expand(q.shape)], -1), k: k.concat([b.expand(k.shape)], -1) };
 }
 
 /** The weights [2 length - 1] of a bias by distance: first that of a query length - 1 positions after its key. */

@@ -4,18 +4,15 @@
  * pass too.
  */
 import { recomputedInOrder } from "../graph/recompute.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { concat, type Tensor } from "../graph/tensor.ts";
+import type { QueriesKeys } from "./positions.ts";
 import { broadcastOverHeads, type Visibility } from "./visibility.ts";
 
 /** The most blocks, and the fewest queries of one. When causal, 8 blocks save 44 % of the square, more at most 50 %. */
 const BLOCKS = 8;
 const FEWEST_QUERIES = 128;
 
-export interface QueriesKeysValues {
-  /** [..., T, w] */
-  readonly q: Tensor;
-  /** [..., T, w] */
-  readonly k: Tensor;
+export interface QueriesKeysValues extends QueriesKeys {
   /** [..., T, n] */
   readonly v: Tensor;
 }
@@ -63,10 +60,8 @@ export function inQueryBlocks(
         inputs: [...sources, qs[i], ...ks.slice(0, seen), ...vs.slice(0, seen)],
         build(inputs: readonly Tensor[]) {
           const [queries, ...keysAndValues] = inputs.slice(sources.length);
-          const [firstKeys, ...otherKeys] = keysAndValues.slice(0, seen);
-          const [firstValues, ...otherValues] = keysAndValues.slice(seen);
-          const keys = firstKeys.concat(otherKeys, axis + 1);
-          const values = firstValues.concat(otherValues, axis);
+          const keys = concat(keysAndValues.slice(0, seen), axis + 1);
+          const values = concat(keysAndValues.slice(seen), axis);
           const ofBlock = hidden(inputs.slice(0, sources.length), i * R, i * R + size);
           return attend({ queries, keys, values, hidden: ofBlock && broadcastOverHeads(ofBlock, q.rank) });
         },
@@ -74,8 +69,5 @@ export function inQueryBlocks(
     });
   });
   const rows = recompute ? recomputedInOrder(blocks) : blocks.map(({ inputs, build }) => build(inputs));
-  return heads.map((_, h) => {
-    const [first, ...rest] = rows.slice(h * sizes.length, (h + 1) * sizes.length);
-    return first.concat(rest, axis);
-  });
+  return heads.map((_, h) => concat(rows.slice(h * sizes.length, (h + 1) * sizes.length), axis));
 }

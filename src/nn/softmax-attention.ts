@@ -3,7 +3,7 @@
  * Transformer+ and Transformer++. Its cost grows with the square of T; decoding keeps the keys and values of all
  * tokens.
  */
-import type { Tensor } from "../graph/tensor.ts";
+import { concat, type Tensor } from "../graph/tensor.ts";
 import { softmaxMatmul } from "./attention-functions.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { attentionOut, headProjections, type MultiHeadConfig, softmaxAfter } from "./multi-head.ts";
@@ -31,17 +31,16 @@ export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfi
     const { q, k, v } = inHeads(scope, x, rotations);
     const [qs, ks, vs] = [q, k, v].map((t) => (recompute ? t.split(1, new Array<number>(heads).fill(1)) : [t]));
     const separate = qs.map((_, h) => ({ q: qs[h], k: ks[h], v: vs[h] }));
-    const [first, ...rest] = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
+    const ofHeads = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
       softmaxMatmul(addOptional(queries.matmul(keys), hidden), values),
     ); // scores [B, H, R, N]
-    return attentionOut(scope, first.concat(rest, 1));
+    return attentionOut(scope, concat(ofHeads, 1));
   }
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values }: Tensors): Stepped {
     const heads = inHeads(scope, x, tokens.rotations);
-    const stored = { keys, values, hidden: tokens.hiddenTokenRows(keys.shape[keys.rank - 2]) };
     return {
-      y: attentionOut(scope, softmaxAfter(heads, [stored], tokens)),
+      y: attentionOut(scope, softmaxAfter(heads, [{ keys, values, kind: "token-rows" }], tokens)),
       state: { keys: heads.k, values: heads.v },
     };
   }

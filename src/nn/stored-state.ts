@@ -3,12 +3,13 @@
  * and for exported graphs. On a CPU the host writes the new rows in place instead, a few kilobytes (generate/state.ts).
  */
 import type { Tensor } from "../graph/tensor.ts";
-import type { Recurrence, StateEntry, Tensors } from "./layer.ts";
+import type { Recurrence, Tensors } from "./layer.ts";
+import type { WrittenRows } from "./new-tokens.ts";
 import { tokenPositions } from "./positions.ts";
 
-/** Where new rows go: the index [B …] float32 of the first, for each kind of entry, and how many [B …] are real. */
+/** Where new rows go: after those written, and how many [B …] float32 are real. */
 export interface RowPlaces {
-  readonly first: Readonly<Record<Exclude<StateEntry["change"], "replaced">, Tensor>>;
+  readonly written: WrittenRows;
   readonly count: Tensor;
 }
 
@@ -22,7 +23,8 @@ export function storedState(
     Object.entries(changed).map(([name, change]) => {
       const kind = entries[name].change;
       const old = before[name];
-      if (kind !== "replaced") return [name, withRows(old, change, { first: places.first[kind], count: places.count })];
+      if (kind !== "replaced")
+        return [name, withRows(old, change, { first: places.written[kind], count: places.count })];
       const batch = places.count.shape;
       const unchanged = places.count.equal(0).reshape([...batch, ...old.shape.slice(batch.length).map(() => 1)]);
       return [name, unchanged.where(old, change.reshape(old.shape))];

@@ -20,7 +20,7 @@ describe.each(kinds)("a block with %s attention", (kind) => {
   });
 });
 
-it("heads of odd width need no rotations", () => {
+it("heads of odd width work without RoPE", () => {
   const attention = softmaxAttention({ width: 6, heads: 2, rotary: false });
   const layer = transformerBlock({ attention, ffn: 8, gated: false });
   expectRecurrentEqualsForward({ name: "three wide", layer, width: 6, rotaryWidth: 0 }, 9);

@@ -84,7 +84,7 @@ export class RecurrentReader {
       const row = (name: string) => input(name, [B]);
       const tokens = new NewTokens({
         ...{ batch: [B], tokens: P, rotations: this.#rotations(P) },
-        ...{ open: row("open"), position: row("position"), closed: row("closed") },
+        written: { "open-rows": row("open"), "token-rows": row("position"), "span-rows": row("closed") },
         count: padded ? row("count") : undefined,
       });
       const { y, state } = this.#recurrence.step(new Scope(), input("x", [B, P, d]), tokens, this.#state(B));

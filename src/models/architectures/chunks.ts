@@ -1,7 +1,5 @@
-/** What the records of architectures with chunks share: the field, which contexts fit it, and ablations of the size. */
-import { type Ablation, positive } from "../architecture.ts";
-
-export const chunkField = (description: string) => positive().describe(description);
+/** What the records of architectures with chunks share: which contexts fit a chunk, and ablations of its size. */
+import type { Ablation } from "../architecture.ts";
 
 /** Why a model with chunks of this size cannot be trained in a context, if so. */
 export function chunkProblem(chunk: number, context: number): string | undefined {

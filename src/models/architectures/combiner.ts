@@ -1,16 +1,16 @@
 /** Combiner (Ren et al. 2021) in the frame of Transformer++: attention inside a block, summaries of the others. */
 import { combinerAttention } from "../../nn/combiner-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
-import { defineArchitecture } from "../architecture.ts";
-import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
+import { defineArchitecture, positive } from "../architecture.ts";
+import { chunkAblations, chunkProblem } from "./chunks.ts";
 import { rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const combiner = defineArchitecture({
   name: "combiner",
   label: "Combiner",
-  description: "Transformer++ with attention to the own block and to a summary of each other block",
+  description: "Transformer++ with attention inside blocks and to a summary of each other block",
   look: { light: "#9c7a00", dark: "#e8c547", symbol: "wye", dashes: "1 3" },
-  fields: { ...transformerFields, chunk: chunkField("C: tokens a block.") },
+  fields: { ...transformerFields, chunk: positive().describe("C: tokens per block.") },
   quadratic: false,
   ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),

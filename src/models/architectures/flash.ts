@@ -31,7 +31,7 @@ export const flash = defineArchitecture({
     attention: z
       .enum(attentionNames)
       .default("mixed")
-      .describe("Flash: mixed chunk attention, or its part inside chunks (local) or across them (global) alone."),
+      .describe("FLASH: mixed chunk attention, or only its half inside chunks (local) or across chunks (global)."),
   },
   quadratic: false,
   bidirectional: true,

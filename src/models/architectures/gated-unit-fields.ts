@@ -3,17 +3,16 @@ import { z } from "zod";
 import { attentionFunctionNames } from "../../nn/attention-functions.ts";
 import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
 import { type Ablation, type ConfigOf, type ModelSize, positive } from "../architecture.ts";
-import { chunkField } from "./chunks.ts";
 
 export const gatedUnitFields = {
   expansion: positive().default(2).describe("e / d: gated width over model width."),
   shared: positive().describe("s: width of queries and keys of a gated unit."),
-  chunk: chunkField("C: tokens a chunk of mixed chunk attention."),
-  maxLength: positive().describe("n of flash-quad's scores / n and of its bias: the longest input it is made for."),
+  chunk: positive().describe("C: tokens per chunk of mixed chunk attention."),
+  maxLength: positive().describe("n: the longest input of flash-quad; divides its scores, and is the span of its bias."),
   attentionFunction: z
     .enum(attentionFunctionNames)
     .default("relu2")
-    .describe("What scores of a gated unit's quadratic attention become: squared ReLU, softmax or Laplace function."),
+    .describe("Turns scores of a gated unit's quadratic attention into weights: squared ReLU, softmax or Laplace."),
   gate: z
     .boolean()
     .default(true)

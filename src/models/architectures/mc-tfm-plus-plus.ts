@@ -1,8 +1,8 @@
 /** MC-TFM++ (Hua, Dai, Liu, Le 2022, section 4, ablations): Transformer++ with mixed chunk attention in each head. */
 import { mixedChunkSoftmaxAttention } from "../../nn/mixed-chunk-softmax-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
-import { defineArchitecture } from "../architecture.ts";
-import { chunkAblations, chunkField, chunkProblem } from "./chunks.ts";
+import { defineArchitecture, positive } from "../architecture.ts";
+import { chunkAblations, chunkProblem } from "./chunks.ts";
 import { rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const mcTfmPlusPlus = defineArchitecture({
@@ -10,7 +10,7 @@ export const mcTfmPlusPlus = defineArchitecture({
   label: "MC-TFM++",
   description: "Transformer++ with softmax inside chunks and linear attention across them",
   look: { light: "#00785a", dark: "#4fd1a5", symbol: "star", dashes: "10 4" },
-  fields: { ...transformerFields, chunk: chunkField("C: tokens a chunk.") },
+  fields: { ...transformerFields, chunk: positive().describe("C: tokens per chunk.") },
   quadratic: false,
   ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),

@@ -8,7 +8,7 @@ import { type Architecture, type ConfigOf, defineArchitecture, type ModelSize, p
 
 export const transformerFields = {
   heads: positive().describe("H: heads of multi-head attention; they divide the width."),
-  ffn: positive().describe("Hidden width of the feed-forward network."),
+  ffn: positive().describe("Inner width of the feed-forward network."),
 };
 
 type TransformerConfig = ConfigOf<typeof transformerFields>;
