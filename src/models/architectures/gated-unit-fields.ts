@@ -8,7 +8,7 @@ export const gatedUnitFields = {
   expansion: positive().default(2).describe("e / d: gated width over model width."),
   shared: positive().describe("s: width of queries and keys of a gated unit."),
   chunk: positive().describe("C: tokens per chunk of mixed chunk attention."),
-  maxLength: positive().describe("n: the longest input of flash-quad; divides its scores, and is the span of its bias."),
+  maxLength: positive().describe("n: longest input of flash-quad; divides its scores, spans its bias."),
   attentionFunction: z
     .enum(attentionFunctionNames)
     .default("relu2")
