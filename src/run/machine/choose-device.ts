@@ -42,8 +42,9 @@ export async function chooseDevice(threads: number, probe: DeviceProbe = machine
     const device = times.webgpu * FASTER <= times.cpu ? "webgpu" : "cpu";
     return { device, reason: compared(times) };
   } catch (error) {
-    const [line] = messageOf(error).split("\n");
-    return { device: "cpu", reason: `WebGPU does not work here: ${line}` };
+    // The runtime puts a condition of its source before what it means.
+    const problem = messageOf(error).split("\n")[0].replace(/^.* was false\. /, "");
+    return { device: "cpu", reason: `WebGPU does not work here: ${problem}` };
   }
 }
 
