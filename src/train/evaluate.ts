@@ -8,7 +8,13 @@ import { documentsInWindows } from "../data/document-windows.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { Engine, HostArraysByName } from "../runtime/engine.ts";
-import { type BatchShape, evaluationProgram, type Model, maskedEvaluationProgram } from "./objective.ts";
+import {
+  type BatchShape,
+  evaluationProgram,
+  type LossProgram,
+  type Model,
+  maskedEvaluationProgram,
+} from "./objective.ts";
 import type { ModelParameters } from "./training-step.ts";
 
 export interface Evaluation {
@@ -40,6 +46,8 @@ export interface EvaluatorOptions {
   readonly masking?: MaskingVocabulary | undefined;
   /** The token at which a document of its own begins; default: a window is one document. */
   readonly endOfText?: number | undefined;
+  /** The program of the same model, shape and options, where it has been built before. */
+  readonly built?: LossProgram | undefined;
 }
 
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
@@ -56,10 +64,11 @@ export async function createEvaluator(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { masking, endOfText }: EvaluatorOptions = {},
+  { masking, endOfText, built }: EvaluatorOptions = {},
 ): Promise<Evaluator> {
   const programOf = masking ? maskedEvaluationProgram : evaluationProgram;
-  const compiled = await engine.compile(programOf(model, shape, { documents: endOfText !== undefined }).program);
+  const { program } = built ?? programOf(model, shape, { documents: endOfText !== undefined });
+  const compiled = await engine.compile(program);
   const { context } = shape;
   const documentsOf = (tokens: Int32Array, real: Float32Array) =>
     endOfText === undefined ? {} : { documents: documentsInWindows({ tokens, context, endOfText, real }) };

@@ -24,6 +24,8 @@ export interface TrainStepOptions {
   readonly endOfText?: number | undefined;
   /** Keeps parameters and moments on the device. Default: where the engine has memory of its own. */
   readonly onDevice?: boolean;
+  /** The program of the same model, shape and options, in the form of the host, where it has been built before. */
+  readonly built?: TrainingProgram | undefined;
   /** On a device: reads the result of each step when it is taken, as for timing it. Default: of several together. */
   readonly tellEach?: boolean;
 }
@@ -32,10 +34,11 @@ export async function createTrainStep(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { weighted = false, endOfText, onDevice = engine.separateMemory, tellEach }: TrainStepOptions = {},
+  { weighted = false, endOfText, onDevice = engine.separateMemory, built, tellEach }: TrainStepOptions = {},
 ): Promise<TrainStep> {
   const documents = endOfText !== undefined;
-  const training = trainingProgram(model, shape, { weighted, documents, dense: onDevice });
+  const known = onDevice ? undefined : built;
+  const training = known ?? trainingProgram(model, shape, { weighted, documents, dense: onDevice });
   const { context } = shape;
   const inputsOf = ({ tokens, targets, weights }: Batch) => ({
     ...{ tokens, targets },

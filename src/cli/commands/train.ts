@@ -128,6 +128,8 @@ function reporter() {
           progress.note(
             `${event.run}: ${config.model.architecture}, ${size}, ${data}${event.step > 0 ? `, from step ${event.step}` : ""}`,
           );
+          if (event.deviceReason !== undefined)
+            progress.note(`computing on ${config.engine.device}: ${event.deviceReason}`);
           for (const { name, share, tokens } of event.corpora ?? []) {
             const epochs = (steps * accumulate * batch * context * share) / tokens;
             const size = `${tokens} tokens, ${epochs.toPrecision(2)} times in ${steps} steps`;
@@ -152,9 +154,6 @@ function reporter() {
           break;
         case "warning":
           progress.note(`warning: ${event.message}`);
-          break;
-        case "device":
-          progress.note(`computing on ${event.device}: ${event.reason}`);
           break;
         case "checkpoint":
           break;

@@ -43,7 +43,9 @@ export async function chooseDevice(threads: number, probe: DeviceProbe = machine
     return { device, reason: compared(times) };
   } catch (error) {
     // The runtime puts a condition of its source before what it means.
-    const problem = messageOf(error).split("\n")[0].replace(/^.* was false\. /, "");
+    const problem = messageOf(error)
+      .split("\n")[0]
+      .replace(/^.* was false\. /, "");
     return { device: "cpu", reason: `WebGPU does not work here: ${problem}` };
   }
 }

@@ -12,8 +12,10 @@ import { evaluationShape } from "../../train/evaluate.ts";
 import {
   type BatchShape,
   evaluationProgram,
+  type LossProgram,
   type Model,
   maskedEvaluationProgram,
+  type TrainingProgram,
   trainingProgram,
 } from "../../train/objective.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
@@ -35,64 +37,87 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly evaluated?: boolean;
 }
 
+/** The programs of a training, for its memory to be estimated and to be run. */
+export interface BuiltPrograms {
+  readonly training: TrainingProgram;
+  readonly evaluation?: LossProgram | undefined;
+}
+
 /** Bytes that a process takes at most when it trains this. */
-export function trainingMemory({
-  model,
-  recompute,
-  accumulate,
-  documents = false,
-  evaluated = true,
-  ...shape
-}: TrainingMemoryInputs): number {
+export function trainingMemory(inputs: TrainingMemoryInputs): number {
+  return memoryOf(build(inputs), inputs);
+}
+
+function build(inputs: TrainingMemoryInputs): BuiltPrograms {
+  const { model, recompute, documents = false, evaluated = true, ...shape } = inputs;
   const network: Model = (scope, tokens, mask, documents) =>
     languageModel(scope, tokens, model, mask, { recompute, documents });
-  const weighted = !model.causal;
-  const { program } = trainingProgram(network, shape, { weighted, documents });
+  const training = trainingProgram(network, shape, { weighted: !model.causal, documents });
+  return { training, evaluation: evaluated ? builtEvaluation(model, shape.context, documents) : undefined };
+}
+
+function memoryOf({ training: { program }, evaluation }: BuiltPrograms, { accumulate }: TrainingMemoryInputs): number {
   const training = programMemory(program);
-  const evaluation = evaluated ? evaluationMemory(model, shape.context, documents) : 0;
   // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   const held = training.inputBytes + copies * training.outputBytes;
-  return fixed + held + ARENA_FACTOR * training.peakBytes + evaluation;
+  return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? evaluationMemory(evaluation) : 0);
+}
+
+function builtEvaluation(model: ModelConfig, context: number, documents: boolean): LossProgram {
+  const network: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, model, mask, { documents });
+  const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
+  return programOf(network, evaluationShape(context), { documents });
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
-function evaluationMemory(model: ModelConfig, context: number, documents: boolean): number {
-  const network: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, model, mask, { documents });
-  const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
-  return ARENA_FACTOR * programMemory(programOf(network, evaluationShape(context), { documents }).program).peakBytes;
+function evaluationMemory({ program }: LossProgram): number {
+  return ARENA_FACTOR * programMemory(program).peakBytes;
 }
 
 /**
- * Throws "usage" with what would fit when the training of this configuration needs more memory than there is. A run that
- * goes on can change how activations are kept, but neither batch nor context.
+ * The programs of the training of this configuration, where their memory was looked at: on the CPU. Throws "usage" with
+ * what would fit when it needs more memory than there is. A run that goes on can change how activations are kept, but
+ * neither batch nor context.
  */
-export function requireMemory(config: RunConfig, { resumed = false }: { readonly resumed?: boolean } = {}): void {
-  if (config.engine.device !== "cpu") return;
+export function requireMemory(
+  config: RunConfig,
+  { resumed = false }: { readonly resumed?: boolean } = {},
+): BuiltPrograms | undefined {
+  if (config.engine.device !== "cpu") return undefined;
   const available = availableMemory();
   const inputs = inputsOf(config);
-  const needed = trainingMemory(inputs);
-  if (needed <= available) return;
+  const built = build(inputs);
+  const needed = memoryOf(built, inputs);
+  if (needed <= available) return built;
   const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
   const otherwise = resumed ? "go on where there is more" : "choose a smaller `preset` or a shorter `context`";
   const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;
   throw new LonghandError("usage", `training needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);
 }
 
-/** Throws "usage" with the context that would fit when evaluating at this one needs more memory than there is. */
-export function requireEvaluationMemory({ model, training, engine }: RunConfig, context: number): void {
-  if (engine.device !== "cpu") return;
+/**
+ * The program that evaluates at this context, on the CPU. Throws "usage" with the context that would fit when it needs more
+ * memory than there is.
+ */
+export function requireEvaluationMemory(
+  { model, training, engine }: RunConfig,
+  context: number,
+): LossProgram | undefined {
+  if (engine.device !== "cpu") return undefined;
   const available = availableMemory();
   const parameters = 4 * parameterCount(model);
   const documents = training.documents === "separate";
-  const needed = (length: number) => PROCESS_BYTES + 2 * parameters + evaluationMemory(model, length, documents);
-  if (needed(context) <= available) return;
-  const shorter = halves(context).find((length) => needed(length) <= available);
+  const bytesOf = (program: LossProgram) => PROCESS_BYTES + 2 * parameters + evaluationMemory(program);
+  const built = builtEvaluation(model, context, documents);
+  const needed = bytesOf(built);
+  if (needed <= available) return built;
+  const shorter = halves(context).find((n) => bytesOf(builtEvaluation(model, n, documents)) <= available);
   const advice = shorter === undefined ? "evaluate where there is more" : `\`context\` ${shorter} would fit`;
   throw new LonghandError(
     "usage",
-    `\`context\` ${context}: evaluation needs about ${shortage(needed(context), available)}: ${advice} ${OVERRIDE}`,
+    `\`context\` ${context}: evaluation needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`,
   );
 }
 

@@ -36,9 +36,9 @@ import type { ModelParameters } from "../../train/training-step.ts";
 import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
 import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
-import { chooseDevice, type DeviceChoice } from "../machine/choose-device.ts";
+import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
-import { explainMemory, requireMemory } from "../machine/memory.ts";
+import { type BuiltPrograms, explainMemory, requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { openMetrics } from "../records/metrics.ts";
 import { placeInData, restoreState, storedState } from "./state.ts";
@@ -54,12 +54,12 @@ export type RunEvent =
       readonly heldOutTokens: number;
       /** Of a mixture. */
       readonly corpora?: readonly CorpusOfRun[];
+      /** Why "auto" stands for the device in `config`. */
+      readonly deviceReason?: string;
       /** Step that is already done: 0 for a new run. */
       readonly step: number;
     }
   | Exclude<TrainEvent, { type: "save" | "end" }>
-  /** What the device "auto" was found to be, and why. */
-  | ({ readonly type: "device" } & DeviceChoice)
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly type: "warning"; readonly message: string };
 
@@ -90,13 +90,13 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   // A wrong configuration is refused before anything is written or tokenized.
   let config = resolveConfig(settings, thisMachine(), options.overrides);
   const run = settings.out ?? defaultRunFolder(corporaIn(config).map(({ path }) => path));
-  if (settings.device === "auto" && options.overrides?.["engine.device"] === undefined) {
-    const choice = await chooseDevice(config.engine.threads);
-    onEvent({ type: "device", ...choice });
-    config = { ...config, engine: { ...config.engine, device: choice.device } };
-  }
+  const chosen =
+    settings.device === "auto" && options.overrides?.["engine.device"] === undefined
+      ? await chooseDevice(config.engine.threads)
+      : undefined;
+  if (chosen !== undefined) config = { ...config, engine: { ...config.engine, device: chosen.device } };
   await requireDevice(config.engine.device);
-  requireMemory(config);
+  const draft = { built: requireMemory(config), vocabSize: config.model.vocabSize };
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
   let lock: RunLock | undefined;
   let data: RunData;
@@ -122,7 +122,9 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
   }
   try {
     const place = firstPlace(corporaOf(config, data));
-    return await runLoop(run, config, data, { ...initialState(config), data: place }, options);
+    const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
+    const found = { built, deviceReason: chosen?.reason };
+    return await runLoop(run, config, data, { ...initialState(config), data: place }, { ...options, ...found });
   } finally {
     lock.release();
   }
@@ -145,7 +147,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   const config = parseRunConfig({ ...before, training: { ...before.training, ...changes } });
   const examplesPerStep = config.training.accumulate * config.training.batch;
   await requireDevice(config.engine.device);
-  requireMemory(config, { resumed: true });
+  const built = requireMemory(config, { resumed: true });
   const lock = await lockRun(run);
   try {
     const tokenizer = await loadRunTokenizer(run, config);
@@ -172,7 +174,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
       data.close();
       throw error;
     }
-    return await runLoop(run, config, data, { ...state, data: place }, options);
+    return await runLoop(run, config, data, { ...state, data: place }, { ...options, built });
   } finally {
     lock.release();
   }
@@ -192,12 +194,18 @@ async function lockRun(run: string): Promise<RunLock> {
   }
 }
 
+interface LoopRunOptions extends TrainOptions {
+  /** The programs, if they have been built already. */
+  readonly built: BuiltPrograms | undefined;
+  readonly deviceReason?: string | undefined;
+}
+
 async function runLoop(
   run: string,
   config: RunConfig,
   data: RunData,
   state: LoopState,
-  { onEvent = () => {}, signal }: TrainOptions,
+  { onEvent = () => {}, signal, built, deviceReason }: LoopRunOptions,
 ): Promise<TrainResult> {
   const { training } = config;
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
@@ -211,9 +219,10 @@ async function runLoop(
     const masking = maskingOf(config, data.tokenizer);
     const endOfText = documentStartOf(config, data.tokenizer);
     const { context, batch, recompute } = training;
-    const options = { weighted: masking !== undefined, endOfText };
+    const options = { weighted: masking !== undefined, endOfText, built: built?.training };
     const step = await createTrainStep(engine, model(recompute), { batch, context }, options);
-    const evaluator = await createEvaluator(engine, model("none"), evaluationShape(context), { masking, endOfText });
+    const how = { masking, endOfText, built: built?.evaluation };
+    const evaluator = await createEvaluator(engine, model("none"), evaluationShape(context), how);
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;
@@ -236,6 +245,7 @@ async function runLoop(
       trainTokens: tokensOf(data.train),
       heldOutTokens: tokensOf(data.heldOut),
       ...(corpora.length === 1 ? {} : { corpora: sharesOf(corpora) }),
+      ...(deviceReason === undefined ? {} : { deviceReason }),
       step: state.step,
     });
     if ((await listCheckpoints(run)).length === 0) await save();

@@ -109,14 +109,17 @@ async function measure(
     const problem = `this ${config.model.architecture} model is made for at most ${longest} tokens`;
     throw new LonghandError("usage", `\`context\` ${context}: ${problem}`);
   }
-  requireEvaluationMemory(config, context);
+  const built = requireEvaluationMemory(config, context);
   const network: Model = (scope, tokens, mask, documents) =>
     languageModel(scope, tokens, config.model, mask, { documents });
   const how = { masking: maskingOf(config, tokenizer), endOfText: documentStartOf(config, tokenizer) };
   return withShards(data, { ...reading, onWarning, onDownload }, tokenizer, async (shards) => {
     const sequence = precededBy(tokenizer.special.endOfText, shards);
-    const shape = evaluationShape(Math.min(context, sequence.tokens - 1));
-    const evaluator = await createEvaluator(engine, network, shape, how);
+    const length = Math.min(context, sequence.tokens - 1);
+    const evaluator = await createEvaluator(engine, network, evaluationShape(length), {
+      ...how,
+      built: length === context ? built : undefined,
+    });
     try {
       const result = await evaluator.run(parameters, sequence, (done) => {
         onProgress?.(done);
