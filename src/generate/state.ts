@@ -1,7 +1,6 @@
 /**
  * The state of decoding on the host, for any number of texts and any architecture, as the entries of its state declare.
- * Programs read the arrays in place and return only changes, which are stored here: a step of FLASH copies a few
- * kilobytes.
+ * Programs read the arrays in place and return only changes, which are stored here: for FLASH a few kilobytes per step.
  */
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { type ChangedEntry, type DecodingArchitecture, entryShape, type Room } from "../nn/decoding.ts";

@@ -2,8 +2,7 @@
  * Linear attention within documents: for each chunk, sums over the chunks before and after it that include only tokens
  * of the same document. The tokens of a document are contiguous, so a chunk contributes its last document's tokens to
  * later chunks and its first document's tokens to earlier ones, for as long as that document goes on. Cost and memory
- * per token do not depend on the length, nothing is subtracted, and values of different documents only ever meet times
- * 0.
+ * per token do not depend on the length. Nothing is subtracted, and other documents count with a factor of 0.
  * Symbols: B windows, H heads, G chunks of C tokens, s width of queries and keys, n of values.
  */
 import type { Tensor } from "../graph/tensor.ts";

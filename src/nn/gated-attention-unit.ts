@@ -1,7 +1,7 @@
 /**
  * The gated attention unit (Hua, Dai, Liu, Le 2022, section 2 and figure 2): one layer that combines attention and a
- * gated feed-forward network. Here is all of it but the attention, for FLASH and FLASH-Quad, in training and in
- * decoding. Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta.
+ * gated feed-forward network. All of it but the attention, for FLASH and FLASH-Quad, in training and in decoding.
+ * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";

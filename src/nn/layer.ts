@@ -1,9 +1,9 @@
 /**
  * What a layer of a language model is: one set of parameters in up to three forms. `forward` reads whole windows, as in
  * training; `step` reads a few new tokens of each text, given a state that represents all tokens before them; `prefill`
- * reads whole spans of a prompt at once, as fast as training. All three give the same result and stand in the same
- * file. The state is declared as data, so that one decoder serves every architecture (after the layers of
- * flash-linear-attention, whose forward pass takes a past state).
+ * reads whole spans of a prompt at once, as fast as training. All three give the same result and are in one file. The
+ * state is declared as data, so that one decoder serves every architecture (after the layers of flash-linear-attention,
+ * whose forward pass takes a past state).
  */
 import type { Shape } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";

@@ -1,7 +1,7 @@
 /**
  * Mixed chunk attention (Hua, Dai, Liu, Le 2022, section 3.2), for FLASH and, by heads, for MC-TFM++: inside a chunk of
  * C tokens attention by a function of scores, exact and quadratic in C; across chunks linear attention, through one [s,
- * n] matrix of sums a chunk. Cost per token does not depend on the length. Either half may be left out.
+ * n] matrix of sums per chunk. Cost per token does not depend on the length. Either half may be left out.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";

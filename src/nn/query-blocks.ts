@@ -1,7 +1,6 @@
 /**
  * Attention whose cost grows with the square of T, in blocks of queries. When causal, each block is multiplied only
- * with the keys up to its own end; with recomputation, the scores of only one block exist at a time, in the backward
- * pass too.
+ * with the keys up to its own end; with recomputation, the scores of one block exist at a time, also backward.
  */
 import { recomputedInOrder } from "../graph/recompute.ts";
 import { concat, type Tensor } from "../graph/tensor.ts";

@@ -1,7 +1,6 @@
 /**
  * Multi-head softmax attention (Vaswani et al. 2017, section 3.2): the attention of Transformer, and with RoPE of
- * Transformer+ and Transformer++. Its cost grows with the square of T; decoding keeps the keys and values of all
- * tokens.
+ * Transformer+ and Transformer++. Its cost grows with the square of T; decoding keeps all keys and values.
  */
 import { concat, type Tensor } from "../graph/tensor.ts";
 import { softmaxMatmul } from "./attention-functions.ts";

@@ -1,7 +1,6 @@
 /**
- * The pre-norm Transformer block (Xiong et al. 2020): x + attention(norm(x)), then x + feed-forward(norm(x)).
- * Transformer, Transformer+ and Transformer++ use it, and MC-TFM++, Performer and Combiner with an attention of their
- * own.
+ * The pre-norm Transformer block (Xiong et al. 2020): x + attention(norm(x)), then x + feed-forward(norm(x)). All
+ * Transformers use it, MC-TFM++, Performer and Combiner with an attention of their own.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { feedForward } from "./feed-forward.ts";
