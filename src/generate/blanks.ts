@@ -72,9 +72,7 @@ function blanksProgram(model: BlanksModel, T: number, R: number): Program {
   return program("blanks", { logits: rows.matmul(table.swapLast()).add(bias) });
 }
 
-/**
- * Windows of T tokens, each centred on its first blank; the following blanks well inside it belong to the same window.
- */
+/** Windows of T tokens, each centred on its first blank; following blanks well inside it share the window. */
 export function groupBlanks(
   blanks: readonly number[],
   length: number,

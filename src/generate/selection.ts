@@ -65,9 +65,7 @@ export function firstByWeight(keys: Float64Array, weights: Float64Array, mass: n
   return keys.subarray(0, from + 1);
 }
 
-/**
- * Divides keys from … to into two non-empty parts, the smaller keys first; returns the last index of the first part.
- */
+/** Divides keys from … to into two non-empty parts, smaller keys first; returns the last index of the first. */
 function partition(keys: Float64Array, from: number, to: number): number {
   const pivot = keys[(from + to) >> 1];
   let i = from - 1;

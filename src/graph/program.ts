@@ -28,9 +28,7 @@ export function program(name: string, outputs: Readonly<Record<string, Tensor>>)
   return { name, inputs, outputs: new Map(Object.entries(outputs)), nodes };
 }
 
-/**
- * The nodes that `outputs` depend on by `sourcesOf`, each after its sources. What only `leaves` depend on is left out.
- */
+/** The nodes that `outputs` depend on by `sourcesOf`, each after its sources, without what only `leaves` need. */
 export function sourcesFirst(
   outputs: readonly Tensor[],
   sourcesOf: (node: Node) => readonly Tensor[],

@@ -1,6 +1,4 @@
-/**
- * Ablations by name: variants of an architecture, each of which sets a few fields of its configuration. They combine.
- */
+/** Ablations by name: variants of an architecture that set a few fields of its configuration. They combine. */
 import { LonghandError, nearest } from "../base/errors.ts";
 import type { Ablation } from "./architecture.ts";
 import { flashAblations } from "./architectures/flash.ts";

@@ -94,9 +94,7 @@ export interface Architecture extends Omit<ArchitectureRecord<z.ZodRawShape>, Co
 
 type ConfiguredMember = "problems" | "contextProblem" | "maxLength" | "ablations" | "rotaryWidth" | "layer";
 
-/**
- * Completes a record and erases the types of its own fields: it is only given configurations made by its own schema.
- */
+/** Completes a record and erases the types of its own fields: it only gets configurations of its own schema. */
 export function defineArchitecture<Own extends z.ZodRawShape>(record: ArchitectureRecord<Own>): Architecture {
   const own = (config: ModelConfig) => config as unknown as ConfigOf<Own>;
   return {

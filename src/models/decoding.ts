@@ -138,10 +138,7 @@ function numbers(shape: Shape, value: number): Tensor {
   return constant(new Float32Array(sizeOf(shape)).fill(value), shape);
 }
 
-/**
- * Collects the changes of the state: as one flat output, since each output costs a copy and a call, or as whole
- * entries.
- */
+/** Changes of the state, as whole entries or one flat output, since each output costs a copy and a call. */
 class Changes {
   readonly entries: ChangedEntry[] = [];
   readonly #places: RowPlaces | undefined;

@@ -79,9 +79,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
   };
 }
 
-/**
- * queryPeak [..., 1, w], keys and values [..., C, w] of a block -> [..., 1, w]; hidden [..., 1, C] is added to scores.
- */
+/** queryPeak [..., 1, w], keys, values [..., C, w] -> [..., 1, w]; hidden [..., 1, C] is added to scores. */
 function summaryValue(queryPeak: Tensor, keys: Tensor, values: Tensor, hidden?: Tensor): Tensor {
   const scores = queryPeak.matmul(keys.swapLast()); // [..., 1, C]
   return softmaxMatmul(addOptional(scores, hidden), values);

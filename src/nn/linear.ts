@@ -50,10 +50,7 @@ export function splitLinear(
   return inParts ? activated : activated[0].split(-1, sizes);
 }
 
-/**
- * Several maps of one input: with many rows one product with their concatenated weights, with few rows one product
- * each.
- */
+/** Several maps of one input: one product with concatenated weights, or with few rows (hasFewRows) one each. */
 export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readonly Tensor[] {
   const sizes = maps.map(({ bias }) => bias.size);
   if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));

@@ -81,9 +81,7 @@ export class NewTokens {
     });
   }
 
-  /**
-   * [B …, P, n + P]: added to scores on n rows of the open span and the new tokens to hide the same as `distances`.
-   */
+  /** [B …, P, n + P]: added to scores on n rows of the open span and the new tokens to hide the same. */
   hiddenInSpan(n: number): Tensor {
     return this.#once(`span ${n}`, () => {
       const P = this.tokens;
@@ -110,9 +108,7 @@ export class NewTokens {
     return vectors.mul(wide("cos")).add(second.concat([first], -1).mul(wide("sin")));
   }
 
-  /**
-   * x [B …, P, w] with an axis for vectors of each token: [B …, P, 1, w]; a single token's x [B …, 1, w] has it.
-   */
+  /** x [B …, P, w] with an axis for vectors of each token: [B …, P, 1, w], or x itself for a single token. */
   eachToken(x: Tensor): Tensor {
     return this.tokens === 1 ? x : x.reshape([...x.shape.slice(0, -1), 1, x.shape[x.rank - 1]]);
   }

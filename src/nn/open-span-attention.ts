@@ -35,10 +35,7 @@ export function openBiasVectors(scope: Scope, n: number, s: number): readonly Te
   return n < ROTARY_BIAS_FROM ? [] : biasVectors(scope, s);
 }
 
-/**
- * q (scaled) and k [B, P, s], v [B, P, e], and the rotated vectors of a rotary bias, [B, P, s]; `scope` is that of the
- * bias.
- */
+/** q (scaled), k and the rotated vectors of a rotary bias [B, P, s], v [B, P, e]; the scope of the bias. */
 export function openSpanAttention(
   scope: Scope,
   { q, k, v, rotated }: QueriesKeysValues & { readonly rotated: readonly Tensor[] },

@@ -63,10 +63,7 @@ export function angleTable(count: number, width: number): AngleTable {
   return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
 }
 
-/**
- * RoPE in the half-split form: pairs are (i, i + half). x [..., tokens, width]; angles [tokens, half], or of a shape
- * that broadcasts.
- */
+/** RoPE, half-split: pairs are (i, i + half). x [..., tokens, width]; angles [tokens, half], or what broadcasts. */
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;
   const [a, b] = x.split(-1, [half, half]);

@@ -60,9 +60,7 @@ export class Scope {
     return found.tensor;
   }
 
-  /**
-   * Rows of a parameter [rows, width]; recorded in rowLookups, so that training can add up their gradients on the host.
-   */
+  /** Rows of a table [rows, width]; recorded, so that training can add up their gradients on the host. */
   rows(name: string, table: Tensor, indices: Tensor): Tensor {
     const rows = table.gather(indices);
     this.lookups.push({ path: this.at(name).path, indices, rows });

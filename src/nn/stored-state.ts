@@ -32,10 +32,7 @@ export function storedState(
   );
 }
 
-/**
- * old [B …, lead …, n, w], whose rows from `first` [B …] on are the first `count` [B …] of rows [B …, lead
- * …, P, w].
- */
+/** old [B …, lead …, n, w] with `count` [B …] of rows [B …, lead …, P, w] from `first` [B …] on. */
 function withRows(
   old: Tensor,
   rows: Tensor,

@@ -28,9 +28,7 @@ export interface ChunkVisibility {
   readonly real: Tensor | undefined;
   /** [B or 1, G, 1, C]: added to scores [B, G, C, C] to hide keys that are not real. */
   readonly hiddenKeys: Tensor | undefined;
-  /**
-   * Added to scores to hide all that must not be seen: [C, C] or [B or 1, G, 1 or C, C]; undefined: nothing is hidden.
-   */
+  /** [C, C] or [B or 1, G, 1 or C, C]: added to scores to hide what must not be seen; undefined: nothing hidden. */
   readonly hidden: Tensor | undefined;
   /** 0 where something is hidden, else 1; of the same shape. */
   readonly visible: Tensor | undefined;

@@ -1,7 +1,4 @@
-/**
- * Performer (Choromanski et al. 2021) in the frame of Transformer++: softmax attention by random features, at linear
- * cost.
- */
+/** Performer (Choromanski et al. 2021) in the frame of Transformer++: softmax estimated by random features. */
 import { z } from "zod";
 import { favorAttention, orthogonalFeatures } from "../../nn/favor-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";

@@ -1,6 +1,4 @@
-/**
- * The Transformer (Vaswani et al. 2017) with pre-layer normalisation: softmax attention and a GELU network, no RoPE.
- */
+/** The Transformer (Vaswani et al. 2017), pre-norm: softmax attention and a GELU network, without RoPE. */
 import { softmaxTransformer } from "./transformer-frame.ts";
 
 export const transformer = softmaxTransformer({
