@@ -1,0 +1,219 @@
+/**
+ * A compiled function of the engine on ONNX Runtime, and the tensors that it leaves on the device. Where the device computes in
+ * the host's memory, inputs wrap the caller's arrays, and outputs are written into buffers that are kept: those that go to
+ * the host are the function's own, those that stay are written again once they have been released.
+ */
+import type { InferenceSession, InferenceSessionFactory, Tensor as OrtTensor } from "onnxruntime-common";
+import { type HostArray, hostArray, type TensorType } from "../base/dtype.ts";
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { sameShape, showShape, sizeOf } from "../base/shape.ts";
+import { showType } from "../graph/operator.ts";
+import type { Program } from "../graph/program.ts";
+import type { Device, DeviceTensor, InputsByName, ResidentFunction } from "./engine.ts";
+
+/** What is used of an onnxruntime package. */
+export interface OrtPackage {
+  readonly InferenceSession: InferenceSessionFactory;
+  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => OrtTensor;
+}
+
+/** A tensor of this engine. */
+export class HeldTensor implements DeviceTensor {
+  readonly dtype: TensorType["dtype"];
+  readonly shape: TensorType["shape"];
+  #value: OrtTensor | undefined;
+  readonly #read: () => Promise<HostArray>;
+  readonly #onRelease: () => void;
+
+  constructor({ dtype, shape }: TensorType, value: OrtTensor, read: () => Promise<HostArray>, onRelease: () => void) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.#value = value;
+    this.#read = read;
+    this.#onRelease = onRelease;
+  }
+
+  get value(): OrtTensor {
+    if (this.#value === undefined) throw new LonghandError("engine", `${showType(this)}: used after release`);
+    return this.#value;
+  }
+
+  async read(): Promise<HostArray> {
+    return this.value && this.#read();
+  }
+
+  release(): void {
+    if (this.#value === undefined) return;
+    this.#value = undefined;
+    this.#onRelease();
+  }
+}
+
+interface FunctionContext {
+  readonly ort: OrtPackage;
+  readonly device: Device;
+  readonly traffic: { sent: number; received: number };
+  readonly separateMemory: boolean;
+  readonly profiled: boolean;
+  hold(type: TensorType, value: OrtTensor, onRelease: () => void): HeldTensor;
+  onRelease(): void;
+}
+
+export class OrtFunction implements ResidentFunction {
+  readonly #session: InferenceSession;
+  readonly #program: Program;
+  readonly #context: FunctionContext;
+  readonly #feeds: Record<string, OrtTensor> = {};
+  readonly #constants: HeldTensor[] = [];
+  readonly #host: Record<string, HostArray> = {};
+  readonly #fetches: Record<string, OrtTensor | null> = {};
+  readonly #resident: readonly string[];
+  /** Buffers of tensors that were released, by output. */
+  readonly #free: Readonly<Record<string, OrtTensor[]>>;
+  /** Tensors on the device that this function made; the session must outlive them. */
+  readonly #alive = new Set<HeldTensor>();
+  #released = false;
+  #ended = false;
+  #hostBytes = 0;
+
+  constructor(session: InferenceSession, program: Program, resident: readonly string[], context: FunctionContext) {
+    this.#session = session;
+    this.#program = program;
+    this.#resident = resident;
+    this.#free = Object.fromEntries(resident.map((name) => [name, []]));
+    this.#context = context;
+    for (const [name, { dtype, shape, size }] of program.outputs) {
+      if (resident.includes(name)) continue;
+      this.#host[name] = hostArray(dtype, size);
+      this.#fetches[name] = wrap(context.ort, { dtype, shape }, this.#host[name]);
+      this.#hostBytes += this.#host[name].byteLength;
+    }
+  }
+
+  /** Gives an input that is the same at every run. */
+  feed(name: string, constant: DeviceTensor): void {
+    if (!(constant instanceof HeldTensor)) throw new LonghandError("engine", `${name}: of another engine`);
+    this.#constants.push(constant);
+    this.#feeds[name] = constant.value;
+  }
+
+  async run(inputs: InputsByName) {
+    const { device, traffic, separateMemory } = this.#context;
+    if (this.#released) throw new LonghandError("engine", `${this.#program.name}: run after release`);
+    this.#bind(inputs);
+    const own = this.#ownBuffers();
+    let results: Readonly<Record<string, OrtTensor>>;
+    try {
+      results = await this.#session.run(this.#feeds, own === undefined ? this.#fetches : { ...this.#fetches, ...own });
+    } catch (error) {
+      throw new LonghandError("engine", `${device} failed in ${this.#program.name}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    traffic.received += this.#hostBytes;
+    // A session that leaves outputs on the device writes none into the buffers that it is given.
+    if (own !== undefined && separateMemory)
+      for (const name in this.#host) this.#host[name] = results[name].data as HostArray;
+    const held = this.#resident.map((name) => [name, this.#hold(name, own?.[name] ?? results[name])]);
+    return { host: this.#host, device: Object.fromEntries(held) as Record<string, DeviceTensor> };
+  }
+
+  /** Where the outputs that stay are written: null leaves it to the device. */
+  #ownBuffers(): Record<string, OrtTensor | null> | undefined {
+    if (this.#resident.length === 0) return undefined;
+    const { ort, separateMemory } = this.#context;
+    const own: Record<string, OrtTensor | null> = {};
+    for (const name of this.#resident) {
+      const type = this.#typeOf(name);
+      own[name] = separateMemory
+        ? null
+        : (this.#free[name].pop() ?? wrap(ort, type, hostArray(type.dtype, sizeOf(type.shape))));
+    }
+    return own;
+  }
+
+  #hold(name: string, value: OrtTensor): HeldTensor {
+    const { separateMemory, hold } = this.#context;
+    const held = hold(this.#typeOf(name), value, () => {
+      this.#alive.delete(held);
+      if (separateMemory) value.dispose();
+      else if (!this.#released) this.#free[name].push(value);
+      if (this.#released) void this.#end();
+    });
+    this.#alive.add(held);
+    return held;
+  }
+
+  #typeOf(name: string): TensorType {
+    return this.#program.outputs.get(name) as TensorType;
+  }
+
+  /** Sets the inputs, keeping the wrapper of an array that was given before under the same name. */
+  #bind(inputs: InputsByName): void {
+    const { inputs: expected, name: program } = this.#program;
+    const { ort, traffic } = this.#context;
+    for (const [name, tensor] of expected) {
+      const given = inputs[name];
+      if (given === undefined)
+        throw new LonghandError("engine", `${program}: input ${name} ${showShape(tensor.shape)} is missing`);
+      if (given instanceof HeldTensor) {
+        if (given.dtype !== tensor.dtype || !sameShape(given.shape, tensor.shape)) {
+          throw new LonghandError(
+            "engine",
+            `${program}: input ${name} expected ${showType(tensor)}, got ${showType(given)}`,
+          );
+        }
+        this.#feeds[name] = given.value;
+        continue;
+      }
+      if (!ArrayBuffer.isView(given))
+        throw new LonghandError("engine", `${program}: input ${name} is a tensor of another engine`);
+      if (given.length !== sizeOf(tensor.shape)) {
+        throw new LonghandError(
+          "engine",
+          `${program}: input ${name} expected ${tensor.size} elements ${showShape(tensor.shape)}, got ${given.length}`,
+        );
+      }
+      const before = this.#feeds[name];
+      if (before?.location !== "cpu" || before.data !== given) this.#feeds[name] = wrap(ort, tensor, given);
+      traffic.sent += given.byteLength;
+    }
+    for (const name of Object.keys(inputs)) {
+      if (!expected.has(name)) throw new LonghandError("engine", `${program}: there is no input ${name}`);
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await this.#end();
+  }
+
+  /** Releases what is left of its tensors as well. */
+  async close(): Promise<void> {
+    this.#released = true;
+    for (const held of [...this.#alive]) held.release();
+    await this.#end();
+  }
+
+  /** Ends the session once nothing that it made is in use: the runtime crashes in the other order. */
+  async #end(): Promise<void> {
+    if (this.#ended || this.#alive.size > 0) return;
+    this.#ended = true;
+    this.#context.onRelease();
+    for (const constant of this.#constants.splice(0)) constant.release();
+    if (this.#context.profiled) this.#session.endProfiling();
+    await this.#session.release();
+  }
+}
+
+export function wrap({ Tensor }: OrtPackage, { dtype, shape }: TensorType, data: HostArray): OrtTensor {
+  const fits =
+    dtype === "float32"
+      ? data instanceof Float32Array
+      : dtype === "int32"
+        ? data instanceof Int32Array
+        : data instanceof Uint8Array;
+  if (!fits) throw new LonghandError("engine", `expected ${dtype} data, got ${data.constructor.name}`);
+  return new Tensor(dtype as "float32", data as Float32Array, [...shape]);
+}
