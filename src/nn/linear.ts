@@ -96,13 +96,21 @@ function rows(x: Tensor): Tensor {
 }
 
 /**
- * x mᵀ for x [..., P, k] and each m [..., rows, k], concatenated along the last axis. A single row x is taken as a
- * column instead, since transposing m would cost a pass over it.
+ * x mᵀ for x [..., P, k] and each m [..., rows, k], concatenated along the last axis. Of few rows, x and the product are
+ * transposed instead of m, which would cost a pass over it; a single row is a column by its shape alone.
  */
 export function timesTransposed(x: Tensor, ...matrices: readonly Tensor[]): Tensor {
   const outer = x.shape.slice(0, -2);
   const [P, k] = x.shape.slice(-2);
-  const column = P === 1 ? x.reshape([...outer, k, 1]) : undefined;
-  const products = matrices.map((m) => (column ? m.matmul(column) : x.matmul(m.swapLast())));
-  return column ? concat(products, -2).reshape([...outer, 1, -1]) : concat(products, -1);
+  const isFew = P === 1 || 8 * P <= k;
+  if (!isFew) return concat(
+    matrices.map((m) => x.matmul(m.swapLast())),
+    -1,
+  );
+  const columns = P === 1 ? x.reshape([...outer, k, 1]) : x.swapLast();
+  const products = concat(
+    matrices.map((m) => m.matmul(columns)),
+    -2,
+  ); // [..., rows, P]
+  return P === 1 ? products.reshape([...outer, 1, -1]) : products.swapLast();
 }
