@@ -21,10 +21,20 @@ export interface DecodeReport {
     /** Speed against the first position. */
     readonly ratio: Spread;
   }[];
+  /** Several texts decoded together. */
+  readonly batches: readonly {
+    readonly texts: number;
+    /** Of all texts. */
+    readonly tokensPerSecond: Spread;
+    /** Speed against one text. */
+    readonly ratio: Spread;
+  }[];
 }
 
 /** Chunk borders near 1,000 and 100,000: multiples of 256. */
 const POSITIONS = [1024, 100_096];
+/** Texts decoded together. */
+const BATCHES = [1, 4, 16];
 
 interface DecodeOptions {
   readonly rounds: number;
@@ -39,26 +49,39 @@ export async function benchDecode({ rounds, note }: DecodeOptions): Promise<Deco
     return await withProcesses([nodeWorker("decode", "decode-worker.ts", args)], async ([worker]) => {
       note(`decode: reading ${POSITIONS.at(-1)} tokens`);
       const { stateBytes } = await worker.ready<{ stateBytes: number }>();
-      const rates = POSITIONS.map(() => [] as number[]);
       let tokens = 0;
-      for (let round = 0; round <= rounds; round++) {
-        for (let i = 0; i < POSITIONS.length; i++) {
-          const turn = (round + i) % POSITIONS.length;
-          await settle();
-          const command = { position: POSITIONS[turn] };
-          const reply = await worker.ask<{ milliseconds: number; tokens: number }>("decode", command);
-          tokens = reply.tokens;
-          if (round > 0) rates[turn].push((1000 * reply.tokens) / reply.milliseconds); // round 0 is warm-up
+      /** Tokens a second of each command, in turn. */
+      const measure = async (name: string, commands: readonly Readonly<Record<string, number>>[]) => {
+        const rates = commands.map(() => [] as number[]);
+        for (let round = 0; round <= rounds; round++) {
+          for (let i = 0; i < commands.length; i++) {
+            const turn = (round + i) % commands.length;
+            await settle();
+            const reply = await worker.ask<{ milliseconds: number; tokens: number }>(name, commands[turn]);
+            tokens = reply.tokens;
+            if (round > 0) rates[turn].push((1000 * reply.tokens) / reply.milliseconds); // round 0 is warm-up
+          }
+          if (round > 0) note(`${name}: round ${round} of ${rounds}`);
         }
-        if (round > 0) note(`decode: round ${round} of ${rounds}`);
-      }
+        return rates.map((own) => ({ tokensPerSecond: spread(own), ratio: spread(ratios(own, rates[0])) }));
+      };
+      const positions = await measure(
+        "decode",
+        POSITIONS.map((position) => ({ position })),
+      );
+      const tokensOfOne = tokens;
+      const batches = await measure(
+        "together",
+        BATCHES.map((texts) => ({ texts })),
+      );
       const peakBytes = await worker.peakBytes();
-      const positions = POSITIONS.map((position, i) => ({
-        position,
-        tokensPerSecond: spread(rates[i]),
-        ratio: spread(ratios(rates[i], rates[0])),
-      }));
-      return { model: setup.model, tokens, stateBytes, peakBytes, positions };
+      return {
+        model: setup.model,
+        tokens: tokensOfOne,
+        ...{ stateBytes, peakBytes },
+        positions: positions.map((measured, i) => ({ position: POSITIONS[i], ...measured })),
+        batches: batches.map((measured, i) => ({ texts: BATCHES[i], ...measured })),
+      };
     });
   } finally {
     file.remove();

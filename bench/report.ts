@@ -123,12 +123,15 @@ function contextText({ comparisons, tokensPerStep, preset }: ContextReport): str
   ].join("\n");
 }
 
-function decodeText({ model, positions, tokens, stateBytes, peakBytes }: DecodeReport): string {
+function decodeText({ model, positions, batches, tokens, stateBytes, peakBytes }: DecodeReport): string {
   const [first] = positions;
   return [
     `decode: the model of width ${model.width} and ${model.layers} layers, ${tokens} tokens a measurement; ratios against position ${first.position}`,
     ...positions.map((p) =>
       line(`  from position ${p.position}`, `${show(p.tokensPerSecond, 1)} tokens/s, ratio ${show(p.ratio, 3)}`),
+    ),
+    ...batches.map((b) =>
+      line(`  ${b.texts} texts together`, `${show(b.tokensPerSecond, 1)} tokens/s of all, ratio ${show(b.ratio, 3)}`),
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
   ].join("\n");
