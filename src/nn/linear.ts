@@ -103,10 +103,11 @@ export function timesTransposed(x: Tensor, ...matrices: readonly Tensor[]): Tens
   const outer = x.shape.slice(0, -2);
   const [P, k] = x.shape.slice(-2);
   const isFew = P === 1 || 8 * P <= k;
-  if (!isFew) return concat(
-    matrices.map((m) => x.matmul(m.swapLast())),
-    -1,
-  );
+  if (!isFew)
+    return concat(
+      matrices.map((m) => x.matmul(m.swapLast())),
+      -1,
+    );
   const columns = P === 1 ? x.reshape([...outer, k, 1]) : x.swapLast();
   const products = concat(
     matrices.map((m) => m.matmul(columns)),
