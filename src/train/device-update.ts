@@ -7,6 +7,7 @@ import { LonghandError } from "../base/errors.ts";
 import type { DeviceTensor, DeviceTensorsByName, Engine } from "../runtime/engine.ts";
 import { flatShape, flattenArrays, unflattenArrays } from "./flat.ts";
 import type { OptimizerState } from "./optimizer.ts";
+import type { StepOutcome } from "./training-step.ts";
 import {
   accumulateProgram,
   addedName,
@@ -17,16 +18,6 @@ import {
   updateFactors,
   updateProgram,
 } from "./update-program.ts";
-
-/** What came of a step. */
-export interface StepOutcome {
-  /** Mean nats a predicted token before the update. */
-  readonly loss: number;
-  /** Global, before clipping. */
-  readonly gradientNorm: number;
-  /** Whether parameters were updated; not when loss or norm is not finite. */
-  readonly applied: boolean;
-}
 
 export interface HostState {
   readonly parameters: Readonly<Record<string, HostTensor>>;

@@ -6,9 +6,10 @@ import type { HostTensor } from "../base/dtype.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
 import type { Engine } from "../runtime/engine.ts";
-import { createDeviceUpdate, type StepOutcome } from "./device-update.ts";
+import { createDeviceUpdate } from "./device-update.ts";
 import { flatGroups, flatShape, flattenArrays } from "./flat.ts";
 import { type AdamWConfig, adamw, type FloatArrays, globalNorm, initialOptimizerState } from "./optimizer.ts";
+import type { StepOutcome } from "./training-step.ts";
 import { groupGradientName, LOG_STEPS } from "./update-program.ts";
 
 const shapes: Readonly<Record<string, Shape>> = { table: [33, 40], bias: [7], square: [5, 3, 2], scale: [1], one: [] };

@@ -24,13 +24,17 @@ export interface StepInputs {
   readonly config: AdamWConfig;
 }
 
-export interface StepResult {
+/** What came of a step. */
+export interface StepOutcome {
   /** Mean nats a predicted token before the update. */
   readonly loss: number;
   /** Global, before clipping. */
   readonly gradientNorm: number;
   /** Whether parameters were updated; not when loss or norm is not finite. */
   readonly applied: boolean;
+}
+
+export interface StepResult extends StepOutcome {
   /** Milliseconds in the compiled program. */
   readonly graphMs: number;
   /** Milliseconds in clipping and the optimiser; 0 where the device does both together. */
