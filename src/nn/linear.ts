@@ -60,11 +60,12 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
 
 /**
  * Whether x [..., width] has so few rows, as in a step of decoding, that most of the cost of a linear map is reading
- * its weights: then they should be neither split nor concatenated, since both copy them.
+ * its weights: then they should be neither split nor concatenated, since both copy them. Far below the rows of any
+ * training: the products of the two ways round differently.
  */
 export function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];
-  return x.size < width * width;
+  return 8 * x.size <= width * width;
 }
 
 /** xᵀ g of x [N, in] and g [N, out], transposing the side that costs less. */
