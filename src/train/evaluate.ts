@@ -2,12 +2,13 @@
  * Held-out loss without training, in consecutive windows of the context: of every token but the first, predicted once from
  * those before it; or, of a model that looks both ways, of the tokens that a masking which is always the same selects.
  */
+import type { HostArray } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type EvaluationRequest, evaluationBatches } from "../data/batches.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
-import type { Engine, HostArraysByName } from "../runtime/engine.ts";
+import type { DeviceTensor, Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import {
   type BatchShape,
   evaluationProgram,
@@ -72,46 +73,74 @@ export async function createEvaluator(
   const { context } = shape;
   const documentsOf = (tokens: Int32Array, real: Float32Array) =>
     endOfText === undefined ? {} : { documents: documentsInWindows({ tokens, context, endOfText, real }) };
+  const evaluate = async (
+    parameters: InputsByName,
+    sequence: TokenSequence,
+    onProgress?: (done: number) => boolean | undefined,
+  ): Promise<Evaluation> => {
+    const lossByPosition = new Float64Array(context);
+    const tokensByPosition = new Float64Array(context);
+    const total = { loss: 0, correct: 0, tokens: 0 };
+    let seen = 0;
+    for (const { inputs, real, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
+      const documents = documentsOf(inputs.tokens, real);
+      const { losses, correct } = await compiled.run({ ...parameters, ...inputs, ...documents, weights });
+      for (let i = 0; i < losses.length; i++) {
+        if (weights[i] === 0) continue;
+        total.loss += losses[i];
+        if (masking !== undefined) total.correct += correct[i];
+        total.tokens += 1;
+        lossByPosition[i % context] += losses[i];
+        tokensByPosition[i % context] += 1;
+      }
+      seen += count;
+      if (onProgress?.(seen / (sequence.tokens - 1)) === false) break;
+    }
+    const { loss: totalLoss, correct, tokens } = total;
+    if (tokens === 0) {
+      throw new LonghandError(
+        "data",
+        `evaluation: expected ordinary tokens to mask, got ${seen} special ones; give more text`,
+      );
+    }
+    if (!Number.isFinite(totalLoss)) {
+      throw new LonghandError(
+        "diverged",
+        `evaluation: the loss over ${tokens} tokens is ${totalLoss}; the model holds values that are not finite`,
+      );
+    }
+    const accuracy = masking === undefined ? Number.NaN : correct / tokens;
+    return { loss: totalLoss / tokens, totalLoss, tokens, accuracy, lossByPosition, tokensByPosition };
+  };
   return {
     async run(parameters, sequence, onProgress) {
-      const given = Object.entries(parameters).map(([path, own]) => [path, "data" in own ? own.data : own] as const);
-      const arrays = Object.fromEntries(given);
-      const lossByPosition = new Float64Array(context);
-      const tokensByPosition = new Float64Array(context);
-      const total = { loss: 0, correct: 0, tokens: 0 };
-      let seen = 0;
-      for (const { inputs, real, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
-        const documents = documentsOf(inputs.tokens, real);
-        const { losses, correct } = await compiled.run({ ...arrays, ...inputs, ...documents, weights });
-        for (let i = 0; i < losses.length; i++) {
-          if (weights[i] === 0) continue;
-          total.loss += losses[i];
-          if (masking !== undefined) total.correct += correct[i];
-          total.tokens += 1;
-          lossByPosition[i % context] += losses[i];
-          tokensByPosition[i % context] += 1;
-        }
-        seen += count;
-        if (onProgress?.(seen / (sequence.tokens - 1)) === false) break;
-      }
-      const { loss: totalLoss, correct, tokens } = total;
-      if (tokens === 0) {
-        throw new LonghandError(
-          "data",
-          `evaluation: expected ordinary tokens to mask, got ${seen} special ones; give more text`,
-        );
-      }
-      if (!Number.isFinite(totalLoss)) {
-        throw new LonghandError(
-          "diverged",
-          `evaluation: the loss over ${tokens} tokens is ${totalLoss}; the model holds values that are not finite`,
-        );
-      }
-      const accuracy = masking === undefined ? Number.NaN : correct / tokens;
-      return { loss: totalLoss / tokens, totalLoss, tokens, accuracy, lossByPosition, tokensByPosition };
+      const { inputs, release } = await placed(engine, parameters);
+      return evaluate(inputs, sequence, onProgress).finally(release);
     },
     release: () => compiled.release(),
   };
+}
+
+/** Parameters where the engine reads them at every batch: on a device of its own they are uploaded once, until `release`. */
+async function placed(
+  engine: Engine,
+  parameters: ModelParameters,
+): Promise<{ readonly inputs: InputsByName; release(): void }> {
+  const inputs: Record<string, HostArray | DeviceTensor> = {};
+  const uploaded: DeviceTensor[] = [];
+  for (const [path, own] of Object.entries(parameters)) {
+    if (!("data" in own)) inputs[path] = own;
+    else if (!engine.separateMemory) inputs[path] = own.data;
+    else {
+      const tensor = await engine.upload(own);
+      uploaded.push(tensor);
+      inputs[path] = tensor;
+    }
+  }
+  const release = () => {
+    for (const tensor of uploaded) tensor.release();
+  };
+  return { inputs, release };
 }
 
 /** One of the texts that a training is measured on. */
