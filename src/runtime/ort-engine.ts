@@ -23,11 +23,9 @@ export interface OrtOptions {
   readonly wholeOnDevice?: boolean;
   /** Writes each optimised graph here, for looking at what the runtime made of it. */
   readonly dumpOptimizedTo?: string;
-  /** Prefix of a Chrome-trace profile that the runtime writes for each function. */
-  readonly profileTo?: string;
 }
 
-/** Most storage buffers of a WebGPU kernel is 8: the parts and their whole. */
+/** A WebGPU kernel may bind 8 storage buffers: the parts and their whole. */
 const WEBGPU_PARTS = 7;
 
 export class OrtEngine implements Engine {
@@ -101,7 +99,6 @@ export class OrtEngine implements Engine {
       device,
       traffic: this.traffic,
       separateMemory: this.separateMemory,
-      profiled: this.#options.profileTo !== undefined,
       hold: (type, value, onRelease) => this.#held(type, value, onRelease),
       onRelease: () => this.#functions.delete(compiled),
     });
@@ -150,7 +147,6 @@ function sessionOptions(
     threads,
     wholeOnDevice,
     dumpOptimizedTo,
-    profileTo,
   }: OrtOptions & { readonly device: Device; readonly threads: number },
   keepDuplicates: boolean,
 ): InferenceSession.SessionOptions {
@@ -164,7 +160,6 @@ function sessionOptions(
     graphOptimizationLevel: "all",
     logSeverityLevel: 4, // what fails is thrown, and told once
     ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${name}.onnx` } : {}),
-    ...(profileTo ? { enableProfiling: true, profileFilePrefix: `${profileTo}-${name}` } : {}),
     extra: {
       ...(wholeOnDevice ? { session: { disable_cpu_ep_fallback: "1" } } : {}),
       optimization: { disable_specified_optimizers: disabledOptimizers(keepDuplicates).join(";") },

@@ -54,7 +54,6 @@ interface FunctionContext {
   readonly device: Device;
   readonly traffic: { sent: number; received: number };
   readonly separateMemory: boolean;
-  readonly profiled: boolean;
   hold(type: TensorType, value: OrtTensor, onRelease: () => void): HeldTensor;
   onRelease(): void;
 }
@@ -202,7 +201,6 @@ export class OrtFunction implements ResidentFunction {
     this.#ended = true;
     this.#context.onRelease();
     for (const constant of this.#constants.splice(0)) constant.release();
-    if (this.#context.profiled) this.#session.endProfiling();
     await this.#session.release();
   }
 }

@@ -101,7 +101,7 @@ function planBlocks(order: readonly OperatorNode[], outputs: ReadonlySet<Tensor>
  * The order in which the runtime executes: depth first from the nodes that nothing reads, the last of them first; of what
  * a node reads, the node that was written last comes first.
  */
-export function executionOrder(program: Program, folded: ReadonlySet<OperatorNode> = new Set()): OperatorNode[] {
+function executionOrder(program: Program, folded: ReadonlySet<OperatorNode> = new Set()): OperatorNode[] {
   const nodes = program.nodes.filter((node) => node.kind === "operator").filter((node) => !folded.has(node));
   const index = new Map(nodes.map((node, i) => [node, i]));
   const before = (node: OperatorNode) => {

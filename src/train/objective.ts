@@ -25,7 +25,7 @@ export type Model = (scope: Scope, tokens: Tensor, mask?: Tensor, documents?: Do
 
 /** Name of the output that holds the gradient of parameter `path`. */
 export const gradientName = (path: string) => `gradient.${path}`;
-export const rowGradientName = (index: number) => `rows.${index}`;
+const rowGradientName = (index: number) => `rows.${index}`;
 
 export interface LossProgram {
   readonly program: Program;
