@@ -43,7 +43,10 @@ export async function measureBatches(shards: string): Promise<BatchMeasurement[]
         await batchTime(shards, shape, 0),
       ];
       const cached = await openShards(shards, { verify: false });
-      const config = parseModelConfig({ ...presetModel("flash", PRESET, shape), vocabSize: cached.vocabSize });
+      const config = parseModelConfig({
+        ...presetModel("flash", PRESET, { context: shape.context }),
+        vocabSize: cached.vocabSize,
+      });
       const step = await createTrainStep(engine, (scope, tokens) => languageModel(scope, tokens, config), shape);
       const parameters = initialise(parametersOf(config), 1);
       const state = initialOptimizerState(parameters);
