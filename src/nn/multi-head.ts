@@ -5,13 +5,13 @@
  * Symbols: B sequences, T tokens (in a step P new ones), d model width, H heads, w = d / H head width. In a step of a
  * single text no tensor has the axis B.
  */
-import { concat, type Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
 import type { NewTokens, RowKind } from "./new-tokens.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
 import type { Scope } from "./scope.ts";
-import { addOptional, broadcastOverHeads } from "./visibility.ts";
+import { broadcastOverHeads } from "./visibility.ts";
 
 export interface MultiHeadConfig {
   /** d */
@@ -95,18 +95,12 @@ interface StoredRows {
  * are concatenated; keys and values, which are larger, are not copied.
  */
 export function softmaxAfter({ q, k, v }: QueriesKeysValues, stored: readonly StoredRows[], tokens: NewTokens): Tensor {
-  const rows = [
-    ...stored.map(({ keys, values, kind }) => {
-      const n = keys.shape[keys.rank - 2];
-      return { keys, values, n, hidden: tokens.hiddenRows(kind, n) };
-    }),
-    { keys: k, values: v, n: tokens.tokens, hidden: tokens.hiddenFuture() },
-  ];
-  const scores = rows.map(({ keys, hidden }) => {
-    const product = timesTransposed(q, keys); // [B, H, P, n]
-    return addOptional(product, hidden && broadcastOverHeads(hidden, 4));
-  });
-  const sizes = rows.map(({ n }) => n);
-  const weights = concat(scores, -1).softmax().split(-1, sizes);
-  return rows.map(({ values }, i) => weights[i].matmul(values)).reduce((sum, t) => sum.add(t));
+  const entries = stored.map(({ keys, kind }) => ({ kind, n: keys.shape[keys.rank - 2] }));
+  const scores = timesTransposed(q, ...stored.map(({ keys }) => keys), k); // [B, H, P, N]
+  const hidden = broadcastOverHeads(tokens.hiddenInRows(entries), 4);
+  const sizes = [...entries.map(({ n }) => n), tokens.tokens];
+  const weights = scores.add(hidden).softmax().split(-1, sizes);
+  return [...stored.map(({ values }) => values), v]
+    .map((values, i) => weights[i].matmul(values))
+    .reduce((sum, t) => sum.add(t));
 }

@@ -81,13 +81,13 @@ export class NewTokens {
     });
   }
 
-  /** [B …, P, n + P]: added to scores on n rows of the open span and the new tokens to hide the same. */
-  hiddenInSpan(n: number): Tensor {
-    return this.#once(`span ${n}`, () => {
+  /** [B …, P, N]: added to scores on rows of these entries, and then on the new tokens, to hide what is not to be seen. */
+  hiddenInRows(entries: readonly { readonly kind: RowKind; readonly n: number }[]): Tensor {
+    return this.#once(`rows ${entries.map(({ kind, n }) => `${kind} ${n}`)}`, () => {
       const P = this.tokens;
-      const past = this.hiddenRows("open-rows", n).expand([...this.batch, P, n]);
-      const future = this.hiddenFuture() ?? past.constant(0);
-      return past.concat([future.expand([...this.batch, P, P])], -1);
+      const [first, ...rest] = entries.map(({ kind, n }) => this.hiddenRows(kind, n).expand([...this.batch, P, n]));
+      const future = this.hiddenFuture() ?? first.constant(0);
+      return first.concat([...rest, future.expand([...this.batch, P, P])], -1);
     });
   }
 

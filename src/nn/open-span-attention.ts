@@ -50,7 +50,7 @@ export function openSpanAttention(
     const table = biasWeights(scope, n).concat([constant(Float32Array.of(HIDDEN), [1])], 0);
     return table.gather(tokens.distances(n, table.size - 1));
   };
-  const added = isRotary ? tokens.hiddenInSpan(n) : learned();
+  const added = isRotary ? tokens.hiddenInRows([{ kind: "open-rows", n }]) : learned();
   const weights = weightsOf(kind, timesTransposed(biased.q, keys, biased.k).add(added)); // [B …, P, n + P]
   const [past, fresh] = weights.split(-1, [n, P]);
   return { attended: past.matmul(values).add(fresh.matmul(v)), keys: biased.k };
