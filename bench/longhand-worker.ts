@@ -5,9 +5,8 @@
  */
 import type { StepReply } from "../reproduce/process.ts";
 import { serveCommands } from "../reproduce/serve.ts";
-import { languageModel } from "../src/models/language-model.ts";
+import { modelOf } from "../src/models/language-model.ts";
 import { ortNodeEngine } from "../src/runtime/ort-node.ts";
-import type { Model } from "../src/train/objective.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
 import { trainingProducts } from "./flops.ts";
@@ -17,7 +16,7 @@ import { readSetup } from "./setup.ts";
 const [file, threads] = process.argv.slice(2);
 const engine = ortNodeEngine({ threads: Number(threads) });
 const { setup, parameters, batches } = readSetup(file);
-const model: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, setup.model, mask, { documents });
+const model = modelOf(setup.model);
 const trainStep = await createTrainStep(engine, model, setup, { endOfText: setup.endOfText });
 const state = initialOptimizerState(parameters);
 let steps = 0;

@@ -6,7 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { ortNodeEngine } from "longhand";
 import { type HostTensor, sizeOf } from "longhand/graph";
-import { languageModel, parametersOf } from "longhand/models";
+import { modelOf, parametersOf } from "longhand/models";
 import { initialise, randomKey } from "longhand/nn";
 import {
   createEvaluator,
@@ -19,7 +19,6 @@ import {
   type LoopState,
   listCheckpoints,
   loadLatestCheckpoint,
-  type Model,
   placeInData,
   restoreState,
   type StepResult,
@@ -45,9 +44,8 @@ const { training, text } = setup;
 const engine = ortNodeEngine(setup.engine);
 const data = text && (await openComparisonData(text.folder, text));
 const masking = training.objective === "masked" ? data?.tokenizer : undefined;
-const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, setup.model, mask);
-const trained: Model = (scope, tokens, mask) =>
-  languageModel(scope, tokens, setup.model, mask, { recompute: training.recompute });
+const model = modelOf(setup.model);
+const trained = modelOf(setup.model, { recompute: training.recompute });
 const corpora = [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
 const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined, tellEach: true });

@@ -8,10 +8,10 @@ import { expectClose } from "../../test/support/compare.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { type Model, type TrainingProgram, trainingProgram } from "../train/objective.ts";
+import { type TrainingProgram, trainingProgram } from "../train/objective.ts";
 import { globalNorm } from "../train/optimizer.ts";
 import { type ModelConfig, parseModelConfig } from "./config.ts";
-import { languageModel, parametersOf } from "./language-model.ts";
+import { modelOf, parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
 import { type ArchitectureName, architectureNames } from "./registry.ts";
 
@@ -53,9 +53,7 @@ const weightsOf = (length: number, from: number, to: number) =>
   Float32Array.from({ length }, (_, i) => (from <= i && i < to ? 1 / (to - from) : 0));
 
 function trainingOf(config: ModelConfig, context: number, documents: boolean, recompute: "none" | "layers" = "none") {
-  const model: Model = (scope, tokens, mask, documents) =>
-    languageModel(scope, tokens, config, mask, { recompute, documents });
-  return trainingProgram(model, { batch: 1, context }, { weighted: true, documents });
+  return trainingProgram(modelOf(config, { recompute }), { batch: 1, context }, { weighted: true, documents });
 }
 
 /** Loss and gradients in float64; `rows.0` are those of each token's embedding. */

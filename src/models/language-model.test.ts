@@ -80,8 +80,7 @@ describe.each(architectureNames())("%s", (architecture) => {
     const text = Int32Array.from({ length: context + 1 }, (_, i) => (i * i) % 37);
     const inputs = { ...values, tokens: text.slice(0, -1), targets: text.slice(1) };
     const run = async (recompute: "none" | "layers") => {
-      const model = (scope: Scope, t: ReturnType<typeof input>) =>
-        languageModel(scope, t, config, undefined, { recompute });
+      const model = (scope: Scope, t: ReturnType<typeof input>) => languageModel(scope, t, config, { recompute });
       const compiled = await engine.compile(trainingProgram(model, { batch: 1, context }).program);
       return await compiled.run(inputs);
     };
@@ -101,7 +100,7 @@ describe.each(architectureNames())("%s", (architecture) => {
   it("does not depend on padding", () => {
     const config = configOf(architecture, false);
     const mask = input("mask", [batch, context]);
-    const logits = logitsOf(languageModel(new Scope(), input("tokens", [batch, context], "int32"), config, mask));
+    const logits = logitsOf(languageModel(new Scope(), input("tokens", [batch, context], "int32"), config, { mask }));
     const graph = program("masked", { logits });
     const parameters = initialise(parametersOf(config), 3);
     const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));

@@ -7,28 +7,30 @@ import { sizeOf } from "../base/shape.ts";
 import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { ModelOutput } from "../nn/cross-entropy.ts";
-import type { Documents } from "../nn/documents.ts";
 import { norm } from "../nn/norm.ts";
 import { angleTable, scaledSinusoid } from "../nn/positions.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
-import { Visibility } from "../nn/visibility.ts";
+import { Visibility, type WindowInputs } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { architectureOf } from "./registry.ts";
 
 interface ModelOptions {
   /** Which activations are recomputed in the backward pass instead of being kept. Default: none. */
   readonly recompute?: Recompute;
-  /** Attention and positions start again at each document. Default: the window is one document. */
-  readonly documents?: Documents | undefined;
 }
 
-/** tokens [B, T] int32; mask [B, T] is 1 where a token is real. */
+/** The model of a configuration, as train and generate take it. */
+export function modelOf(config: ModelConfig, options: ModelOptions = {}) {
+  return (scope: Scope, tokens: Tensor, inputs: WindowInputs = {}): ModelOutput =>
+    languageModel(scope, tokens, config, { ...inputs, ...options });
+}
+
+/** tokens [B, T] int32. Attention and positions start again at each document, where there are any. */
 export function languageModel(
   scope: Scope,
   tokens: Tensor,
   config: ModelConfig,
-  mask?: Tensor,
-  { recompute = "none", documents }: ModelOptions = {},
+  { mask, documents, recompute = "none" }: WindowInputs & ModelOptions = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
   const { table, bias } = tiedEmbedding(scope, config);

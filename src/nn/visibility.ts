@@ -10,12 +10,16 @@ import { tokenPositions } from "./positions.ts";
 /** Added to a score, it makes the weight exactly 0: after softmax, squared ReLU and Laplace function alike. */
 export const HIDDEN = -1e30;
 
-interface VisibilityInputs {
-  readonly causal: boolean;
+/** What there is to see of a window of T tokens. */
+export interface WindowInputs {
   /** [B, T]: 1 where a token is real, 0 for padding; undefined when all are real. */
   readonly mask?: Tensor | undefined;
   /** Documents of a window that must not see each other; undefined: the window is one document. */
   readonly documents?: Documents | undefined;
+}
+
+interface VisibilityInputs extends WindowInputs {
+  readonly causal: boolean;
 }
 
 /** What tokens see inside their own chunk. */

@@ -13,7 +13,7 @@ export {
 } from "../models/architecture.ts";
 export { forwardFlops } from "../models/catalogue.ts";
 export { modelConfigSchema, parseModelConfig } from "../models/config.ts";
-export { languageModel, parametersOf } from "../models/language-model.ts";
+export { languageModel, modelOf, parametersOf } from "../models/language-model.ts";
 export { presetModel } from "../models/presets.ts";
 export {
   architectureByName,

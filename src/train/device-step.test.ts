@@ -6,12 +6,11 @@ import type { HostTensor } from "../base/dtype.ts";
 import { firstPlace } from "../data/mixture.ts";
 import { tokensInMemory } from "../data/token-sequence.ts";
 import { parseModelConfig } from "../models/config.ts";
-import { languageModel, parametersOf } from "../models/language-model.ts";
+import { modelOf, parametersOf } from "../models/language-model.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createEvaluator } from "./evaluate.ts";
 import { type LoopOptions, type LoopState, type TrainEvent, trainLoop } from "./loop.ts";
-import type { Model } from "./objective.ts";
 import { initialOptimizerState } from "./optimizer.ts";
 import { createTrainStep } from "./step.ts";
 
@@ -20,7 +19,7 @@ const config = parseModelConfig({
   ...{ architecture: "flash", vocabSize: 61, width: 16, layers: 1, shared: 8, chunk: 8 },
   maxLength: shape.context,
 });
-const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config, mask);
+const model = modelOf(config);
 const tokens = Int32Array.from({ length: 4001 }, (_, i) => (i * 7 + (i >> 3)) % 61);
 const text = tokensInMemory(tokens);
 const heldOut = [{ name: "text", sequence: tokensInMemory(tokens.slice(0, 130)) }];

@@ -6,13 +6,12 @@ import { tokensInMemory } from "../data/token-sequence.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { parseModelConfig } from "../models/config.ts";
-import { languageModel, logitsOf, parametersOf } from "../models/language-model.ts";
+import { languageModel, logitsOf, modelOf, parametersOf } from "../models/language-model.ts";
 import { presetModel } from "../models/presets.ts";
 import { architectureNames } from "../models/registry.ts";
 import { initialise, Scope } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createEvaluator } from "./evaluate.ts";
-import type { Model } from "./objective.ts";
 import { initialOptimizerState } from "./optimizer.ts";
 import { createTrainStep } from "./step.ts";
 
@@ -32,7 +31,7 @@ const text = (length: number) => Int32Array.from({ length }, (_, i) => (i % 50 =
 
 describe.each(architectureNames())("%s", (architecture) => {
   const config = configOf(architecture);
-  const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config, mask);
+  const model = modelOf(config);
 
   it("learns to fill in", async () => {
     const parameters = initialise(parametersOf(config), 1);
@@ -61,7 +60,7 @@ describe.each(architectureNames())("%s", (architecture) => {
 
     const tokens = input("tokens", [batch, context], "int32");
     const mask = input("mask", [batch, context]);
-    const graph = program("test", { logits: logitsOf(languageModel(new Scope(), tokens, config, mask)) });
+    const graph = program("test", { logits: logitsOf(languageModel(new Scope(), tokens, config, { mask })) });
     const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
     const total = { loss: 0, correct: 0, tokens: 0 };
     for (const index of [0, 1]) {
@@ -89,7 +88,7 @@ describe.each(architectureNames())("%s", (architecture) => {
 
 it("a text of special tokens alone cannot be measured", async () => {
   const config = configOf("flash");
-  const model: Model = (scope, tokens, mask) => languageModel(scope, tokens, config, mask);
+  const model = modelOf(config);
   const evaluator = await createEvaluator(engine, model, { batch: 1, context: 8 }, { masking: vocabulary });
   const nothing = evaluator.run(initialise(parametersOf(config), 1), tokensInMemory(new Int32Array(5)));
   await expect(nothing).rejects.toThrow("expected ordinary tokens to mask, got 4 special ones");

@@ -9,6 +9,7 @@ import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy, type ModelOutput } from "../nn/cross-entropy.ts";
 import { Documents } from "../nn/documents.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
+import type { WindowInputs } from "../nn/visibility.ts";
 
 export interface BatchShape {
   /** B: sequences. */
@@ -18,10 +19,9 @@ export interface BatchShape {
 }
 
 /**
- * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the tied output map; mask
- * [B, T] is 1 where a token is real; documents, where there are any, must not see each other.
+ * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the tied output map.
  */
-export type Model = (scope: Scope, tokens: Tensor, mask?: Tensor, documents?: Documents) => ModelOutput;
+export type Model = (scope: Scope, tokens: Tensor, inputs?: WindowInputs) => ModelOutput;
 
 /** Name of the output that holds the gradient of parameter `path`. */
 export const gradientName = (path: string) => `gradient.${path}`;
@@ -71,12 +71,10 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
   const targets = input("targets", [batch, context], "int32");
   const count = batch * context;
   const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
-  const { finalStates, table, bias } = model(
-    scope,
-    tokens,
-    padded ? input("mask", [batch, context]) : undefined,
-    documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
-  );
+  const { finalStates, table, bias } = model(scope, tokens, {
+    mask: padded ? input("mask", [batch, context]) : undefined,
+    documents: documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
+  });
   const losses = crossEntropy({
     x: finalStates.reshape([count, finalStates.shape[2]]),
     table,

@@ -34,7 +34,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/models": {
     file: "src/public/models.ts",
     values: `
-      architectureByName architectureNameSchema architectures defineArchitecture forwardFlops languageModel modelConfigSchema
+      architectureByName architectureNameSchema architectures defineArchitecture forwardFlops languageModel modelConfigSchema modelOf
       parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
     types: "Ablation Architecture ArchitectureRecord ConfigOf Look ModelSize",
   },

@@ -6,14 +6,13 @@ import { LonghandError, messageOf } from "../../base/errors.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import type { Recompute } from "../../graph/recompute.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import { languageModel, parameterCount } from "../../models/language-model.ts";
+import { modelOf, parameterCount } from "../../models/language-model.ts";
 import { programMemory } from "../../runtime/program-memory.ts";
 import { evaluationShape } from "../../train/evaluate.ts";
 import {
   type BatchShape,
   evaluationProgram,
   type LossProgram,
-  type Model,
   maskedEvaluationProgram,
   type TrainingProgram,
   trainingProgram,
@@ -50,9 +49,7 @@ export function trainingMemory(inputs: TrainingMemoryInputs): number {
 
 function build(inputs: TrainingMemoryInputs): BuiltPrograms {
   const { model, recompute, documents = false, evaluated = true, ...shape } = inputs;
-  const network: Model = (scope, tokens, mask, documents) =>
-    languageModel(scope, tokens, model, mask, { recompute, documents });
-  const training = trainingProgram(network, shape, { weighted: !model.causal, documents });
+  const training = trainingProgram(modelOf(model, { recompute }), shape, { weighted: !model.causal, documents });
   return { training, evaluation: evaluated ? builtEvaluation(model, shape.context, documents) : undefined };
 }
 
@@ -66,9 +63,8 @@ function memoryOf({ training: { program }, evaluation }: BuiltPrograms, { accumu
 }
 
 function builtEvaluation(model: ModelConfig, context: number, documents: boolean): LossProgram {
-  const network: Model = (scope, tokens, mask, documents) => languageModel(scope, tokens, model, mask, { documents });
   const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
-  return programOf(network, evaluationShape(context), { documents });
+  return programOf(modelOf(model), evaluationShape(context), { documents });
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */

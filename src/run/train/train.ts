@@ -23,13 +23,11 @@ import {
 } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
-import type { Recompute } from "../../graph/recompute.ts";
-import { languageModel, parametersOf } from "../../models/language-model.ts";
+import { modelOf, parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createEvaluator, type Evaluator, evaluationShape } from "../../train/evaluate.ts";
 import { type LoopState, type TrainEvent, type TrainingState, trainLoop } from "../../train/loop.ts";
-import type { Model } from "../../train/objective.ts";
 import { initialOptimizerState } from "../../train/optimizer.ts";
 import { createTrainStep } from "../../train/step.ts";
 import type { ModelParameters } from "../../train/training-step.ts";
@@ -212,17 +210,13 @@ async function runLoop(
   const metrics = await openMetrics(run, { resumeStep: state.step });
   const corpora = corporaOf(config, data);
   try {
-    const model =
-      (recompute: Recompute): Model =>
-      (scope, tokens, mask, documents) =>
-        languageModel(scope, tokens, config.model, mask, { recompute, documents });
     const masking = maskingOf(config, data.tokenizer);
     const endOfText = documentStartOf(config, data.tokenizer);
     const { context, batch, recompute } = training;
     const options = { weighted: masking !== undefined, endOfText, built: built?.training };
-    const step = await createTrainStep(engine, model(recompute), { batch, context }, options);
+    const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
     const how = { masking, endOfText, built: built?.evaluation };
-    const evaluator = await createEvaluator(engine, model("none"), evaluationShape(context), how);
+    const evaluator = await createEvaluator(engine, modelOf(config.model), evaluationShape(context), how);
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;

@@ -15,10 +15,9 @@ import { openShards, type TokenShards, writeShards } from "../../data/shards.nod
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { precededBy } from "../../data/token-sequence.ts";
 import type { TextTokenizer } from "../../data/tokenizer.node.ts";
-import { languageModel } from "../../models/language-model.ts";
+import { modelOf } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { createEvaluator, type Evaluation, evaluationShape } from "../../train/evaluate.ts";
-import type { Model } from "../../train/objective.ts";
 import { preparedParts } from "../data/run-tokens.ts";
 import { requireEvaluationMemory } from "../machine/memory.ts";
 import type { LoadedModel } from "./model.ts";
@@ -110,13 +109,11 @@ async function measure(
     throw new LonghandError("usage", `\`context\` ${context}: ${problem}`);
   }
   const built = requireEvaluationMemory(config, context);
-  const network: Model = (scope, tokens, mask, documents) =>
-    languageModel(scope, tokens, config.model, mask, { documents });
   const how = { masking: maskingOf(config, tokenizer), endOfText: documentStartOf(config, tokenizer) };
   return withShards(data, { ...reading, onWarning, onDownload }, tokenizer, async (shards) => {
     const sequence = precededBy(tokenizer.special.endOfText, shards);
     const length = Math.min(context, sequence.tokens - 1);
-    const evaluator = await createEvaluator(engine, network, evaluationShape(length), {
+    const evaluator = await createEvaluator(engine, modelOf(config.model), evaluationShape(length), {
       ...how,
       built: length === context ? built : undefined,
     });

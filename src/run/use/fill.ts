@@ -4,7 +4,7 @@ import { parseSettings } from "../../config/fields.ts";
 import { type FillOptions, fillSettingsSchema } from "../../config/use-settings.ts";
 import { SPECIAL_TOKENS } from "../../data/tokenizer.ts";
 import { fillBlanks } from "../../generate/blanks.ts";
-import { languageModel } from "../../models/language-model.ts";
+import { modelOf } from "../../models/language-model.ts";
 import type { LoadedModel } from "./model.ts";
 
 export interface BlankCandidate {
@@ -47,7 +47,7 @@ export async function fill(model: LoadedModel, text: string, options: FillOption
   const blanks = [...tokens.keys()].filter((at) => tokens[at] === mask);
   const candidates = await fillBlanks({
     engine,
-    model: (scope, ids) => languageModel(scope, ids, config.model),
+    model: modelOf(config.model),
     parameters: Object.fromEntries(Object.entries(model.parameters).map(([path, { data }]) => [path, data])),
     tokens,
     blanks,
