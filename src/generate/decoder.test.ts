@@ -17,6 +17,7 @@ import {
 import { type ModelConfig, parseModelConfig } from "../models/config.ts";
 import { decodingArchitecture } from "../models/decoding.ts";
 import { type ArchitectureName, architectureNames, hasField } from "../models/registry.ts";
+import type { Engine } from "../runtime/engine.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createDecoder } from "./decoder.ts";
 
@@ -216,6 +217,26 @@ describe("a decoder", () => {
     await decoder.reset();
     await expect(decoder.absorb(textOf(13))).rejects.toThrow("at most 12");
     expect(decoder.position).toBe(0);
+    await decoder.release();
+  });
+
+  it("goes on after a program that could not be prepared", async () => {
+    let failures = 1;
+    const failing: Engine = {
+      ...{ device: engine.device, separateMemory: engine.separateMemory },
+      ...{ threads: engine.threads, traffic: engine.traffic },
+      compile: (program) => engine.compile(program),
+      compileResident: (program, resident) =>
+        failures-- > 0 ? Promise.reject(new Error("out of memory")) : engine.compileResident(program, resident),
+      upload: (tensor) => engine.upload(tensor),
+      close: async () => {},
+    };
+    const decoder = await createDecoder({ engine: failing, architecture: decodingArchitecture(config), parameters });
+    await expect(decoder.step(1)).rejects.toThrow("out of memory");
+    expect(decoder.position).toBe(0);
+    const text = textOf(3);
+    const logits = await decoder.absorb(text);
+    expectClose(logits, expected(config, parameters, text).subarray(-V), { name: "logits", tolerance });
     await decoder.release();
   });
 

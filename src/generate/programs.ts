@@ -15,8 +15,8 @@ export class DecodingPrograms {
   readonly engine: Engine;
   readonly #architecture: DecodingArchitecture;
   readonly #parameters: HostArraysByName;
-  readonly #uploaded = new Map<string, Promise<DeviceTensor>>();
-  readonly #compiled = new Map<string, Promise<Compiled>>();
+  readonly #uploaded = new Map<string, DeviceTensor>();
+  readonly #compiled = new Map<string, Compiled>();
 
   constructor({ engine, architecture, parameters }: DecoderOptions) {
     this.engine = engine;
@@ -29,16 +29,16 @@ export class DecodingPrograms {
     return this.engine.separateMemory;
   }
 
-  /** `build` is called at the first use of the key. */
-  get(key: string, build: () => StateProgram): Promise<Compiled> {
-    const compiled = this.#compiled.get(key) ?? this.#compile(build());
+  /** `build` is called at the first use of the key, and again after a failure. One call at a time. */
+  async get(key: string, build: () => StateProgram): Promise<Compiled> {
+    const compiled = this.#compiled.get(key) ?? (await this.#compile(build()));
     this.#compiled.set(key, compiled);
     return compiled;
   }
 
   async release(): Promise<void> {
-    for (const compiled of this.#compiled.values()) await (await compiled).run.release();
-    for (const tensor of this.#uploaded.values()) (await tensor).release();
+    for (const { run } of this.#compiled.values()) await run.release();
+    for (const tensor of this.#uploaded.values()) tensor.release();
     this.#compiled.clear();
     this.#uploaded.clear();
   }
@@ -49,9 +49,9 @@ export class DecodingPrograms {
     for (const { path, shape } of this.#architecture.parameters) {
       if (!inputs.has(path)) continue;
       if (this.resident && !this.#uploaded.has(path)) {
-        this.#uploaded.set(path, this.engine.upload({ dtype: "float32", shape, data: this.#parameters[path] }));
+        this.#uploaded.set(path, await this.engine.upload({ dtype: "float32", shape, data: this.#parameters[path] }));
       }
-      parameters[path] = (await this.#uploaded.get(path)) ?? this.#parameters[path];
+      parameters[path] = this.#uploaded.get(path) ?? this.#parameters[path];
     }
     const stays = this.resident ? changed.map(({ key }) => newKey(key)) : [];
     return { run: await this.engine.compileResident(program, stays), inputs, parameters, changed };

@@ -134,6 +134,7 @@ export class OrtEngine implements Engine {
       this.#transfers.get(key) ??
       this.#compile(program("transfer", { y: input("x", type.shape, type.dtype) }), resident, {});
     this.#transfers.set(key, identity);
+    identity.catch(() => this.#transfers.delete(key));
     const done = this.#lastTransfer.then(async () => result(await (await identity).run({ x })));
     this.#lastTransfer = done.catch(() => {});
     return done;
