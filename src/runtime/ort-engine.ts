@@ -159,7 +159,7 @@ function sessionOptions(
     // The plan of a first run would be allocated as one block beside what the arena already holds: twice the peak.
     enableMemPattern: false,
     graphOptimizationLevel: "all",
-    logSeverityLevel: 4, // what fails is thrown, and told once
+    logSeverityLevel: 4, // failures are thrown, not logged as well
     ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${name}.onnx` } : {}),
     extra: {
       ...(wholeOnDevice ? { session: { disable_cpu_ep_fallback: "1" } } : {}),

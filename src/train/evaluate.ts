@@ -1,6 +1,6 @@
 /**
- * Held-out loss without training, in consecutive windows of the context: of every token but the first, predicted once from
- * those before it; or, of a model that looks both ways, of the tokens that a masking which is always the same selects.
+ * Held-out loss without training, in consecutive windows of the context: of every token but the first, predicted once
+ * from those before it; or, for a bidirectional model, of the tokens that a fixed masking selects.
  */
 import type { HostArray } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -33,7 +33,7 @@ export interface Evaluation {
 }
 
 export interface Evaluator {
-  /** `onProgress` is told the share done, 0 … 1; returning false stops and keeps what was evaluated. */
+  /** `onProgress` gets the share done, 0 … 1; returning false stops and keeps what was evaluated. */
   run(
     parameters: ModelParameters,
     sequence: TokenSequence,

@@ -1,7 +1,7 @@
 /**
- * The training loop: batches by number, steps, evaluation and saving at intervals, told as typed events. It knows no
- * files and no terminal; whoever runs it saves and prints. A step whose loss or gradient is not finite is skipped and
- * told; after a few in a row the loop stops with an error, and the last checkpoint stands.
+ * The training loop: batches by number, steps, evaluation and saving at intervals. It yields typed events and knows no
+ * files and no terminal; its caller saves and prints. A step whose loss or gradient is not finite is skipped, which is an
+ * event too; after a few in a row the loop stops with an error, and the last checkpoint stands.
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
@@ -117,13 +117,13 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
   let submitted = state.step;
   let since = performance.now();
   /** Counts steps whose results are known and says how they went; on a device several take their time together. */
-  function* told(results: readonly StepResult[]): Generator<TrainEvent> {
+  function* record(results: readonly StepResult[]): Generator<TrainEvent> {
     if (results.length === 0) return;
     const seconds = (performance.now() - since) / 1000 / results.length;
     for (const result of results) {
-      const record = recordOf(inputs, result, seconds);
-      yield record;
-      if (record.type === "skip" && state.skippedInRow >= options.maxSkips) throw tooManySkips(state, record);
+      const event = recordOf(inputs, result, seconds);
+      yield event;
+      if (event.type === "skip" && state.skippedInRow >= options.maxSkips) throw tooManySkips(state, event);
     }
     since = performance.now();
   }
@@ -137,12 +137,12 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
       ...{ parameters, batches, state: optimizer, config: options.optimizer },
       ...{ learningRate: learningRate(options.schedule, submitted, steps), update: updates + 1 },
     });
-    yield* told(results);
+    yield* record(results);
     stopping = stopRequested();
     const last = submitted === steps;
     const evaluates = last || submitted % options.evalEvery === 0;
     const saves = last || submitted % options.saveEvery === 0;
-    if (stopping || evaluates || saves) yield* told(await step.settle());
+    if (stopping || evaluates || saves) yield* record(await step.settle());
     if (!stopping && evaluates) {
       const result = await evaluateParts(evaluator, step.current(parameters), heldOut, () => !stopRequested());
       stopping = stopRequested();

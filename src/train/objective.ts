@@ -127,7 +127,7 @@ export function evaluationProgram(model: Model, shape: BatchShape, options: Prog
 }
 
 /**
- * The same of a model that looks both ways, which must not see padding: one more input, mask [B, T], and one more output,
+ * The same for a bidirectional model, which must not see padding: one more input, mask [B, T], and one more output,
  * correct [B * T], 1 where the target is the likeliest token.
  */
 export function maskedEvaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {

@@ -50,7 +50,7 @@ export async function openLocal(path: string, name = path): Promise<OpenFile> {
   };
 }
 
-/** The file from its beginning to its end; `onRead` is told the share read. Every buffer may be kept. */
+/** The file from its beginning to its end; `onRead` gets the share read. Every buffer may be kept. */
 export async function* byteStream(
   file: OpenFile,
   bytes: number,

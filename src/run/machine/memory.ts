@@ -1,5 +1,5 @@
 /**
- * Whether a training fits into memory, told before anything is compiled: an estimate from the graph of the step, and where
+ * Whether a training fits into memory, decided before anything is compiled: an estimate from the graph of the step, and where
  * it does not fit, which batch, context or recomputation would (docs/decisions/0014-memory-estimate.md).
  */
 import { LonghandError, messageOf } from "../../base/errors.ts";
