@@ -3,14 +3,18 @@
  * ends with the final hidden states, not with logits, of which training never forms the whole matrix
  * (nn/cross-entropy.ts).
  */
+import { LonghandError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { ModelOutput } from "../nn/cross-entropy.ts";
+import { entryKey } from "../nn/decoding.ts";
+import type { Layer, Recurrence, Tensors } from "../nn/layer.ts";
 import { norm } from "../nn/norm.ts";
-import { angleTable, scaledSinusoid } from "../nn/positions.ts";
+import { anglesFrom, type ModelInputs, type Past } from "../nn/past.ts";
+import { type AngleTable, angleTable, scaledSinusoid } from "../nn/positions.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
-import { Visibility, type WindowInputs } from "../nn/visibility.ts";
+import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { architectureOf } from "./registry.ts";
 
@@ -21,38 +25,58 @@ interface ModelOptions {
 
 /** The model of a configuration, as train and generate take it. */
 export function modelOf(config: ModelConfig, options: ModelOptions = {}) {
-  return (scope: Scope, tokens: Tensor, inputs: WindowInputs = {}): ModelOutput =>
+  return (scope: Scope, tokens: Tensor, inputs: ModelInputs = {}): ModelOutput =>
     languageModel(scope, tokens, config, { ...inputs, ...options });
 }
 
-/** tokens [B, T] int32. Attention and positions start again at each document, where there are any. */
+/**
+ * tokens [B, T] int32. Attention and positions start again at each document, where there are any. With a past they go on
+ * from it, T is whole spans, and the state after the window is returned.
+ */
 export function languageModel(
   scope: Scope,
   tokens: Tensor,
   config: ModelConfig,
-  { mask, documents, recompute = "none" }: WindowInputs & ModelOptions = {},
+  { mask, documents, past, recompute = "none" }: ModelInputs & ModelOptions = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
   const { table, bias } = tiedEmbedding(scope, config);
   const T = tokens.shape[1];
-  const anglesOf = (width: number) => {
+  const anglesOf = (width: number, start?: AngleTable) => {
     const angles = angleTable(T, width);
-    return documents ? documents.anglesByPosition(angles) : angles;
+    const own = documents ? documents.anglesByPosition(angles) : angles;
+    return start ? anglesFrom(start, own, documents) : own;
   };
   const inputs = {
-    rotations: anglesOf(architecture.rotaryWidth(config)),
+    rotations: anglesOf(architecture.rotaryWidth(config), past?.rotation),
     visibility: new Visibility({ causal: config.causal, mask, documents }),
     recompute: recompute === "layers",
   };
-  const positions = scaledSinusoid(scope.at("position"), anglesOf(config.width));
+  const positions = scaledSinusoid(scope.at("position"), anglesOf(config.width, past?.position));
+  const state: Record<string, Tensor> = {};
   let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
   for (let i = 0; i < config.layers; i++) {
     const layerScope = scope.at("layers").at(i);
     const layer = architecture.layer(config, i);
-    const forward = (x: Tensor) => layer.forward(layerScope, x, inputs);
+    const forward = (x: Tensor) => {
+      if (!past) return layer.forward(layerScope, x, inputs);
+      const { y, state: changed } = prefillOf(layer, config)(layerScope, x, inputs, stateOfLayer(past, layer, i));
+      for (const [name, after] of Object.entries(changed)) state[entryKey(i, name)] ??= after; // of the forward pass
+      return y;
+    };
     x = inputs.recompute ? recomputed([x], ([again]) => forward(again)) : forward(x);
   }
-  return { finalStates: finalNorm(scope, x), table, bias };
+  return { finalStates: finalNorm(scope, x), table, bias, ...(past && { state }) };
+}
+function prefillOf({ recurrence }: Layer, { architecture }: ModelConfig): NonNullable<Recurrence["prefill"]> {
+  if (recurrence?.prefill) return recurrence.prefill;
+  throw new LonghandError("graph", `${architecture}: it cannot read a window after a state`);
+}
+
+/** Its entries in the past, by their own names. */
+function stateOfLayer({ state }: Past, { recurrence }: Layer, index: number): Tensors {
+  const names = Object.keys(recurrence?.state ?? {}).filter((name) => entryKey(index, name) in state);
+  return Object.fromEntries(names.map((name) => [name, state[entryKey(index, name)]]));
 }
 
 export function finalNorm(scope: Scope, x: Tensor): Tensor {

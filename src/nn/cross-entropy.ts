@@ -14,6 +14,8 @@ export interface ModelOutput {
   readonly table: Tensor;
   /** [V] */
   readonly bias: Tensor;
+  /** The state of the layers after the window, by `state.LAYER.NAME` [B, …]; where the window began with one. */
+  readonly state?: Readonly<Record<string, Tensor>> | undefined;
 }
 
 interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {

@@ -56,6 +56,11 @@ export function fillAngles({ cos, sin }: HostAngles, { frequencies, start, count
   }
 }
 
+/** The angles a + b, by the addition theorem; of shapes that broadcast. */
+export function addAngles(a: AngleTable, b: AngleTable): AngleTable {
+  return { cos: a.cos.mul(b.cos).sub(a.sin.mul(b.sin)), sin: a.sin.mul(b.cos).add(a.cos.mul(b.sin)) };
+}
+
 /** The table of positions 0 … count - 1 for vectors of the given width, as constants of the graph. */
 export function angleTable(count: number, width: number): AngleTable {
   const half = width / 2;

@@ -7,9 +7,10 @@ import { gradients } from "../graph/gradients.ts";
 import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { crossEntropy, type ModelOutput } from "../nn/cross-entropy.ts";
+import { newKey } from "../nn/decoding.ts";
 import { Documents } from "../nn/documents.ts";
+import { type CarriedState, type ModelInputs, pastInputs } from "../nn/past.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
-import type { WindowInputs } from "../nn/visibility.ts";
 
 export interface BatchShape {
   /** B: sequences. */
@@ -21,7 +22,7 @@ export interface BatchShape {
 /**
  * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the tied output map.
  */
-export type Model = (scope: Scope, tokens: Tensor, inputs?: WindowInputs) => ModelOutput;
+export type Model = (scope: Scope, tokens: Tensor, inputs?: ModelInputs) => ModelOutput;
 
 /** Name of the output that holds the gradient of parameter `path`. */
 export const gradientName = (path: string) => `gradient.${path}`;
@@ -47,9 +48,16 @@ interface Built extends BatchShape {
   readonly correct: Tensor;
   /** The parameters of the output map. */
   readonly head: readonly Tensor[];
+  /** The state after the window, by the names of outputs. */
+  readonly state: Readonly<Record<string, Tensor>>;
 }
 
 export interface ProgramOptions {
+  /**
+   * What windows go on from: the inputs of nn/past.ts in addition, and outputs `new.LAYER.NAME` [B, …], the state after
+   * the window. Default: each window begins anew.
+   */
+  readonly carried?: CarriedState | undefined;
   /**
    * Whether documents are kept apart: one more input, documents [3, B, T] int32, as data/document-windows.ts makes it.
    * Default: false, a window is one document.
@@ -65,15 +73,21 @@ interface BuildOptions extends ProgramOptions {
 }
 
 function build(model: Model, { batch, context }: BatchShape, options: BuildOptions): Built {
-  const { weighted, padded = false, documents = false } = options;
+  const { weighted, padded = false, documents = false, carried } = options;
   const scope = new Scope();
   const tokens = input("tokens", [batch, context], "int32");
   const targets = input("targets", [batch, context], "int32");
   const count = batch * context;
   const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
-  const { finalStates, table, bias } = model(scope, tokens, {
+  const {
+    finalStates,
+    table,
+    bias,
+    state = {},
+  } = model(scope, tokens, {
     mask: padded ? input("mask", [batch, context]) : undefined,
     documents: documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
+    past: carried && pastInputs(carried, batch),
   });
   const losses = crossEntropy({
     x: finalStates.reshape([count, finalStates.shape[2]]),
@@ -82,7 +96,8 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
     targets: targets.reshape([count]),
     weights,
   });
-  return { scope, ...losses, head: [table, bias], batch, context };
+  const after = Object.fromEntries(Object.entries(state).map(([key, tensor]) => [newKey(key), tensor]));
+  return { scope, ...losses, head: [table, bias], state: after, batch, context };
 }
 
 /**
@@ -95,14 +110,14 @@ export function trainingProgram(
   shape: BatchShape,
   { weighted = false, dense = false, ...options }: ProgramOptions & { weighted?: boolean; dense?: boolean } = {},
 ): TrainingProgram {
-  const { scope, sum, head } = build(model, shape, { ...options, weighted });
+  const { scope, sum, head, state } = build(model, shape, { ...options, weighted });
   const { parameters } = scope;
   const rowLookups = dense ? [] : scope.rowLookups;
   const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
   // The runtime begins with the last output and computes what each needs: the head first, with the loss on its way, then
   // the layers from the top down, so that what a layer's gradients were computed from is freed before the next one's turn.
-  const outputs: Record<string, Tensor> = {};
+  const outputs: Record<string, Tensor> = { ...state };
   const sparse = rowLookups.map(({ path, rows }, i) => {
     outputs[rowGradientName(i)] = grads[parameters.length + i];
     return { path, output: rowGradientName(i), width: rows.shape[rows.rank - 1] };
@@ -122,8 +137,8 @@ export function trainingProgram(
  * nats, and losses [B * T], each token's own.
  */
 export function evaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {
-  const { scope, sum, perToken } = build(model, shape, { ...options, weighted: true });
-  return { program: program("evaluation", { loss: sum, losses: perToken }), parameters: scope.parameters };
+  const { scope, sum, perToken, state } = build(model, shape, { ...options, weighted: true });
+  return { program: program("evaluation", { loss: sum, losses: perToken, ...state }), parameters: scope.parameters };
 }
 
 /**
