@@ -29,7 +29,7 @@ export function resolveConfig(
   machine: Machine,
   overrides: Readonly<Record<string, unknown>> = {},
 ): RunConfig {
-  const { context, chunk, attention, ablation, steps } = settings;
+  const { context, chunk, attention, memory, ablation, steps } = settings;
   const corpora = corporaFrom(settings, machine);
   const [{ weight: _, ...only }] = corpora;
   const draft = {
@@ -43,7 +43,7 @@ export function resolveConfig(
       tokenizerDigest: "",
     },
     model: {
-      ...presetModel(settings.model, settings.preset, { context, chunk, attention, ablation }),
+      ...presetModel(settings.model, settings.preset, { context, chunk, attention, memory, ablation }),
       vocabSize: settings.vocab,
       causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
     },

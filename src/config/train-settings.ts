@@ -8,6 +8,7 @@ import { ablationNames } from "../models/ablations.ts";
 import { attentionNames } from "../models/architectures/flash.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
+import { memoryNames } from "../nn/distant-memory.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import {
   cameLater,
@@ -121,6 +122,12 @@ export const trainSettingsSchema = z.strictObject({
     .enum(attentionNames)
     .optional()
     .describe("Of flash: mixed, or one half of it, local (inside chunks) or global (across them); default: mixed."),
+  memory: z
+    .enum(memoryNames)
+    .optional()
+    .describe(
+      "Of flash and mc-tfm++: what the distant half keeps of earlier chunks: sum (the paper's, which grows with the text), mean, or a mean with decays: fixed (decay), learned, or gated by the tokens; default: decay.",
+    ),
   ablation: optionalText(
     "name",
     `What to change in flash or flash-quad, several by commas: ${ablationNames.join(", ")}.`,

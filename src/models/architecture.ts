@@ -14,6 +14,10 @@ export const commonFields = {
   width: positive().describe("d: width of the residual stream."),
   layers: positive().describe("Gated attention units or Transformer blocks."),
   causal: z.boolean().default(true).describe("Whether a token sees only itself and earlier tokens."),
+  absolute: z
+    .boolean()
+    .default(true)
+    .describe("Whether an embedding of absolute positions is added to that of the tokens, beside relative positions."),
 } as const;
 
 type FieldsOf<Own extends z.ZodRawShape> = z.output<z.ZodObject<typeof commonFields & Own>>;

@@ -52,6 +52,8 @@ function* problems(record: Architecture, config: ModelConfig): Iterable<readonly
   if (config.width % 2 !== 0) yield ["width", "expected an even number"];
   if (!config.causal && !record.bidirectional)
     yield ["causal", `expected true: ${record.name} cannot be bidirectional`];
+  if (!config.absolute && record.rotaryWidth(config) === 0)
+    yield ["absolute", `expected true: ${record.name} has no other positions`];
   yield* record.problems(config);
 }
 

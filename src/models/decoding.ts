@@ -97,8 +97,11 @@ function readingProgram(
     whole ? { ...places, count: padded ? places.count : numbers(batchAxis(B), P) } : undefined,
   );
   const { table } = tiedEmbedding(scope, config);
-  const positions = scaledSinusoid(scope.at("position"), angleInputs("position", [...axis, P, config.width / 2]));
-  let x = table.gather(input("tokens", [...axis, P], "int32")).add(positions); // [B …, P, d]
+  let x = table.gather(input("tokens", [...axis, P], "int32")); // [B …, P, d]
+  if (config.absolute) {
+    const angles = angleInputs("position", [...axis, P, config.width / 2]);
+    x = x.add(scaledSinusoid(scope.at("position"), angles));
+  }
   for (const [i, layer] of layers.entries()) {
     const layerScope = scope.at("layers").at(i);
     const state = stateInputs(layer, i, B, room);
@@ -117,11 +120,12 @@ function readingProgram(
 }
 
 function closingProgram(layers: readonly Recurrence[], { texts, room, whole }: CloseRequest): StateProgram {
+  const scope = new Scope();
   const changes = new Changes(whole ? rowPlaces(texts) : undefined);
   for (const [i, layer] of layers.entries()) {
     if (!layer.close) continue;
     const before = stateInputs(layer, i, texts, room);
-    changes.add(i, layer, { before, changed: layer.close(before) });
+    changes.add(i, layer, { before, changed: layer.close(scope.at("layers").at(i), before) });
   }
   return { program: program(`decode_close_${texts}`, changes.output()), changed: changes.entries };
 }

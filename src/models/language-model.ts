@@ -52,9 +52,9 @@ export function languageModel(
     visibility: new Visibility({ causal: config.causal, mask, documents }),
     recompute: recompute === "layers",
   };
-  const positions = scaledSinusoid(scope.at("position"), anglesOf(config.width, past?.position));
   const state: Record<string, Tensor> = {};
-  let x = scope.rows("embedding.weight", table, tokens).add(positions); // [B, T, d]
+  let x = scope.rows("embedding.weight", table, tokens); // [B, T, d]
+  if (config.absolute) x = x.add(scaledSinusoid(scope.at("position"), anglesOf(config.width, past?.position)));
   for (let i = 0; i < config.layers; i++) {
     const layerScope = scope.at("layers").at(i);
     const layer = architecture.layer(config, i);

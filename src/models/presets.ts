@@ -34,6 +34,8 @@ interface PresetOptions {
   readonly chunk?: number | undefined;
   /** Of flash; default: mixed. */
   readonly attention?: string | undefined;
+  /** What the distant half keeps (nn/distant-memory.ts). */
+  readonly memory?: string | undefined;
   /** Names from ablations.ts, separated by commas. */
   readonly ablation?: string | undefined;
 }

@@ -70,7 +70,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
         queryPeak: { shape: [H, 1, w], change: "replaced", initial: HIDDEN },
       },
       step,
-      close: ({ keys, values, queryPeak }) => ({
+      close: (_, { keys, values, queryPeak }) => ({
         summaryKeys: keys.maximum([-2]),
         summaryValues: summaryValue(queryPeak, keys, values),
         queryPeak: queryPeak.constant(HIDDEN).expand(queryPeak.shape),

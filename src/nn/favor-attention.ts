@@ -78,7 +78,7 @@ export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK
   }
 
   /** Adds the open sum to the closed one, both times e^(-peak), and empties it. */
-  function close({ openSum, peak, closedSum, compensation, closedPeak }: Tensors): Tensors {
+  function close(_: Scope, { openSum, peak, closedSum, compensation, closedPeak }: Tensors): Tensors {
     const scale = closedPeak.sub(peak).exp();
     const after = addCompensated({ sum: closedSum.mul(scale), compensation: compensation.mul(scale) }, openSum);
     return {

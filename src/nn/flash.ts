@@ -6,6 +6,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { scoreScale } from "./attention-functions.ts";
 import { inChunks, outOfChunks } from "./chunks.ts";
+import { chunkDecays, closeIntoMean, type MemoryConfig, memoryState, SUM, tokenRates } from "./distant-memory.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { closeChunk } from "./linear-attention.ts";
@@ -20,11 +21,13 @@ interface FlashConfig extends GatedUnitConfig {
   readonly chunk: number;
   /** Default: mixed, both halves. */
   readonly attention?: "mixed" | "local" | "global";
+  /** What the linear half keeps of other chunks; default: the paper's sum. */
+  readonly memory?: MemoryConfig;
 }
 
 export function flash(config: FlashConfig): Layer {
   const { width: d, expanded: e, shared: s, chunk: C, attentionFunction = "relu2" } = config;
-  const { attention = "mixed", tokenShift = false } = config;
+  const { attention = "mixed", tokenShift = false, memory = SUM } = config;
   const [isQuadratic, isLinear] = [attention !== "global", attention !== "local"];
 
   /** The scales of the quadratic and of the linear queries, where there are such. */
@@ -37,25 +40,34 @@ export function flash(config: FlashConfig): Layer {
     linear: isLinear ? pairs[pairs.length - 1] : undefined,
   });
 
+  const isMean = isLinear && memory.memory !== "sum";
+  const decidesByToken = isMean && memory.memory === "gated";
+
   /** Any number of tokens; with the state of a text, whole chunks after those that it has read. */
-  function wholeChunks(scope: Scope, x: Tensor, { rotations, visibility }: LayerInputs, state: Tensors = {}): Stepped {
+  function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors = {}): Stepped {
+    const { rotations, visibility, distant = true } = inputs;
     const T = x.shape[1];
-    const scales = scalesFor(linearScale(visibility, C, T));
+    const scales = scalesFor(isMean ? 1 / C : linearScale(visibility, C, T));
     const unit = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility, previous: state.previous });
     const pairs = unit.pairs.map(({ q, k }) => ({ q: inChunks(q, C), k: inChunks(k, C) }));
+    const { quadratic, linear } = named(pairs);
+    const decayScope = scope.at("decay");
+    const rates = decidesByToken ? inChunks(tokenRates(decayScope, memory, unit.z), C) : undefined;
+    const chunks = visibility.inChunks(C, T);
     const { attended, after } = mixedChunkAttention(
-      { ...named(pairs), v: inChunks(unit.v, C) },
-      visibility.inChunks(C, T),
+      { quadratic, linear: distant ? linear : undefined, v: inChunks(unit.v, C) },
+      chunks,
       {
         attentionFunction,
         bias: isQuadratic ? relativeBias(scope.at("bias"), C, C, s) : undefined,
-        before: state.closedSum && { sum: state.closedSum, compensation: state.compensation },
+        decays: isMean ? chunkDecays(decayScope, memory, { s, rates, real: chunks.real }) : undefined,
+        before: state.closedSum || state.mean ? state : undefined,
       },
     );
     return {
       y: unit.output(outOfChunks(attended, T)),
       state: {
-        ...(after && { closedSum: after.sum, compensation: after.compensation }),
+        ...after,
         ...(unit.forNext && { previous: unit.forNext.slice(1, T - 1, T) }),
       },
     };
@@ -63,7 +75,7 @@ export function flash(config: FlashConfig): Layer {
 
   /** The recurrent form (section 3.3): attention to the open chunk, and linear attention to all chunks before it. */
   function step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped {
-    const { keys, values, closedSum, previous } = state;
+    const { keys, values, closedSum, mean, previous } = state;
     const bias = scope.at("bias");
     const rotated = isQuadratic ? openBiasVectors(bias, C, s) : [];
     const unit = gatedUnit(scope, x, config, { tokens, scales: scalesFor(1 / C), rotated, previous });
@@ -71,16 +83,23 @@ export function flash(config: FlashConfig): Layer {
     const { quadratic, linear } = named(unit.pairs);
     const local =
       quadratic && openSpanAttention(bias, { ...unit, ...quadratic }, { keys, values }, tokens, attentionFunction);
-    const halves = [...(local ? [local.attended] : []), ...(linear ? [linear.q.matmul(closedSum)] : [])];
+    const halves = [...(local ? [local.attended] : []), ...(linear ? [linear.q.matmul(mean ?? closedSum)] : [])];
     return {
       y: unit.output(halves.reduce((sum, t) => sum.add(t))),
       state: {
         values: v,
         ...(local && { keys: local.keys }),
         ...(linear && { linearKeys: linear.k }),
+        ...(decidesByToken && { rates: tokenRates(scope.at("decay"), memory, unit.z) }),
         ...(forNext && { previous: tokens.last(forNext, previous) }),
       },
     };
+  }
+
+  function close(scope: Scope, state: Tensors): Tensors {
+    return isMean
+      ? closeIntoMean(chunkDecays(scope.at("decay"), memory, { s, rates: state.rates }), state)
+      : closeChunk(state);
   }
 
   const rows = (width: number): StateEntry => ({ shape: [C, width], change: "open-rows", initial: 0 });
@@ -92,13 +111,12 @@ export function flash(config: FlashConfig): Layer {
       state: {
         values: rows(e),
         ...(isQuadratic && { keys: rows(openKeyWidth(C, s)) }),
-        // closedSum: the sum of (linear keys)ᵀ values over closed chunks.
-        ...(isLinear && { linearKeys: rows(s), closedSum: replaced([s, e]), compensation: replaced([s, e]) }),
+        ...(isLinear && memoryState(memory, { C, s, n: e })),
         ...(tokenShift && { previous: replaced([1, d / 2]) }),
       },
       step,
       prefill: wholeChunks,
-      close: isLinear ? closeChunk : undefined,
+      close: isLinear ? close : undefined,
     },
   };
 }

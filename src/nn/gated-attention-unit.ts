@@ -27,6 +27,15 @@ export interface GatedUnitConfig {
   readonly gate?: boolean;
   /** Whether half of the normalised features come from the token before; default: false. */
   readonly tokenShift?: boolean;
+  /** Where gamma starts: at 1, or at normal(0, 0.02), as in the paper's code; default: ones. */
+  readonly gamma?: (typeof gammaNames)[number] | undefined;
+}
+
+export const gammaNames = ["ones", "normal"] as const;
+
+/** Initial values of gamma. */
+export function initialGamma(name: (typeof gammaNames)[number] = "ones") {
+  return name === "ones" ? { constant: 1 } : { normal: 0.02 };
 }
 
 interface UnitInputs extends ShiftInputs {
@@ -41,6 +50,8 @@ interface UnitInputs extends ShiftInputs {
 interface GatedUnit {
   /** Queries (scaled) and keys, rotated, [B, T, s] each: a pair for each scale. */
   readonly pairs: readonly QueriesKeys[];
+  /** The shared representation that they are made from, [B, T, s]. */
+  readonly z: Tensor;
   /** [B, T, s] for each of the further vectors. */
   readonly rotated: readonly Tensor[];
   /** [B, T, e] */
@@ -61,7 +72,8 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
   const mapped = splitLinear(shifted, map, widths, silu);
   const [v, z] = mapped.slice(-2);
   return {
-    ...queriesAndKeys(scope.at("heads"), z, inputs),
+    ...queriesAndKeys(scope.at("heads"), z, { ...inputs, gamma: config.gamma }),
+    z,
     v,
     forNext,
     output: (attended) => x.add(linear(scope.at("out"), gate ? mapped[0].mul(attended) : attended, d)),
@@ -75,12 +87,12 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
 function queriesAndKeys(
   scope: Scope,
   z: Tensor,
-  { tokens, scales, rotated = [] }: UnitInputs,
+  { tokens, scales, rotated = [], gamma: start }: UnitInputs & Pick<GatedUnitConfig, "gamma">,
 ): Pick<GatedUnit, "pairs" | "rotated"> {
   const s = z.shape[z.rank - 1];
   const factors = scales.flatMap((scale) => [scale, 1]);
   const H = factors.length;
-  const gammas = scope.parameter("gamma", [H, s], { constant: 1 });
+  const gammas = scope.parameter("gamma", [H, s], initialGamma(start));
   const betas = scope.parameter("beta", [H, s], { constant: 0 });
   const oneByOne = (rotations: AngleTable) => {
     const [gamma, beta] = [gammas, betas].map((t) =>

@@ -10,6 +10,7 @@ import { ofRealTokens, random, randomValues, withGradients } from "../../test/su
 import { type PlainUnit, plainGatedUnit } from "../../test/support/plain-gated-unit.ts";
 import { input } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { memoryNames } from "./distant-memory.ts";
 import { flash } from "./flash.ts";
 import { flashQuad } from "./flash-quad.ts";
 import { angleTable } from "./positions.ts";
@@ -44,6 +45,9 @@ const variants: readonly (readonly [string, Variant])[] = [
   { attention: "local" as const, attentionFunction: "softmax" as const, tokenShift: true },
   { attention: "local" as const, attentionFunction: "laplace" as const, ...noGate },
   { attention: "global" as const, ...noGate, tokenShift: true },
+  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [0.3, 4] as const } })),
+  { attention: "global" as const, memory: { memory: "decay" as const, halfLives: [0.5, 2] as const } },
+  { attention: "mixed" as const, tokenShift: true, memory: { memory: "gated" as const, halfLives: [1, 2] as const } },
   { attention: "quad" as const, attentionFunction: "softmax" as const },
   { attention: "quad" as const, attentionFunction: "laplace" as const, tokenShift: true },
   { attention: "quad" as const, ...noGate, norm: "layer" as const },

@@ -4,6 +4,7 @@
  */
 import { describe, it } from "vitest";
 import { expectRecurrentEqualsForward } from "../../test/support/recurrence.ts";
+import { memoryNames } from "./distant-memory.ts";
 import { flash } from "./flash.ts";
 import { flashQuad } from "./flash-quad.ts";
 import { ROTARY_BIAS_FROM } from "./positions.ts";
@@ -20,6 +21,8 @@ const flashes = [
   { attention: "local", attentionFunction: "softmax", gate: false },
   { attention: "global" },
   { attention: "global", tokenShift: true },
+  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [0.3, 6] as const } })),
+  { attention: "global" as const, memory: { memory: "gated" as const, halfLives: [0.5, 2] as const } },
 ] as const;
 
 const quads = [

@@ -19,6 +19,8 @@ export interface LayerInputs {
   readonly visibility: Visibility;
   /** Whether activations that grow with the square of T are recomputed in the backward pass. */
   readonly recompute?: boolean | undefined;
+  /** false: layers with a distant half leave it out, to see what it is worth. */
+  readonly distant?: boolean | undefined;
 }
 
 export interface Layer {
@@ -46,14 +48,15 @@ export interface Recurrence {
   step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped;
   /**
    * x [B, G span, d]: G whole spans, starting where a span starts, which are closed afterwards; causal, all tokens
-   * real. Returns all entries that are replaced. Without it, prompts are read in steps.
+   * real. Returns all entries that are replaced. With documents, the state is seen by the window's first one, and the
+   * state returned is that of the last token's. Without it, prompts are read in steps.
    */
   prefill?(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors): Stepped;
   /**
    * Called when the open span is full, before its rows are overwritten. Returns the new value of entries that are
    * replaced, and the new row [B, …, 1, width] of those that get one for each closed span.
    */
-  readonly close?: ((state: Tensors) => Tensors) | undefined;
+  readonly close?: ((scope: Scope, state: Tensors) => Tensors) | undefined;
 }
 
 /**

@@ -1,11 +1,14 @@
 /**
  * Mixed chunk attention (Hua, Dai, Liu, Le 2022, section 3.2), for FLASH and, by heads, for MC-TFM++: inside a chunk of
  * C tokens attention by a function of scores, exact and quadratic in C; across chunks linear attention, through one [s,
- * n] matrix of sums per chunk. Cost per token does not depend on the length. Either half may be left out.
+ * n] matrix per chunk, the sum over other chunks or their mean. Cost per token does not depend on the length. Either half
+ * may be left out.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
-import { acrossChunks, chunkSums, linearAttention, ownWeights, type RunningSum } from "./linear-attention.ts";
+import type { Tensors } from "./layer.ts";
+import { acrossChunks, chunkSums, linearAttention, ownWeights } from "./linear-attention.ts";
+import { type MeanInputs, meanAttention } from "./mean-attention.ts";
 import type { QueriesKeys } from "./positions.ts";
 import { addOptional, broadcastOverHeads, type ChunkVisibility, type Visibility } from "./visibility.ts";
 
@@ -21,13 +24,15 @@ interface MixedOptions {
   readonly attentionFunction: AttentionFunction;
   /** Added to the quadratic scores, [C, C]. */
   readonly bias?: Tensor | undefined;
-  /** lkᵀ v of all tokens before the first chunk. */
-  readonly before?: RunningSum | undefined;
+  /** Log decays (chunkDecays) where the linear half is a mean over chunks; undefined: it is a sum. */
+  readonly decays?: Tensor | undefined;
+  /** The replaced entries of memoryState, of all tokens before the first chunk. */
+  readonly before?: Tensors | undefined;
 }
 
 /**
- * The scale of linear queries: 1 over the number of tokens that they may see. When bidirectional within documents that
- * number is the length of each document, by which mixedChunkAttention divides.
+ * The scale of linear queries of a sum: 1 over the number of tokens that they may see. When bidirectional within
+ * documents that number is the length of each document, by which mixedChunkAttention divides. Of a mean: 1 / C.
  */
 export function linearScale({ causal, documents }: Visibility, C: number, T: number): number {
   if (causal) return 1 / C;
@@ -37,34 +42,60 @@ export function linearScale({ causal, documents }: Visibility, C: number, T: num
 interface MixedAttention {
   /** [B, …, G, C, n] */
   readonly attended: Tensor;
-  /** The sum before these chunks plus their own; undefined without one before. */
-  readonly after?: RunningSum | undefined;
+  /** The entries of `before`, after these chunks; undefined without them. */
+  readonly after?: Tensors | undefined;
 }
 
 export function mixedChunkAttention(
   { quadratic, linear, v }: MixedInputs,
   chunks: ChunkVisibility,
-  { attentionFunction, bias, before }: MixedOptions,
+  { attentionFunction, bias, decays, before }: MixedOptions,
 ): MixedAttention {
-  const inverseLength = chunks.causal ? undefined : chunks.documents?.inverseLength; // [B, G, C]
-  const scaled = (q: Tensor) =>
-    inverseLength ? q.mul(broadcastOverHeads(inverseLength.reshape([...inverseLength.shape, 1]), q.rank)) : q;
-  const distant = linear && { q: scaled(linear.q), k: linear.k.swapLast(), v };
+  const distant = linear && (decays ? ofMean : ofSum)({ ...linear, v, decays: decays ?? v }, chunks, before);
+  const { weights, attended, after } = distant ?? {};
   if (!quadratic) {
-    if (!distant) return { attended: v };
-    if (!chunks.causal) return { attended: linearAttention(distant, chunks) };
-    const { attended, after } = acrossChunks(distant, chunks, before);
+    const all = addOptional(weights?.matmul(v), attended);
     // A single chunk has no chunk before it to attend to: zeros, but queries and keys stay in the graph.
-    return { attended: attended ?? distant.q.matmul(chunkSums(distant, chunks).mul(0)), after };
+    const none = () =>
+      linear ? linear.q.matmul(chunkSums({ ...linear, k: linear.k.swapLast(), v }, chunks).mul(0)) : v;
+    return { attended: all ?? none(), after };
   }
-  // When bidirectional within documents, both kinds of weights inside a chunk are multiplied by the values at once.
-  const linearWeights = distant && inverseLength && ownWeights(distant, chunks);
-  const isAcross = chunks.causal || inverseLength !== undefined;
-  const across: ReturnType<typeof acrossChunks> | undefined =
-    distant && (isAcross ? acrossChunks(distant, chunks, before) : { attended: linearAttention(distant, chunks) });
-  const { rank } = v;
-  const hidden = chunks.hidden && broadcastOverHeads(chunks.hidden, rank);
+  const hidden = chunks.hidden && broadcastOverHeads(chunks.hidden, v.rank);
   const scores = quadratic.q.matmul(quadratic.k.swapLast()); // [B, …, G, C, C]
-  const local = attend(attentionFunction, addOptional(scores, addOptional(bias, hidden)), v, linearWeights);
-  return { attended: addOptional(local, across?.attended), after: across?.after };
+  const local = attend(attentionFunction, addOptional(scores, addOptional(bias, hidden)), v, weights);
+  return { attended: addOptional(local, attended), after };
+}
+
+/** The distant half of all tokens. */
+interface Distant {
+  /** From other chunks, or from all, [B, …, G, C, n]. */
+  readonly attended?: Tensor | undefined;
+  /** Weights of the tokens of the own chunk that are not in `attended`, [B, …, G, C, C]. */
+  readonly weights?: Tensor | undefined;
+  readonly after?: Tensors | undefined;
+}
+
+function ofSum({ q, k, v }: MeanInputs, chunks: ChunkVisibility, before: Tensors | undefined): Distant {
+  const inverseLength = chunks.causal ? undefined : chunks.documents?.inverseLength; // [B, G, C]
+  const scaled = inverseLength
+    ? q.mul(broadcastOverHeads(inverseLength.reshape([...inverseLength.shape, 1]), q.rank))
+    : q;
+  const inputs = { q: scaled, k: k.swapLast(), v };
+  if (!chunks.causal && !inverseLength) return { attended: linearAttention(inputs, chunks) };
+  const sum = before && { sum: before.closedSum, compensation: before.compensation };
+  const { attended, after } = acrossChunks(inputs, chunks, sum);
+  return {
+    attended,
+    weights: inverseLength && ownWeights(inputs, chunks),
+    after: after && { closedSum: after.sum, compensation: after.compensation },
+  };
+}
+
+function ofMean(inputs: MeanInputs, chunks: ChunkVisibility, before: Tensors | undefined): Distant {
+  const { attended, own, after } = meanAttention(
+    inputs,
+    chunks,
+    before && { mean: before.mean, weight: before.weight },
+  );
+  return { attended, weights: own, after: after && { ...after } };
 }

@@ -10,7 +10,7 @@ import { type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 
 /** Initial values of a parameter: normal numbers of this standard deviation, or one value everywhere. */
-type Initial = { readonly normal: number } | { readonly constant: number };
+export type Initial = { readonly normal: number } | { readonly constant: number };
 
 export interface Parameter {
   readonly path: string;

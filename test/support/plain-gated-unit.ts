@@ -3,14 +3,18 @@
  * without chunks of work, padding or fused anything. Constants are rounded once, as the graph's are. Gradients come from
  * the tape.
  */
+
+import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
 import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
 import { rope, weighedSum } from "./plain-attention.ts";
 import { type Id, Tape } from "./tape.ts";
 
-export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width">> {
+export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma">> {
   readonly causal: boolean;
   /** Quad is the unit with attention over the whole sequence; the others are FLASH and its two halves. */
   readonly attention: "quad" | "mixed" | "local" | "global";
+  /** What the distant half keeps of other chunks; default: their sum. */
+  readonly memory?: MemoryConfig;
   /** n of the scores and the bias: maxLength of quad, else the chunk; below 512. */
   readonly span: number;
 }
@@ -87,6 +91,12 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
       (j) => isReal(j) && documentOf(j) === documentOf(t) && (!causal || j <= t),
     );
 
+  const memory = unit.config.memory ?? { memory: "sum", halfLives: [1, 1] };
+  const chunks = Array.from({ length: Math.ceil(T / span) }, (_, g) =>
+    hidden.slice(g * span, (g + 1) * span).flatMap((row, i) => (isReal(g * span + i) ? [row.slice(-s)] : [])),
+  );
+  const logDecays = linear && memory.memory !== "sum" ? plainLogDecays(unit, memory, chunks) : undefined;
+
   return x.map((row, t) => {
     const near = quadratic ? seen(t).filter((j) => chunkOf(j) === chunkOf(t)) : [];
     const far = linear ? seen(t).filter((j) => !causal || chunkOf(j) < chunkOf(t)) : [];
@@ -97,13 +107,61 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
             near.map((j) => j - t),
           )
         : []),
-      ...(linear ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
+      ...(linear && !logDecays ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
+      ...(linear && logDecays ? meanWeights(unit, { t, far, ...linear, logDecays }) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
     const out = gate ? attended.map((id, a) => tape.mul(id, hidden[t][a])) : attended;
     return unit.linear("out", out, d).map((id, a) => tape.add(row[a], id));
   });
+}
+
+/** The log decay of every chunk [G][s]; z of the real tokens of each. */
+function plainLogDecays({ tape, zero, parameter, config }: Unit, { memory, halfLives }: MemoryConfig, z: Id[][][]) {
+  const pairs = config.shared / 2;
+  const fastest = Math.LN2 / 0.25;
+  const [shortest, longest] = halfLives;
+  const own = (i: number, tokens: Id[][]): Id => {
+    const start = Math.LN2 / (shortest * (longest / shortest) ** (i / (pairs - 1)));
+    if (memory === "mean") return zero;
+    if (memory === "decay") return tape.leaf(-Math.fround(start));
+    const logit = Math.fround(Math.log(start / (fastest - start)));
+    const rateOf = (given: Id) => {
+      const x = tape.affine(tape.add(parameter("decay.offset")[i], given), 1, logit);
+      return tape.affine(tape.power(tape.affine(tape.exp(tape.affine(x, -1)), 1, 1), -1), Math.fround(fastest));
+    };
+    const weight = (a: number) => parameter("decay.weight")[a * pairs + i];
+    if (memory === "learned") return tape.affine(rateOf(zero), -1);
+    const decided = tokens.map((row) => rateOf(tape.sum(row.map((id, a) => tape.mul(id, weight(a))))));
+    return decided.length === 0 ? zero : tape.affine(tape.sum(decided), -1 / decided.length);
+  };
+  return z.map((tokens) => {
+    const each = Array.from({ length: pairs }, (_, i) => own(i, tokens));
+    return [...each, ...each];
+  });
+}
+
+interface MeanRequest {
+  readonly t: number;
+  readonly far: readonly number[];
+  readonly q: Id[][];
+  readonly k: Id[][];
+  readonly logDecays: Id[][];
+}
+
+/** Weights of the tokens `far` for token t: each dimension of q and k is a weighted mean of its own. */
+function meanWeights({ tape, zero, config }: Unit, { t, far, q, k, logDecays }: MeanRequest): Id[] {
+  const chunkOf = (j: number) => Math.floor(j / config.span);
+  const decays = far.map((j) => {
+    const [first, last] = [chunkOf(j), chunkOf(t)].sort((a, b) => a - b);
+    const between = logDecays.slice(first + 1, last);
+    return q[t].map((_, r) => tape.exp(between.reduce((sum, own) => tape.add(sum, own[r]), zero)));
+  });
+  const totals = q[t].map((_, r) => tape.sum([zero, ...decays.map((own) => own[r])]));
+  return far.map((j, i) =>
+    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), decays[i][r]), totals[r]))),
+  );
 }
 
 /** The pieces of one layer, by the names of its parameters. */
@@ -118,6 +176,8 @@ class Unit {
     this.config = config;
     this.#ids = ids;
   }
+
+  readonly parameter = (name: string): Id[] => this.#ids[name];
 
   linear(name: string, row: Id[], outputs: number): Id[] {
     const { tape } = this;

@@ -131,7 +131,7 @@ export class RecurrentReader {
     const { close } = this.#recurrence;
     if (close) {
       this.#makeRoom(this.texts.indexOf(text), 0, 1);
-      const graph = this.#once("close", () => program("close", renamed(close(this.#state(1)))));
+      const graph = this.#once("close", () => program("close", renamed(close(new Scope(), this.#state(1)))));
       const results = this.#run(graph, [text], {});
       for (const [name, entry] of Object.entries(this.#recurrence.state)) {
         const found = results[`new.${name}`];

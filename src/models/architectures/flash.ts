@@ -10,6 +10,7 @@ import {
   gatedUnitProblems,
   unitConfig,
 } from "./gated-unit-fields.ts";
+import { memoryAblations, memoryConfig, memoryFields, memoryPreset, memoryProblems } from "./memory-fields.ts";
 
 /** Both halves of mixed chunk attention, or one of them. */
 export const attentionNames = ["mixed", "local", "global"] as const;
@@ -17,6 +18,9 @@ export const attentionNames = ["mixed", "local", "global"] as const;
 export const flashAblations = {
   local: { fields: { attention: "local" }, description: "Attention inside chunks alone." },
   global: { fields: { attention: "global" }, description: "Linear attention across chunks alone." },
+  ...memoryAblations,
+  "memory-gated": { fields: { memory: "gated" }, description: "A mean whose decays the tokens of a chunk decide." },
+  absolute: { fields: { absolute: true }, description: "An embedding of absolute positions, as in the paper." },
   ...gatedUnitAblations,
   ...chunkAblations,
 } as const satisfies Record<string, Ablation>;
@@ -28,6 +32,7 @@ export const flash = defineArchitecture({
   look: { light: "#c8102e", dark: "#ff7b72", symbol: "circle", dashes: "none" },
   fields: {
     ...gatedUnitFields,
+    ...memoryFields,
     attention: z
       .enum(attentionNames)
       .default("mixed")
@@ -35,9 +40,10 @@ export const flash = defineArchitecture({
   },
   quadratic: false,
   bidirectional: true,
-  preset: gatedUnitPreset,
+  preset: (size) => ({ ...gatedUnitPreset(size), ...memoryPreset, absolute: false }),
   *problems(config) {
     yield* gatedUnitProblems(config);
+    yield* memoryProblems(config);
     if (config.attention === "global" && config.attentionFunction !== "relu2") {
       yield ["attentionFunction", "expected relu2 with attention global, which has no quadratic part"];
     }
@@ -53,5 +59,8 @@ export const flash = defineArchitecture({
   },
   ablations: flashAblations,
   rotaryWidth: ({ shared }) => shared,
-  layer: (config) => flashLayer({ ...unitConfig(config), chunk: config.chunk, attention: config.attention }),
+  layer: (config) => {
+    const { chunk, attention } = config;
+    return flashLayer({ ...unitConfig(config), chunk, attention, memory: memoryConfig(config) });
+  },
 });

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { attentionFunctionNames } from "../../nn/attention-functions.ts";
 import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
 import { type Ablation, type ConfigOf, type ModelSize, positive } from "../architecture.ts";
+import { gammaField } from "./memory-fields.ts";
 
 export const gatedUnitFields = {
   expansion: positive().default(2).describe("e / d: gated width over model width."),
@@ -21,6 +22,7 @@ export const gatedUnitFields = {
     .boolean()
     .default(false)
     .describe("Whether half of a gated unit's normalised input comes from the token before."),
+  ...gammaField,
   norm: z.enum(["scale", "layer"]).default("scale").describe("ScaleNorm or LayerNorm in a gated unit."),
 };
 
@@ -28,12 +30,12 @@ export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
 
 /** The configuration of each gated attention unit of the model. */
 export function unitConfig(config: GatedConfig): GatedUnitConfig {
-  const { width, expansion, shared, norm, attentionFunction, gate, tokenShift } = config;
-  return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift };
+  const { width, expansion, shared, norm, attentionFunction, gate, tokenShift, gamma } = config;
+  return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift, gamma };
 }
 
 export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {
-  return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale" };
+  return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale", gamma: "normal" };
 }
 
 export function* gatedUnitProblems({ shared }: GatedConfig): Iterable<readonly [string, string]> {

@@ -3,6 +3,14 @@ import { mixedChunkSoftmaxAttention } from "../../nn/mixed-chunk-softmax-attenti
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { defineArchitecture, positive } from "../architecture.ts";
 import { chunkAblations, chunkProblem } from "./chunks.ts";
+import {
+  gammaField,
+  memoryAblations,
+  memoryConfig,
+  memoryFields,
+  memoryPreset,
+  memoryProblems,
+} from "./memory-fields.ts";
 import { rotaryTransformer, transformerFields, transformerPreset } from "./transformer-frame.ts";
 
 export const mcTfmPlusPlus = defineArchitecture({
@@ -10,11 +18,22 @@ export const mcTfmPlusPlus = defineArchitecture({
   label: "MC-TFM++",
   description: "Transformer++ with softmax inside chunks and linear attention across them",
   look: { light: "#00785a", dark: "#4fd1a5", symbol: "star", dashes: "10 4" },
-  fields: { ...transformerFields, chunk: positive().describe("C: tokens per chunk.") },
+  fields: { ...transformerFields, ...memoryFields, ...gammaField, chunk: positive().describe("C: tokens per chunk.") },
   quadratic: false,
   ...rotaryTransformer,
-  preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
+  preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk, ...memoryPreset, gamma: "normal" }),
+  *problems(config) {
+    yield* rotaryTransformer.problems(config);
+    yield* memoryProblems(config);
+    if (config.memory === "gated")
+      yield ["memory", "expected another: only a gated unit has what its tokens decide by"];
+  },
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
-  ablations: chunkAblations,
-  layer: ({ ffn, ...config }) => transformerBlock({ attention: mixedChunkSoftmaxAttention(config), ffn, gated: true }),
+  ablations: { ...memoryAblations, ...chunkAblations },
+  layer: ({ ffn, ...config }) =>
+    transformerBlock({
+      attention: mixedChunkSoftmaxAttention({ ...config, memory: memoryConfig(config) }),
+      ffn,
+      gated: true,
+    }),
 });
