@@ -6,9 +6,9 @@ import { z } from "zod";
 import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
 import { attentionNames } from "../models/architectures/flash.ts";
+import { memoryNames } from "../models/architectures/memory-fields.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
-import { memoryNames } from "../nn/distant-memory.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import {
   cameLater,

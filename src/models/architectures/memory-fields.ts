@@ -4,6 +4,8 @@ import { type MemoryConfig, memoryNames, SHORTEST_HALF_LIFE } from "../../nn/dis
 import { gammaNames } from "../../nn/gated-attention-unit.ts";
 import type { Ablation } from "../architecture.ts";
 
+export { memoryNames };
+
 export const memoryFields = {
   memory: z
     .enum(memoryNames)
