@@ -67,11 +67,12 @@ interface Sums {
 }
 
 /**
- * x [B, H, G, s, n], already multiplied by decayFactors().summand. `before` [B, H, s, n] counts as a chunk before the
+ * x [B, H, G, s, n], or what broadcasts, already multiplied by decayFactors().summand. `before` [B, H, s, n] counts as a chunk before the
  * first one, of label 1; it needs side "before".
  */
-export function decayedSums(x: Tensor, chunks: DecayedChunks, before?: Tensor): Sums {
+export function decayedSums(given: Tensor, chunks: DecayedChunks, before?: Tensor): Sums {
   const { side, labels } = chunks;
+  const x = before ? given.expand([...before.shape.slice(0, 2), ...given.shape.slice(2)]) : given;
   const { K, N, whole } = blocksOf(chunks, BLOCK);
   const [B, H, G, s, n] = x.shape;
   const blocks = x.pad(2, 0, N * K - G).reshape([B, H, N, K, s, n]);
@@ -99,13 +100,9 @@ export function decayedSums(x: Tensor, chunks: DecayedChunks, before?: Tensor): 
 /** With `before`: the totals of the blocks between it and an empty block, at which the sum of all before it is found. */
 function surroundedBy(x: Tensor, log: Tensor, labels: Tensor | undefined, before: Tensor | undefined) {
   if (!before) return { x, log, labels };
-  const [, H, N, s, n] = x.shape;
-  const texts = before.shape[0];
+  const [B, H, N, s, n] = x.shape;
   return {
-    x: before
-      .reshape([texts, H, 1, s, n])
-      .concat([x.expand([texts, H, N, s, n])], 2)
-      .pad(2, 0, 1),
+    x: before.reshape([B, H, 1, s, n]).concat([x], 2).pad(2, 0, 1),
     log: log.pad(2, 1, 1),
     labels: labels
       ?.sub(1)
@@ -159,14 +156,12 @@ interface Runs {
   readonly reached: Tensor;
 }
 
-/** labels [B, G] in N blocks of K. Before the first chunk the label is 1, the first of a window. */
+/** labels [B, G] in N blocks of K. */
 function runsOf(labels: Tensor, { N, K, side }: { readonly N: number; readonly K: number; readonly side: Side }): Runs {
   const [B, G] = labels.shape;
   const last = labels.slice(1, G - 1, G);
   const padded = N * K === G ? labels : labels.concat([last.expand([B, N * K - G])], 1);
-  // Before the first chunk is what the window's first document has there.
-  const wantedLabels = side === "before" ? neighbours(padded.sub(1), side).add(1) : neighbours(padded, side);
-  const [own, wanted] = [padded.reshape([B, 1, N, 1, K]), wantedLabels.reshape([B, 1, N, K, 1])];
+  const [own, wanted] = [padded.reshape([B, 1, N, 1, K]), neighbours(padded, side).reshape([B, 1, N, K, 1])];
   const [near, far] = side === "before" ? [0, K - 1] : [K - 1, 0];
   const edge = own.slice(4, far, far + 1); // [B, 1, N, 1, 1]
   return {

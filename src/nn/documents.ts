@@ -82,8 +82,11 @@ export function sameDocument(queries: Tensor, keys: Tensor): Tensor {
 
 export type Side = "before" | "after";
 
-/** The label [B, G] of each chunk's neighbour on one side, 0 where it has none: [B, G]. */
+/**
+ * The label [B, G] of each chunk's neighbour on one side: [B, G]. Before the first chunk it is 1, that of the document
+ * that may have begun in an earlier window; after the last one 0.
+ */
 export function neighbours(labels: Tensor, side: Side): Tensor {
   const G = labels.shape[1];
-  return side === "before" ? labels.pad(1, 1, 0).slice(1, 0, G) : labels.pad(1, 0, 1).slice(1, 1, G + 1);
+  return side === "before" ? labels.sub(1).pad(1, 1, 0).slice(1, 0, G).add(1) : labels.pad(1, 0, 1).slice(1, 1, G + 1);
 }

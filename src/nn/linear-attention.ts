@@ -6,6 +6,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { acrossDocuments, type LinearInputs } from "./document-sums.ts";
+import type { ChunkDocuments } from "./documents.ts";
 import type { Tensors } from "./layer.ts";
 import { addOptional, broadcastOverHeads, type ChunkVisibility } from "./visibility.ts";
 
@@ -43,21 +44,59 @@ export function ownWeights({ q, k }: LinearInputs, { visible }: ChunkVisibility)
 
 /**
  * Attention to the chunks before a token's own, and after it when bidirectional within documents (bidirectional without
- * documents is linearAttention). `before` is kᵀ v of all tokens before the first chunk: causal, and without
- * documents.
+ * documents is linearAttention). `before`, when causal, is kᵀ v of all tokens before the first chunk, which the first
+ * document sees; what comes after is then that of the last token's document.
  */
 export function acrossChunks(inputs: LinearInputs, chunks: ChunkVisibility, before?: RunningSum): AcrossChunks {
   const { q, v } = inputs;
   const { causal, documents } = chunks;
-  if (documents) return { attended: acrossDocuments({ q, k: ofRealTokens(inputs.k, chunks), v }, documents, causal) };
+  if (documents) {
+    const attended = acrossDocuments({ q, k: ofRealTokens(inputs.k, chunks), v }, documents, causal);
+    return before ? goneOn(inputs, { chunks, documents, before, attended }) : { attended };
+  }
   const isOne = q.shape[q.rank - 3] === 1;
   if (!before) {
     return { attended: isOne ? undefined : q.matmul(chunkSums(inputs, chunks).cumsum(-3, { exclusive: true })) };
   }
   const sums = chunkSums(inputs, chunks); // [B, …, G, s, n]
-  const start = before.sum.reshape([...sums.shape.slice(0, -3), 1, ...sums.shape.slice(-2)]); // [B, …, 1, s, n]
+  const start = asOneChunk(before.sum, sums); // [B, …, 1, s, n]
   const memory = isOne ? start : sums.cumsum(-3, { exclusive: true }).add(start);
   return { attended: q.matmul(memory), after: addCompensated(before, sums.sum([-3]).reshape(before.sum.shape)) };
+}
+
+interface GoneOn {
+  readonly chunks: ChunkVisibility;
+  readonly documents: ChunkDocuments;
+  readonly before: RunningSum;
+  /** Of the documents within the window. */
+  readonly attended: Tensor | undefined;
+}
+
+/** A window whose first document goes on from `before`. */
+function goneOn({ q, k, v }: LinearInputs, { chunks, documents, before, attended }: GoneOn): AcrossChunks {
+  const { segmentIds } = documents;
+  const [B, G, C] = segmentIds.shape;
+  const lastId = documents.last.slice(1, G - 1, G); // [B, 1]
+  const isOf = (id: Tensor | number) => segmentIds.equal(id).cast("float32"); // [B, G, C]
+  const ofFirst = broadcastOverHeads(isOf(1).reshape([B, G, C, 1]), q.rank);
+  const ofLast = broadcastOverHeads(isOf(lastId.reshape([B, 1, 1])).reshape([B, G, 1, C]), k.rank);
+  const sums = chunkSums({ q, k: k.mul(ofLast), v }, chunks);
+  const goesOn = asOneText(lastId.equal(1).cast("float32"), before.sum);
+  const kept = { sum: before.sum.mul(goesOn), compensation: before.compensation.mul(goesOn) };
+  return {
+    attended: addOptional(q.mul(ofFirst).matmul(asOneChunk(before.sum, sums)), attended),
+    after: addCompensated(kept, sums.sum([-3]).reshape(before.sum.shape)),
+  };
+}
+
+/** A state [B, …, s, n] with an axis of chunks, as `sums` have it. */
+function asOneChunk(state: Tensor, sums: Tensor): Tensor {
+  return state.reshape([...sums.shape.slice(0, -3), 1, ...sums.shape.slice(-2)]);
+}
+
+/** [B, 1] to broadcast with a state [B, …], or with that of a single text, which has no axis B. */
+function asOneText(t: Tensor, { rank }: Tensor): Tensor {
+  return t.reshape([-1, ...new Array<number>(Math.max(1, rank - 1)).fill(1)]);
 }
 
 /** kᵀ v of the real tokens of each chunk: [B, …, G, s, n]. */
