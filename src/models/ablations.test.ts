@@ -11,11 +11,12 @@ import { input } from "../graph/tensor.ts";
 import { initialise, Scope } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { trainingProgram } from "../train/objective.ts";
-import { type AblationName, ablationFields, ablationNames, ablations } from "./ablations.ts";
+import { type AblationName, ablationFields, ablationNames } from "./ablations.ts";
 import { forwardFlops, matmulFlops } from "./catalogue.ts";
 import { parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parameterCount, parametersOf } from "./language-model.ts";
 import { presetModel, presetNames } from "./presets.ts";
+import { architectureByName } from "./registry.ts";
 
 const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
@@ -58,7 +59,8 @@ describe.each(["flash", "flash-quad"] as const)("%s on the engine is its definit
   const tokens = Int32Array.from({ length: batch * context }, (_, i) => (i * i) % 7);
   const targets = tokens.map((token) => (token + 3) % 7);
   const names = ablationNames.filter(
-    (name) => !name.startsWith("chunk-") && (architecture === "flash" || !("attention" in ablations[name].fields)),
+    (name) =>
+      !name.startsWith("chunk-") && (architecture === "flash" || name in architectureByName(architecture).ablations),
   );
 
   it.each(names)("%s", async (name) => {

@@ -10,7 +10,7 @@ import { Scope } from "../nn/scope.ts";
 import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parameterCount } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
-import { architectureNames } from "./registry.ts";
+import { architectureNames, architectureOf } from "./registry.ts";
 
 export interface ArchitectureDescription {
   readonly architecture: string;
@@ -38,17 +38,19 @@ export function describeArchitectures(preset: string, vocabSize: number): readon
   });
 }
 
-/** The longest context whose graph is built: beyond it, quadratic models would have constants of gigabytes. */
-const LARGEST_COUNTED = 4096;
+/** The longest contexts whose graph is built: beyond them, constants would be gigabytes, or slow to make. */
+const LARGEST_COUNTED = { quadratic: 4096, linear: 16384 };
 
 /**
  * Operations of the forward pass over one sequence, logits included. The cost of every model is a polynomial in the
- * context of degree two or less, as long as the context is a multiple of the chunk and longer than one. So the cost of
- * a longer context is extrapolated from three counted ones, of several chunks each for chunks of up to 1024.
+ * context of degree two or less, as long as the context is a multiple of the chunk and longer than one, but for the
+ * decayed sums over blocks of chunks, a thousandth of it. So the cost of a longer context is extrapolated from three
+ * counted ones, of several chunks each for chunks of up to 1024.
  */
 export function forwardFlops(config: ModelConfig, context: number): number {
-  if (context <= LARGEST_COUNTED) return countedFlops(config, context);
-  const points = [LARGEST_COUNTED / 2, (3 * LARGEST_COUNTED) / 4, LARGEST_COUNTED];
+  const largest = LARGEST_COUNTED[architectureOf(config).quadratic ? "quadratic" : "linear"];
+  if (context <= largest) return countedFlops(config, context);
+  const points = [largest / 2, (3 * largest) / 4, largest];
   const values = points.map((T) => countedFlops(config, T));
   return points.reduce((sum, point, i) => {
     const others = points.filter((_, j) => j !== i);

@@ -19,18 +19,18 @@ describe("a model configuration", () => {
   it("has the fields of its architecture and no others", () => {
     const unit = {
       ...{ expansion: 2, attentionFunction: "relu2", gate: true, tokenShift: false, norm: "scale" },
-      causal: true,
+      ...{ gamma: "ones", absolute: true, causal: true },
     };
     expect(parseModelConfig(gated)).toEqual({
       ...gated,
       ...unit,
-      attention: "mixed",
+      ...{ attention: "mixed", memory: "sum", halfLives: [0.5, 32] }, // the paper's form
     });
     const quad = { ...gated, architecture: "flash-quad" };
     expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });
-    expect(parseModelConfig(transformer)).toEqual({ ...transformer, causal: true });
+    expect(parseModelConfig(transformer)).toEqual({ ...transformer, absolute: true, causal: true });
     const performer = { ...transformer, architecture: "performer", features: 16 };
-    expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, causal: true });
+    expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, absolute: true, causal: true });
   });
 
   it.each([
