@@ -70,11 +70,25 @@ export function readExample(
   const pairs = sequence.tokens - 1;
   const epoch = Math.floor(example / windows);
   const places = windows === 1 ? pairs - context + 1 : pairs;
-  const own = corpus === 0 ? "" : ` ${corpus}`; // the first, or only, corpus has the plain names
-  const phase = Math.floor(randomUniform(randomKey(seed, `epoch phase${own}`, epoch), 0) * places);
-  const window = permuteIndex(randomKey(seed, `epoch order${own}`, epoch), windows, example % windows);
-  const start = (phase + window * context) % pairs;
-  const first = Math.min(context, pairs - start);
+  const phase = Math.floor(randomUniform(randomKey(seed, epochStream("phase", corpus), epoch), 0) * places);
+  const window = permuteIndex(randomKey(seed, epochStream("order", corpus), epoch), windows, example % windows);
+  readWindow(sequence, (phase + window * context) % pairs, context, made, row);
+}
+
+/** The random numbers of the epochs of a corpus: the first, or only, one has the plain names. */
+export function epochStream(purpose: "phase" | "order", corpus: number): string {
+  return corpus === 0 ? `epoch ${purpose}` : `epoch ${purpose} ${corpus}`;
+}
+
+/** Writes the window from `start` on to a row of a batch; it may run over the end of the sequence to its beginning. */
+export function readWindow(
+  sequence: TokenSequence,
+  start: number,
+  context: number,
+  made: TrainingBatch,
+  row: number,
+): void {
+  const first = Math.min(context, sequence.tokens - 1 - start);
   const scratch = new Int32Array(context + 1);
   copyWindow(sequence, start, first, scratch, made, row * context);
   copyWindow(sequence, 0, context - first, scratch, made, row * context + first);

@@ -23,14 +23,17 @@ export interface DataCursor {
   readonly examples: number;
   /** How many of them came from each corpus. */
   readonly drawn: readonly number[];
+  /** Windows that each lane has read of each corpus, where they are read in the order of the text (lanes.ts). */
+  readonly lanes?: readonly (readonly number[])[] | undefined;
   /** Tokens of each corpus, and their digests where known; where either differs, it is another corpus. */
   readonly tokens: readonly number[];
   readonly digests?: readonly string[] | undefined;
 }
 
-/** The place before the first example. */
-export function firstPlace(corpora: readonly WeightedCorpus[]): DataCursor {
-  return { examples: 0, drawn: corpora.map(() => 0), ...contentOf(corpora) };
+/** The place before the first example; where each corpus is read in lanes, that of every lane. */
+export function firstPlace(corpora: readonly WeightedCorpus[], lanes = 0): DataCursor {
+  const begun = lanes > 0 && { lanes: corpora.map(() => new Array<number>(lanes).fill(0)) };
+  return { examples: 0, drawn: corpora.map(() => 0), ...begun, ...contentOf(corpora) };
 }
 
 /** What identifies the corpora that a place belongs to. */
@@ -79,7 +82,7 @@ export function mixtureBatch({ corpora, context, batch, seed, cursor }: MixtureB
 }
 
 /** Chooses the corpus of an example by its number: the first whose running sum of weights exceeds a random number. */
-function chooser(corpora: readonly WeightedCorpus[], seed: number): (example: number) => number {
+export function chooser(corpora: readonly WeightedCorpus[], seed: number): (example: number) => number {
   const ends: number[] = [];
   let total = 0;
   for (const { weight } of corpora) {
