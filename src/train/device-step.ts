@@ -5,10 +5,11 @@
  */
 import { program } from "../graph/program.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import type { Engine, InputsByName } from "../runtime/engine.ts";
+import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { createDeviceUpdate, type DeviceUpdate } from "./device-update.ts";
 import { flatGroups, flatten } from "./flat.ts";
 import { gradientName, type TrainingProgram } from "./objective.ts";
+import type { FloatArrays } from "./optimizer.ts";
 import type { Batch, StepInputs, StepResult, TrainStep } from "./training-step.ts";
 import { groupGradientName, LOG_STEPS } from "./update-program.ts";
 
@@ -22,6 +23,8 @@ export interface DeviceStepOptions {
   readonly tellEach?: boolean | undefined;
   /** What the program is given of a batch. */
   inputsOf(batch: Batch): InputsByName;
+  /** The states among the results, where they are carried on, by way of the host; each step's result is then read at once. */
+  readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
 }
 
 /** The training that the device holds, and the arrays of the host that it began as. */
@@ -31,16 +34,19 @@ interface Held extends Pick<StepInputs, "parameters" | "state"> {
 
 export async function createDeviceStep(
   engine: Engine,
-  { training, tellEach = false, inputsOf }: DeviceStepOptions,
+  { training, inputsOf, afterOf, tellEach = afterOf !== undefined }: DeviceStepOptions,
 ): Promise<TrainStep> {
   const groups = flatGroups(training.parameters);
   const { outputs } = training.program;
   const gradients = new Map(training.parameters.map(({ path }) => [path, outputs.get(gradientName(path)) as Tensor]));
+  const states = training.states.map((name) => [name, outputs.get(name) as Tensor]);
   const graph = program("training", {
     ...Object.fromEntries(groups.map((group, i) => [groupGradientName(i), flatten(group, gradients)])),
     loss: outputs.get("loss") as Tensor,
+    ...Object.fromEntries(states),
   });
-  const compiled = await engine.compileResident(graph, [...graph.outputs.keys()]);
+  const resident = [...graph.outputs.keys()].filter((name) => !training.states.includes(name));
+  const compiled = await engine.compileResident(graph, resident);
   let held: Held | undefined;
   let since = 0;
 
@@ -61,13 +67,16 @@ export async function createDeviceStep(
       if (held?.parameters !== inputs.parameters || held.state !== inputs.state) held = await begin(inputs);
       const { update } = held;
       if (update.unread === 0) since = performance.now();
+      const after: FloatArrays[] = [];
       for (const batch of inputs.batches) {
-        const { device } = await compiled.run({ ...update.parameters, ...inputsOf(batch) });
+        const { host, device } = await compiled.run({ ...update.parameters, ...inputsOf(batch) });
+        if (afterOf) after.push(afterOf(host));
         await update.add(device);
       }
       await update.apply(inputs.learningRate);
       const due = tellEach || update.unread === LOG_STEPS || performance.now() - since > UNREAD_MS;
-      return due ? step.settle() : [];
+      const results = due ? await step.settle() : [];
+      return afterOf ? results.map((result) => ({ ...result, after })) : results;
     },
     async settle() {
       const outcomes = (await held?.update.read()) ?? [];

@@ -18,13 +18,17 @@ import {
 } from "./objective.ts";
 import type { ModelParameters } from "./training-step.ts";
 
-export interface Evaluation {
+/** The loss of a text. */
+export interface TextLoss {
   /** Mean nats a predicted token. */
   readonly loss: number;
   /** Sum of nats over all predicted tokens. */
   readonly totalLoss: number;
   /** Tokens predicted: all but the first, or those that were selected. */
   readonly tokens: number;
+}
+
+export interface Evaluation extends TextLoss {
   /** Share of the predicted tokens that the model held for the likeliest; with masking only, else NaN. */
   readonly accuracy: number;
   /** Sums of nats by position in the window, [context], and how many tokens each sums over. */
@@ -32,13 +36,13 @@ export interface Evaluation {
   readonly tokensByPosition: Float64Array;
 }
 
-export interface Evaluator {
+export interface Evaluator<Result extends TextLoss = Evaluation> {
   /** `onProgress` gets the share done, 0 … 1; returning false stops and keeps what was evaluated. */
   run(
     parameters: ModelParameters,
     sequence: TokenSequence,
     onProgress?: (done: number) => boolean | undefined,
-  ): Promise<Evaluation>;
+  ): Promise<Result>;
   release(): Promise<void>;
 }
 
@@ -52,7 +56,7 @@ export interface EvaluatorOptions {
 }
 
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
-const BATCH_TOKENS = 4096;
+export const BATCH_TOKENS = 4096;
 
 /** Seed of the masking by which all models are measured, at any time of their training. */
 const MASKING_SEED = 15;
@@ -122,7 +126,7 @@ export async function createEvaluator(
 }
 
 /** Parameters where the engine reads them at every batch: on a device of its own they are uploaded once, until `release`. */
-async function placed(
+export async function placed(
   engine: Engine,
   parameters: ModelParameters,
 ): Promise<{ readonly inputs: InputsByName; release(): void }> {
@@ -167,7 +171,7 @@ export interface PartsEvaluation extends Omit<PartLoss, "name"> {
  * tokens of all. `goOn` is asked after every batch; what it ends early is the evaluation so far.
  */
 export async function evaluateParts(
-  evaluator: Evaluator,
+  evaluator: Evaluator<TextLoss>,
   parameters: ModelParameters,
   heldOut: readonly HeldOutPart[],
   goOn: () => boolean = () => true,

@@ -6,9 +6,11 @@
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import type { TrainingBatch } from "../data/batches.ts";
+import { laneBatch } from "../data/lanes.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixture.ts";
-import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss } from "./evaluate.ts";
+import { CarriedLanes, type CarryOptions, type LaneStates } from "./carried.ts";
+import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss, type TextLoss } from "./evaluate.ts";
 import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { Batch, StepResult, TrainStep } from "./training-step.ts";
@@ -30,6 +32,8 @@ export interface TrainingState {
 /** The state of a training whose place in the data is counted by example and corpus. */
 export interface LoopState extends TrainingState {
   data: DataCursor;
+  /** What each lane of each corpus goes on from, where states are carried on. */
+  readonly carried?: LaneStates | undefined;
 }
 
 export interface LoopOptions {
@@ -51,7 +55,7 @@ export interface LoopOptions {
 export interface LoopInputs {
   readonly state: LoopState;
   readonly step: TrainStep;
-  readonly evaluator: Evaluator;
+  readonly evaluator: Evaluator<TextLoss>;
   /** What is learnt, at least one: drawn from by weight. */
   readonly corpora: readonly WeightedCorpus[];
   /** What is evaluated, at least one. */
@@ -59,6 +63,8 @@ export interface LoopInputs {
   readonly options: LoopOptions;
   /** Masked language modelling over this vocabulary, with a weighted step; default: each token predicts the next. */
   readonly masking?: MaskingVocabulary | undefined;
+  /** Windows in the order of the text, which go on from `state.carried`; default: in random order, each anew. */
+  readonly carry?: Omit<CarryOptions, "lanes"> | undefined;
   /** Asked between steps; true ends the loop after saving. */
   readonly stopRequested: () => boolean;
 }
@@ -113,6 +119,7 @@ export type TrainEvent =
 export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent> {
   const { state, step, evaluator, heldOut, options, stopRequested } = inputs;
   const { steps } = options;
+  const lanes = lanesOf(inputs);
   let stopping = false;
   let submitted = state.step;
   let since = performance.now();
@@ -130,13 +137,14 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
   while (submitted < steps && !stopping) {
     if (submitted === state.step) since = performance.now();
     submitted += 1;
-    const { batches, cursor } = nextBatches(inputs);
+    const { batches, cursor, take } = lanes ? nextLanes(inputs, lanes) : nextBatches(inputs);
     state.data = cursor;
     const { parameters, optimizer, updates } = state;
     const results = await step.submit({
       ...{ parameters, batches, state: optimizer, config: options.optimizer },
       ...{ learningRate: learningRate(options.schedule, submitted, steps), update: updates + 1 },
     });
+    take?.(results);
     yield* record(results);
     stopping = stopRequested();
     const last = submitted === steps;
@@ -195,8 +203,16 @@ function tooManySkips({ skippedInRow }: LoopState, { step, reason }: SkipRecord)
   );
 }
 
-/** The batches of the next step, and the place in the data after them. */
-function nextBatches(inputs: LoopInputs): { batches: Batch[]; cursor: DataCursor } {
+interface NextBatches {
+  readonly batches: Batch[];
+  /** The place in the data after them. */
+  readonly cursor: DataCursor;
+  /** Takes the states that the step leaves. */
+  readonly take?: (results: readonly StepResult[]) => void;
+}
+
+/** The batches of the next step. */
+function nextBatches(inputs: LoopInputs): NextBatches {
   const { state, corpora, options } = inputs;
   const { accumulate, batch, context, seed } = options;
   const batches: Batch[] = [];
@@ -208,6 +224,30 @@ function nextBatches(inputs: LoopInputs): { batches: Batch[]; cursor: DataCursor
     cursor = next.cursor;
   }
   return { batches, cursor };
+}
+
+function lanesOf({ carry, state, options: { accumulate, batch } }: LoopInputs): CarriedLanes | undefined {
+  if (carry === undefined) return undefined;
+  if (state.carried === undefined) throw new LonghandError("usage", "training: expected the states of lanes, got none");
+  return new CarriedLanes({ ...carry, lanes: accumulate * batch }, state.carried);
+}
+
+/** The same in the order of the text. */
+function nextLanes({ state, corpora, options }: LoopInputs, lanes: CarriedLanes): NextBatches {
+  const { accumulate, batch, context, seed } = options;
+  const made: ReturnType<typeof laneBatch>[] = [];
+  let cursor = state.data;
+  for (let i = 0; i < accumulate; i++) {
+    const next = laneBatch({ corpora, context, batch, lanes: accumulate * batch, seed, cursor });
+    made.push(next);
+    cursor = next.cursor;
+  }
+  const windows = made.map(({ rows, batch: { tokens } }) => ({ rows, tokens }));
+  const batches = made.map(({ batch }, i) => ({ ...batch, past: lanes.begin(windows[i]) }));
+  const take: NextBatches["take"] = ([{ applied, after = [] }]) => {
+    for (const [i, own] of windows.entries()) lanes.end(own, applied ? after[i] : undefined);
+  };
+  return { batches, cursor, take };
 }
 
 /** What the step is given of batch number `index`. */

@@ -39,6 +39,8 @@ export interface TrainingProgram extends LossProgram {
    * the dense form, which adds them up by ScatterElements.
    */
   readonly sparse: readonly { readonly path: string; readonly output: string; readonly width: number }[];
+  /** Outputs that hold the state after the windows, where it is carried on. */
+  readonly states: readonly string[];
 }
 
 interface Built extends BatchShape {
@@ -129,7 +131,7 @@ export function trainingProgram(
   body.forEach(put);
   outputs.loss = sum;
   parameters.filter((p) => !body.includes(p)).forEach(put);
-  return { program: program("training", outputs), parameters, sparse };
+  return { program: program("training", outputs), parameters, sparse, states: Object.keys(state) };
 }
 
 /**

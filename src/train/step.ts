@@ -4,7 +4,9 @@
  * which updates its arrays in place; on a device with memory of its own everything stays there (device-step.ts).
  */
 import { documentsInWindows } from "../data/document-windows.ts";
+import type { CarriedState } from "../nn/past.ts";
 import type { CompiledFunction, Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
+import { readBy, statesAfter } from "./carried.ts";
 import { createDeviceStep } from "./device-step.ts";
 import {
   addRows,
@@ -14,7 +16,7 @@ import {
   type TrainingProgram,
   trainingProgram,
 } from "./objective.ts";
-import { adamw, globalNorm } from "./optimizer.ts";
+import { adamw, type FloatArrays, globalNorm } from "./optimizer.ts";
 import type { Batch, TrainStep } from "./training-step.ts";
 
 export interface TrainStepOptions {
@@ -22,6 +24,8 @@ export interface TrainStepOptions {
   readonly weighted?: boolean;
   /** The token at which a document of its own begins; default: a window is one document. */
   readonly endOfText?: number | undefined;
+  /** What the windows of a batch go on from; default: each begins anew. */
+  readonly carried?: CarriedState | undefined;
   /** Keeps parameters and moments on the device. Default: where the engine has memory of its own. */
   readonly onDevice?: boolean;
   /** The program of the same model, shape and options, in the form of the host, where it has been built before. */
@@ -34,26 +38,30 @@ export async function createTrainStep(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { weighted = false, endOfText, onDevice = engine.separateMemory, built, tellEach }: TrainStepOptions = {},
+  { weighted = false, endOfText, carried, onDevice = engine.separateMemory, built, tellEach }: TrainStepOptions = {},
 ): Promise<TrainStep> {
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
-  const training = known ?? trainingProgram(model, shape, { weighted, documents, dense: onDevice });
+  const training = known ?? trainingProgram(model, shape, { weighted, documents, carried, dense: onDevice });
   const { context } = shape;
-  const inputsOf = ({ tokens, targets, weights }: Batch) => ({
-    ...{ tokens, targets },
+  const inputsOf = ({ tokens, targets, weights, past }: Batch) => ({
+    ...{ tokens, targets, ...readBy(training.program.inputs, past) },
     ...(weights && { weights }),
     ...(documents && { documents: documentsInWindows({ tokens, context, endOfText }) }),
   });
-  if (onDevice) return createDeviceStep(engine, { training, inputsOf, tellEach });
-  return createHostStep(await engine.compile(training.program), training, inputsOf);
+  const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));
+  if (onDevice) return createDeviceStep(engine, { training, inputsOf, afterOf, tellEach });
+  return createHostStep(await engine.compile(training.program), { training, inputsOf, afterOf });
 }
 
-function createHostStep(
-  compiled: CompiledFunction,
-  training: TrainingProgram,
-  inputsOf: (batch: Batch) => InputsByName,
-): TrainStep {
+interface HostStepOptions {
+  readonly training: TrainingProgram;
+  inputsOf(batch: Batch): InputsByName;
+  /** The states among the results, where they are carried on. */
+  readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
+}
+
+function createHostStep(compiled: CompiledFunction, { training, inputsOf, afterOf }: HostStepOptions): TrainStep {
   // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
   let sums: Record<string, Float32Array> | undefined;
   const run: TrainStep["run"] = async ({ parameters, state, batches, learningRate, update, config }) => {
@@ -61,10 +69,12 @@ function createHostStep(
     const started = performance.now();
     let total = 0;
     let gradients: Record<string, Float32Array> = {};
+    const after: FloatArrays[] = [];
     for (const [i, batch] of batches.entries()) {
       const results = await compiled.run({ ...arrays, ...inputsOf(batch) });
       const own = gradientsOf(results, training, batch);
       total += results.loss[0];
+      if (afterOf) after.push(afterOf(results));
       if (batches.length === 1) gradients = own;
       else {
         sums ??= Object.fromEntries(Object.entries(own).map(([path, g]) => [path, new Float32Array(g.length)]));
@@ -78,7 +88,8 @@ function createHostStep(
     const gradientNorm = globalNorm(gradients) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (applied) adamw({ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config });
-    return { loss, gradientNorm, applied, graphMs: graphDone - started, optimizerMs: performance.now() - graphDone };
+    const took = { graphMs: graphDone - started, optimizerMs: performance.now() - graphDone };
+    return { loss, gradientNorm, applied, ...took, ...(afterOf && { after }) };
   };
   return {
     run,
@@ -100,6 +111,10 @@ function gradientsOf(
   for (const { path, output, width } of sparse)
     addRows(gradients[path], results[output] as Float32Array, tokens, width);
   return gradients;
+}
+
+function copied(arrays: FloatArrays): FloatArrays {
+  return Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, values.slice()]));
 }
 
 function accumulate(sums: Record<string, Float32Array>, own: Record<string, Float32Array>, first: boolean): void {

@@ -1,7 +1,7 @@
 /** What a training step is, on the host or on a device: what it is given, what comes of it. */
 import type { HostTensor } from "../base/dtype.ts";
-import type { DeviceTensor } from "../runtime/engine.ts";
-import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
+import type { DeviceTensor, HostArraysByName } from "../runtime/engine.ts";
+import type { AdamWConfig, FloatArrays, OptimizerState } from "./optimizer.ts";
 
 export interface Batch {
   /** [B, T] */
@@ -10,6 +10,8 @@ export interface Batch {
   readonly targets: Int32Array;
   /** [B, T]: how much each token counts in the loss; of a weighted step, and of no other. */
   readonly weights?: Float32Array;
+  /** What its windows go on from, by the names of inputs (carried.ts); of a step that carries states, and of no other. */
+  readonly past?: HostArraysByName;
 }
 
 export interface StepInputs {
@@ -39,6 +41,8 @@ export interface StepResult extends StepOutcome {
   readonly graphMs: number;
   /** Milliseconds in clipping and the optimiser; 0 where the device does both together. */
   readonly optimizerMs: number;
+  /** Of a step that carries states: those after the windows of each batch, by `state.LAYER.NAME` [B, …]. */
+  readonly after?: readonly FloatArrays[];
 }
 
 /** Parameters by path, where they are. */
