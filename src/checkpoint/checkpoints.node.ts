@@ -1,5 +1,6 @@
 /**
- * The checkpoints of a run folder: `checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json}`.
+ * The checkpoints of a run folder: `checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json}`, and
+ * carried.safetensors where training carries states on.
  * One appears complete or not at all; reading verifies every byte against the checksums in `state.json`; a damaged one
  * is skipped for the one before it.
  */
@@ -10,7 +11,7 @@ import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { sha256, systemCode, writeError, writeFlushed } from "../base/files.node.ts";
 import { removeDirectoryAtomic, removeStaleTemporaries, setAside, writeDirectoryAtomic } from "./atomic.node.ts";
-import { decodeManifest, encodeManifest, type Manifest, TENSOR_FILES, type TensorFile } from "./manifest.ts";
+import { decodeManifest, encodeManifest, type FileRecord, type Manifest, type TensorFile } from "./manifest.ts";
 import { checkpointReadError, readText, readWhole } from "./read.node.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
@@ -21,6 +22,8 @@ export interface CheckpointContent {
   readonly step: number;
   readonly model: Tensors;
   readonly optimizer: Tensors;
+  /** The states that training carries on from window to window; undefined where it carries none. */
+  readonly carried?: Tensors | undefined;
   /** Whatever else training needs to go on, of plain JSON values. */
   readonly state: unknown;
 }
@@ -41,6 +44,7 @@ interface ModelCheckpoint {
 
 export interface FullCheckpoint extends ModelCheckpoint {
   readonly optimizer: Record<string, HostTensor>;
+  readonly carried?: Record<string, HostTensor>;
 }
 
 interface CheckpointPlace {
@@ -67,29 +71,26 @@ const folderOf = (runDir: string): string => join(runDir, "checkpoints");
  * cannot be saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
  */
 export async function saveCheckpoint(runDir: string, options: SaveOptions): Promise<string> {
-  const { step, model, optimizer, state, keep, onWarning } = options;
+  const { step, model, optimizer, carried, state, keep, onWarning } = options;
   if (!Number.isSafeInteger(step) || step < 0) {
     throw new LonghandError("checkpoint", `step: expected an integer of 0 or more, got ${step}`);
   }
   if (!Number.isSafeInteger(keep) || keep < 1) {
     throw new LonghandError("config", `keep: expected an integer of 1 or more, got ${keep}`);
   }
-  const chunks: Record<TensorFile, Uint8Array[]> = {
-    "model.safetensors": encodeSafetensors(model),
-    "optimizer.safetensors": encodeSafetensors(optimizer),
-  };
-  const recordOf = (file: TensorFile) => ({
-    bytes: chunks[file].reduce((sum, chunk) => sum + chunk.length, 0),
-    sha256: sha256(...chunks[file]),
+  const chunks: [TensorFile, Uint8Array[]][] = [
+    ["model.safetensors", encodeSafetensors(model)],
+    ["optimizer.safetensors", encodeSafetensors(optimizer)],
+    ...(carried ? [["carried.safetensors", encodeSafetensors(carried)] satisfies [TensorFile, Uint8Array[]]] : []),
+  ];
+  const records = chunks.map(([file, parts]) => {
+    const bytes = parts.reduce((sum, chunk) => sum + chunk.length, 0);
+    return [file, { bytes, sha256: sha256(...parts) }] as const;
   });
-  const files = {
-    "model.safetensors": recordOf("model.safetensors"),
-    "optimizer.safetensors": recordOf("optimizer.safetensors"),
-  };
-  const manifest = encodeManifest({ step, files, state }, sha256);
+  const manifest = encodeManifest({ step, files: Object.fromEntries(records), state }, sha256);
   const folder = folderOf(runDir);
   const path = join(folder, `step-${String(step).padStart(8, "0")}`);
-  const bytes = Buffer.byteLength(manifest) + files["model.safetensors"].bytes + files["optimizer.safetensors"].bytes;
+  const bytes = records.reduce((sum, [, file]) => sum + file.bytes, Buffer.byteLength(manifest));
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -99,7 +100,7 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
   await writeDirectoryAtomic(
     path,
     async (temporary) => {
-      for (const file of TENSOR_FILES) await writeFlushed(join(temporary, file), chunks[file], "wx");
+      for (const [file, parts] of chunks) await writeFlushed(join(temporary, file), parts, "wx");
       await writeFlushed(join(temporary, STATE_FILE), [manifest], "wx");
     },
     { bytes, again: `go on with \`resume\` ${runDir}` },
@@ -130,7 +131,9 @@ async function prune(runDir: string, step: number, keep: number, onWarning: Load
 async function looksComplete(path: string): Promise<boolean> {
   try {
     const { files } = await readManifest(path);
-    for (const file of TENSOR_FILES) if ((await stat(join(path, file))).size !== files[file].bytes) return false;
+    for (const [file, { bytes }] of Object.entries(files)) {
+      if ((await stat(join(path, file))).size !== bytes) return false;
+    }
     return true;
   } catch {
     return false;
@@ -175,7 +178,9 @@ export async function loadCheckpoint(
   }
   const model = await readTensors(path, "model.safetensors", manifest);
   if (parts === "model") return { path, step, model, state };
-  return { path, step, model, state, optimizer: await readTensors(path, "optimizer.safetensors", manifest) };
+  const optimizer = await readTensors(path, "optimizer.safetensors", manifest);
+  const carried = manifest.files["carried.safetensors"] && (await readTensors(path, "carried.safetensors", manifest));
+  return { path, step, model, state, optimizer, ...(carried && { carried }) };
 }
 
 async function readManifest(path: string): Promise<Manifest> {
@@ -185,8 +190,9 @@ async function readManifest(path: string): Promise<Manifest> {
 
 async function readTensors(path: string, name: TensorFile, { files }: Manifest): Promise<Record<string, HostTensor>> {
   const file = join(path, name);
-  const bytes = await readWhole(file, files[name].bytes);
-  if (sha256(bytes) !== files[name].sha256) {
+  const expected = files[name] as FileRecord;
+  const bytes = await readWhole(file, expected.bytes);
+  if (sha256(bytes) !== expected.sha256) {
     throw new LonghandError("checkpoint", `${file}: it does not match its checksum: it was damaged after it was saved`);
   }
   return decodeSafetensors(bytes, file).tensors;

@@ -14,10 +14,12 @@ import { LonghandError } from "../base/errors.ts";
 
 const VERSION = 1;
 
-export const TENSOR_FILES = ["model.safetensors", "optimizer.safetensors"] as const;
+/** The files of tensors. The last is there where training carries states on from window to window. */
+const TENSOR_FILES = ["model.safetensors", "optimizer.safetensors", "carried.safetensors"] as const;
 export type TensorFile = (typeof TENSOR_FILES)[number];
+const NEEDED: readonly TensorFile[] = ["model.safetensors", "optimizer.safetensors"];
 
-interface FileRecord {
+export interface FileRecord {
   readonly bytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
@@ -25,7 +27,7 @@ interface FileRecord {
 
 export interface Manifest {
   readonly step: number;
-  readonly files: Readonly<Record<TensorFile, FileRecord>>;
+  readonly files: Readonly<Partial<Record<TensorFile, FileRecord>>>;
   readonly state: unknown;
 }
 
@@ -50,7 +52,9 @@ export function decodeManifest(text: string, file: string, digest: Digest): Mani
     throw new LonghandError("checkpoint", `${file}: ${problem}`, { cause });
   };
   const { step, files, state } = decodeCheckedJson(text, kindOf(digest), refuse);
-  if (!isCount(step) || !isRecord(files) || !TENSOR_FILES.every((name) => isFileRecord(files[name]))) {
+  const isFile = (name: TensorFile, files: Record<string, unknown>) =>
+    isFileRecord(files[name]) || (files[name] === undefined && !NEEDED.includes(name));
+  if (!isCount(step) || !isRecord(files) || !TENSOR_FILES.every((name) => isFile(name, files))) {
     refuse("step or files are not what a checkpoint holds");
   }
   return { step, files: files as Manifest["files"], state };

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { describeIssues } from "../base/issues.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
+import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
@@ -78,9 +79,24 @@ function checkTogether({ data, model, training }: RunConfig): void {
   }
   const problem = architectureOf(model).contextProblem(model, training.context);
   if (problem !== undefined) throw new LonghandError("usage", problem);
+  if (training.carry) requireCarry(model, training);
   if (training.schedule.warmup > training.steps) {
     throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
   }
+}
+
+function requireCarry(model: RunConfig["model"], { context, objective }: RunConfig["training"]): void {
+  const refuse = (problem: string) => new LonghandError("usage", `\`carry\`: ${problem}`);
+  if (objective === "masked")
+    throw refuse("expected the causal objective, got masked, whose windows are each read whole");
+  const problem = carryProblem(model);
+  if (problem !== undefined) throw refuse(problem);
+  const span = carriedState(model)?.span ?? 1;
+  if (context % span === 0) return;
+  const above = span * Math.ceil(context / span);
+  throw refuse(
+    `expected a context that is a multiple of the chunk, ${span}, got ${context}; give \`context\` ${above}`,
+  );
 }
 
 /** What masking needs when the run fills in blanks; undefined for a causal run. */

@@ -68,6 +68,14 @@ export const exampleFields = {
         "Documents in an example: joined, seen as one text; separate, none sees another, positions begin anew.",
       ),
   ),
+  carry: cameLater(
+    z
+      .boolean()
+      .default(false)
+      .describe(
+        "Each example goes on in the text where the one before it ended, from the state that it left; of flash and mc-tfm++.",
+      ),
+  ),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
   recompute: cameLater(

@@ -6,12 +6,15 @@ import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
 import { sizeOf } from "../base/shape.ts";
+import { documentsInWindows } from "../data/document-windows.ts";
 import { DecodingPrograms } from "../generate/programs.ts";
 import { TokenReader } from "../generate/reader.ts";
+import { newKey } from "../nn/decoding.ts";
 import { type CarriedState, carriedShape, startNames } from "../nn/past.ts";
 import { angles } from "../nn/positions.ts";
 import { initialise } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { readBy } from "../train/carried.ts";
 import { evaluationProgram, trainingProgram } from "../train/objective.ts";
 import { carriedState, carryProblem } from "./carry.ts";
 import { type ModelConfig, parseModelConfig } from "./config.ts";
@@ -20,16 +23,21 @@ import { modelOf, parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
 import { architectureNames } from "./registry.ts";
 
-const [chunk, context, vocabSize] = [4, 8, 12];
+const [chunk, context, vocabSize, endOfText] = [4, 8, 12, 0];
 const engine = ortNodeEngine({ threads: 1 });
 afterAll(() => engine.close());
 
 const variants: readonly (readonly [name: string, architecture: string, fields: object])[] = [
   ["flash", "flash", {}],
+  ["flash, the paper's sum, absolute positions", "flash", { memory: "sum", absolute: true }],
+  ["flash, mean", "flash", { memory: "mean" }],
+  ["flash, learned decays", "flash", { memory: "learned" }],
+  ["flash, gated, token shift", "flash", { memory: "gated", tokenShift: true }],
   ["flash, local", "flash", { attention: "local" }],
   ["flash, global, token shift", "flash", { attention: "global", tokenShift: true }],
   ["flash, softmax, no gate", "flash", { attentionFunction: "softmax", gate: false }],
   ["mc-tfm++", "mc-tfm++", {}],
+  ["mc-tfm++, the paper's sum", "mc-tfm++", { memory: "sum" }],
 ];
 
 function configOf(architecture: string, fields: object = {}): ModelConfig {
@@ -72,28 +80,37 @@ describe.each(variants)("%s", (_, architecture, fields) => {
   const parameters = valuesOf(config);
   const rows = [1, 2].map((seed) => textOf(5 * context, seed));
 
-  /** Reads both rows window by window, in float64: the losses of all tokens of each row, and the state at the end. */
-  function readInWindows() {
-    const shape = { batch: rows.length, context };
-    const { program } = evaluationProgram(modelOf(config), shape, { carried });
+  /** Reads both rows in windows of so many tokens, in float64: the losses of all tokens of each row, and the state at the end. */
+  function read(rows: readonly Int32Array[], context: number, documents = false) {
+    const { program } = evaluationProgram(modelOf(config), { batch: rows.length, context }, { carried, documents });
     const losses: number[][] = rows.map(() => []);
     let state = nothingBefore(carried, rows.length);
+    const positions = rows.map(() => 0);
     for (let at = 0; at < rows[0].length; at += context) {
       const tokens = Int32Array.from(rows.flatMap((row) => [...row.subarray(at, at + context)]));
       const weights = new Float32Array(tokens.length).fill(1);
-      const given = { tokens, targets: targetsOf(tokens), weights, ...state, ...startAt(carried, [at, at]) };
-      const results = interpret(program, { ...parameters, ...given });
+      const separate = documents && { documents: documentsInWindows({ tokens, context, endOfText }) };
+      const given = {
+        tokens,
+        targets: targetsOf(tokens),
+        weights,
+        ...state,
+        ...startAt(carried, positions),
+        ...separate,
+      };
+      const results = interpret(program, { ...parameters, ...readBy(program.inputs, given) });
       for (const [row, all] of losses.entries()) {
+        const own = tokens.subarray(row * context, (row + 1) * context);
         all.push(...results.losses.data.slice(row * context, (row + 1) * context));
+        const begun = documents ? own.lastIndexOf(endOfText) : -1;
+        positions[row] = begun < 0 ? positions[row] + context : context - begun;
       }
-      state = Object.fromEntries(
-        [...carried.entries.keys()].map((key) => [key, results[key.replace("state", "new")].data]),
-      );
+      state = Object.fromEntries([...carried.entries.keys()].map((key) => [key, results[newKey(key)].data]));
     }
     return { losses, state };
   }
 
-  const { losses, state } = readInWindows();
+  const { losses, state } = read(rows, context);
 
   it("reads windows as one window", () => {
     const [row] = rows;
@@ -101,6 +118,23 @@ describe.each(variants)("%s", (_, architecture, fields) => {
     const given = { tokens: row, targets: targetsOf(row), weights: new Float32Array(row.length).fill(1) };
     const whole = interpret(program, { ...parameters, ...given }).losses.data;
     expectClose(losses[0], whole, { name: "losses", tolerance: 2e-7 }); // angles are float32
+  });
+
+  it("reads documents that are kept apart as in one window", () => {
+    // They begin inside chunks and at their borders, and one is longer than a window.
+    const starts = [
+      [3, 9, 11, 16, 30],
+      [0, 5, 24],
+    ];
+    const texts = rows.map((row, k) => row.map((id, i) => (starts[k].includes(i) ? endOfText : Math.max(1, id))));
+    const [windows, whole] = [context, texts[0].length].map((tokens) => read(texts, tokens, true));
+    for (const [row, own] of windows.losses.entries()) {
+      expectClose(own, whole.losses[row], { name: `losses of row ${row}`, tolerance: 2e-7 });
+    }
+    for (const [key, own] of Object.entries(windows.state)) {
+      if (key.endsWith("compensation")) expect(Math.max(...Array.from(own, Math.abs))).toBeLessThan(1e-12);
+      else expectClose(own, whole.state[key], { name: key, tolerance: 2e-6 });
+    }
   });
 
   it("hands on a decoder's state", async () => {
@@ -128,10 +162,12 @@ describe("training", () => {
   const before = Object.fromEntries(
     Object.entries(nothingBefore(carried, 1)).map(([key, data]) => [
       key,
-      Float64Array.from(data, (_, i) => (key.endsWith("closedSum") ? Math.sin(i) : 0)),
+      Float64Array.from(data, (_, i) => 1 + Math.sin(i)),
     ]),
   );
-  const given = { tokens, targets: targetsOf(tokens), ...before, ...startAt(carried, [64]) };
+  const past = { ...before, ...startAt(carried, [64]) };
+  const { inputs } = trainingProgram(modelOf(config), shape, { carried }).program;
+  const given = { tokens, targets: targetsOf(tokens), ...readBy(inputs, past) };
 
   it("has the gradients of finite differences, with the state held fixed", () => {
     const { program } = trainingProgram(modelOf(config), shape, { carried });

@@ -127,6 +127,9 @@ export function statesAfter(results: HostArraysByName, { entries }: CarriedState
 }
 
 /** Of what is known of the past, that which a program reads. */
-export function readBy(inputs: ReadonlyMap<string, unknown>, past: HostArraysByName = {}): HostArraysByName {
+export function readBy<Value>(
+  inputs: ReadonlyMap<string, unknown>,
+  past: Readonly<Record<string, Value>> = {},
+): Readonly<Record<string, Value>> {
   return Object.fromEntries(Object.entries(past).filter(([name]) => inputs.has(name)));
 }

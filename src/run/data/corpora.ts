@@ -9,8 +9,8 @@ import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
 import type { RunData } from "./run-tokens.ts";
 
 /**
- * What is trained on. Where documents are kept apart, a border also stands before the first document of a corpus, because a
- * window may run over the end of the corpus to its beginning.
+ * What is trained on. Where documents are kept apart or states carried on, a border also stands before the first document of
+ * a corpus, because a window may run over the end of the corpus to its beginning.
  */
 export function corporaOf(
   config: RunConfig,
@@ -18,7 +18,7 @@ export function corporaOf(
 ): (WeightedCorpus & { readonly name: string })[] {
   const parts = corporaIn(config);
   const names = partNames(parts.map(({ path }) => path));
-  const start = documentStartOf(config, tokenizer);
+  const start = config.training.carry ? tokenizer.special.endOfText : documentStartOf(config, tokenizer);
   return parts.map(({ weight }, i) => ({
     name: names[i],
     weight,

@@ -8,6 +8,7 @@ import { LonghandError } from "../../base/errors.ts";
 import { corporaIn } from "../../config/corpora.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { type DataSpec, nameOf } from "../../data/data-spec.ts";
+import { tokensForLanes } from "../../data/lanes.ts";
 import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.node.ts";
 import { openShards, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
@@ -51,7 +52,6 @@ export async function openRunTokens(
   tokenizer: TextTokenizer,
 ): Promise<RunData> {
   const { evalPath, evalFraction, evalTokens } = config.data;
-  const { context } = config.training;
   const corpora = corporaIn(config);
   const opened: TokenShards[] = [];
   const close = () => {
@@ -69,7 +69,7 @@ export async function openRunTokens(
     for (const [i, { path, share }] of corpora.entries()) {
       const parts = preparedParts(path) ?? madeFor(join(folder, partFolder(corpora, i)));
       const all = await open(parts.train as string, share);
-      requireContext(all.tokens, context, path);
+      requireLength(all.tokens, config.training, path);
       digests.push(all.digest);
       if (evalPath !== undefined) train.push(all);
       else if (parts.validation !== undefined) {
@@ -78,7 +78,7 @@ export async function openRunTokens(
         heldOut.push(evaluated(own, evalShare(evalTokens, share), path));
       } else {
         const split = splitEnd(all, evalFraction, path);
-        requireContext(split.train.tokens, context, path);
+        requireLength(split.train.tokens, config.training, path);
         train.push(split.train);
         heldOut.push(evaluated(split.heldOut, evalShare(evalTokens, share), path));
       }
@@ -122,12 +122,19 @@ function evaluated(sequence: TokenSequence, most: number, data: DataSpec): Token
   return sliceTokens(sequence, 0, Math.min(sequence.tokens, most + 1));
 }
 
-function requireContext(tokens: number, context: number, data: DataSpec): void {
-  if (tokens > context) return;
-  const needed = `a context of ${context} needs at least ${context + 1}`;
+function requireLength(
+  tokens: number,
+  { context, carry, batch, accumulate }: RunConfig["training"],
+  data: DataSpec,
+): void {
+  const lanes = batch * accumulate;
+  const least = carry ? tokensForLanes(context, lanes) - 1 : context + 1; // lanes have a border before the text
+  if (tokens >= least) return;
+  const what = carry ? `\`carry\` over ${lanes} lanes with a context` : "a context";
+  const needed = `${what} of ${context} needs at least ${least}`;
   throw new LonghandError(
     "data",
-    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\``,
+    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\`${carry ? " or `batch`" : ""}`,
   );
 }
 

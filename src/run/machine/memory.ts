@@ -5,8 +5,10 @@
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import type { Recompute } from "../../graph/recompute.ts";
+import { carriedState } from "../../models/carry.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { modelOf, parameterCount } from "../../models/language-model.ts";
+import type { CarriedState } from "../../nn/past.ts";
 import { programMemory } from "../../runtime/program-memory.ts";
 import { evaluationShape } from "../../train/evaluate.ts";
 import {
@@ -17,6 +19,7 @@ import {
   type TrainingProgram,
   trainingProgram,
 } from "../../train/objective.ts";
+import { wholeWindow } from "../../train/whole.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
 
 /** Node, its modules and the runtime before anything is computed. */
@@ -32,6 +35,10 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly accumulate: number;
   /** Whether documents in a window are kept apart. Default: false. */
   readonly documents?: boolean;
+  /** Whether states are carried on from window to window. Default: false. */
+  readonly carry?: boolean;
+  /** Corpora, each of which has states of its own. Default: 1. */
+  readonly corpora?: number;
   /** Whether the process evaluates as well. Default: true. */
   readonly evaluated?: boolean;
 }
@@ -48,17 +55,30 @@ export function trainingMemory(inputs: TrainingMemoryInputs): number {
 }
 
 function build(inputs: TrainingMemoryInputs): BuiltPrograms {
-  const { model, recompute, documents = false, evaluated = true, ...shape } = inputs;
-  const training = trainingProgram(modelOf(model, { recompute }), shape, { weighted: !model.causal, documents });
-  return { training, evaluation: evaluated ? builtEvaluation(model, shape.context, documents) : undefined };
+  const { model, recompute, documents = false, carry = false, evaluated = true, ...shape } = inputs;
+  const carried = carry ? carriedState(model) : undefined;
+  const options = { weighted: !model.causal, documents, carried };
+  const training = trainingProgram(modelOf(model, { recompute }), shape, options);
+  if (!evaluated) return { training };
+  return { training, evaluation: carried ? builtWhole(model) : builtEvaluation(model, shape.context, documents) };
 }
 
-function memoryOf({ training: { program }, evaluation }: BuiltPrograms, { accumulate }: TrainingMemoryInputs): number {
+/** The program that reads whole documents. */
+function builtWhole(model: ModelConfig): LossProgram {
+  const carried = carriedState(model) as CarriedState;
+  return evaluationProgram(modelOf(model), { batch: 1, context: wholeWindow(carried) }, { carried });
+}
+
+function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
+  const { accumulate, corpora = 1 } = inputs;
   const training = programMemory(program);
+  const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
   // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
-  const held = training.inputBytes + copies * training.outputBytes;
+  // States: every lane's, those that a step begins with, and their copies afterwards.
+  const carried = (corpora + 2) * accumulate * ofBatch + 2 * ofBatch;
+  const held = training.inputBytes + copies * (training.outputBytes - ofBatch) + carried;
   return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? evaluationMemory(evaluation) : 0);
 }
 
@@ -121,9 +141,10 @@ const OVERRIDE = `(${MEMORY_LIMIT_VARIABLE} overrides what is available)`;
 const shortage = (needed: number, available: number) =>
   `${gigabytes(needed)} and ${gigabytes(available)} are available`;
 
-function inputsOf({ model, training }: RunConfig): TrainingMemoryInputs {
-  const { batch, context, recompute, accumulate, documents } = training;
-  return { model, batch, context, recompute, accumulate, documents: documents === "separate" };
+function inputsOf({ data, model, training }: RunConfig): TrainingMemoryInputs {
+  const { batch, context, recompute, accumulate, documents, carry } = training;
+  const corpora = data.mix?.length ?? 1;
+  return { model, batch, context, recompute, accumulate, carry, corpora, documents: documents === "separate" };
 }
 
 /** Changes of one kind that make it fit, else the first that does with all of them together. */
@@ -132,12 +153,13 @@ function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   const choices: string[] = [];
   const batch = halves(inputs.batch).find((n) => fits({ batch: n }));
   if (batch !== undefined) choices.push(`\`batch\` ${batch}`);
-  const context = halves(inputs.context).find((n) => fits({ context: n }));
+  const contexts = halves(inputs.context).filter((n) => n % spanOf(inputs) === 0);
+  const context = contexts.find((n) => fits({ context: n }));
   if (context !== undefined) choices.push(`\`context\` ${context}`);
   choices.push(...recomputationThatFits(inputs, available));
   if (choices.length > 0) return choices;
   const together = { batch: 1, recompute: "layers" } as const;
-  const length = [inputs.context, ...halves(inputs.context)].find((n) => fits({ ...together, context: n }));
+  const length = [inputs.context, ...contexts].find((n) => fits({ ...together, context: n }));
   return length === undefined ? [] : [`\`batch\` 1, \`recompute\` layers and \`context\` ${length} together`];
 }
 
@@ -145,6 +167,11 @@ function recomputationThatFits(inputs: TrainingMemoryInputs, available: number):
   if (inputs.recompute === "layers") return [];
   const needed = trainingMemory({ ...inputs, recompute: "layers" });
   return needed <= available ? [`\`recompute\` layers (about ${gigabytes(needed)})`] : [];
+}
+
+/** A context is a multiple of it. */
+function spanOf({ model, carry = false }: TrainingMemoryInputs): number {
+  return (carry ? carriedState(model)?.span : undefined) ?? 1;
 }
 
 /** n / 2, n / 4, … 1 */

@@ -1,12 +1,23 @@
-/** Training state to and from the contents of a checkpoint: both moments in one file, counters in state.json. */
+/**
+ * Training state before the first step, and to and from the contents of a checkpoint: parameters, both moments, and the
+ * states that lanes carry on as a file each, counters in state.json.
+ */
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { sameShape, showShape } from "../../base/shape.ts";
 import type { CheckpointContent, FullCheckpoint } from "../../checkpoint/checkpoints.node.ts";
+import { corporaIn } from "../../config/corpora.ts";
+import type { RunConfig } from "../../config/run-config.ts";
 import { contentOf, type DataCursor } from "../../data/mixture.ts";
+import { carriedState } from "../../models/carry.ts";
+import { parametersOf } from "../../models/language-model.ts";
+import type { CarriedState } from "../../nn/past.ts";
+import { initialise } from "../../nn/scope.ts";
+import { emptyLanes, type LaneStates } from "../../train/carried.ts";
 import type { LoopState, TrainingState } from "../../train/loop.ts";
-import type { FloatArrays } from "../../train/optimizer.ts";
+import { type FloatArrays, initialOptimizerState } from "../../train/optimizer.ts";
 
 const whole = () => z.number().int().min(0);
 
@@ -19,12 +30,32 @@ const countersSchema = z.object({
       examples: whole(),
       drawn: z.array(whole()),
       tokens: z.array(whole()),
+      lanes: z.array(z.array(whole())).optional(),
       digests: z.array(z.string()).optional(),
     })
     .optional(),
+  positions: z.array(whole()).optional(),
 });
 
 type Tensors = Readonly<Record<string, HostTensor>>;
+
+/** Examples of a step, which are the lanes of each corpus where states are carried on. */
+export const examplesPerStepOf = ({ training }: RunConfig) => training.accumulate * training.batch;
+
+/** What windows go on from; undefined where each begins anew. */
+export function carryOf({ model, training }: RunConfig): CarriedState | undefined {
+  return training.carry ? carriedState(model) : undefined;
+}
+
+/** A run before its first step, but for its place in the data. */
+export function initialState(config: RunConfig): TrainingState & Pick<LoopState, "carried"> {
+  const { model, training } = config;
+  const state = carryOf(config);
+  const carried = state && emptyLanes(state, corporaIn(config).length * examplesPerStepOf(config));
+  const parameters = initialise(parametersOf(model), training.seed);
+  const optimizer = initialOptimizerState(parameters);
+  return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, ...(carried && { carried }) };
+}
 
 export function storedState({
   step,
@@ -34,7 +65,8 @@ export function storedState({
   skippedInRow,
   seconds,
   data,
-}: TrainingState & Partial<Pick<LoopState, "data">>): CheckpointContent {
+  carried,
+}: TrainingState & Partial<Pick<LoopState, "data" | "carried">>): CheckpointContent {
   const moments = (prefix: string, arrays: FloatArrays) =>
     Object.entries(arrays).map(([path, data]) => [
       `${prefix}.${path}`,
@@ -44,18 +76,37 @@ export function storedState({
     step,
     model: parameters,
     optimizer: Object.fromEntries([...moments("m", optimizer.m), ...moments("v", optimizer.v)]),
-    state: { updates, skippedInRow, seconds, ...(data === undefined ? {} : { data }) },
+    ...(carried && { carried: tensorsOf(carried) }),
+    state: {
+      ...{ updates, skippedInRow, seconds },
+      ...(data === undefined ? {} : { data }),
+      ...(carried && { positions: carried.positions }),
+    },
   };
 }
 
+/** The states of lanes as tensors [lanes, …]. */
+function tensorsOf({ arrays, positions: { length: lanes } }: LaneStates): Tensors {
+  const tensors = Object.entries(arrays).map(([key, data]): [string, HostTensor] => {
+    return [key, { dtype: "float32", shape: [lanes, data.length / lanes], data }];
+  });
+  return Object.fromEntries(tensors);
+}
+
+export interface RestoredState extends TrainingState {
+  readonly data?: DataCursor | undefined;
+  readonly carried?: LaneStates | undefined;
+}
+
 /**
- * The state of a checkpoint, with its place in the data if it has one. Throws `checkpoint` naming the first tensor that
- * differs from `expected` in name, shape or dtype.
+ * The state of a checkpoint, with its place in the data if it has one, and what lanes carry on, like `lanes`, where they
+ * do. Throws `checkpoint` naming the first tensor that differs from `expected` in name, shape or dtype.
  */
 export function restoreState(
-  { path, step, model, optimizer, state }: FullCheckpoint,
+  { path, step, model, optimizer, carried, state }: FullCheckpoint,
   expected: Tensors,
-): TrainingState & { readonly data?: DataCursor | undefined } {
+  lanes?: LaneStates,
+): RestoredState {
   const counters = countersSchema.safeParse(state);
   if (!counters.success)
     throw new LonghandError("checkpoint", `${path}/state.json: the training counters are missing or damaged`);
@@ -68,7 +119,19 @@ export function restoreState(
       Object.keys(expected).map((name) => [name, own[`${prefix}.${name}`].data as Float32Array]),
     );
   };
-  return { parameters: { ...model }, optimizer: { m: moments("m"), v: moments("v") }, step, ...counters.data };
+  const { positions, ...counted } = counters.data;
+  const own = { parameters: { ...model }, optimizer: { m: moments("m"), v: moments("v") }, step, ...counted };
+  if (lanes === undefined) return own;
+  requireTensors(carried ?? {}, tensorsOf(lanes), path);
+  if (positions?.length !== lanes.positions.length) {
+    const got = positions?.length ?? "none";
+    throw new LonghandError(
+      "checkpoint",
+      `${path}/state.json: expected the positions of ${lanes.positions.length} lanes, got ${got}`,
+    );
+  }
+  const arrays = Object.keys(lanes.arrays).map((key) => [key, carried?.[key].data as Float32Array]);
+  return { ...own, carried: { arrays: Object.fromEntries(arrays), positions } };
 }
 
 export interface PlaceRequest {
@@ -76,6 +139,8 @@ export interface PlaceRequest {
   readonly stored: DataCursor | undefined;
   readonly step: number;
   readonly examplesPerStep: number;
+  /** Whether each corpus is read in lanes, one for each of these examples. Default: false. */
+  readonly inLanes?: boolean;
   readonly corpora: readonly {
     readonly name: string;
     readonly sequence: { readonly tokens: number };
@@ -87,11 +152,11 @@ export interface PlaceRequest {
  * The place in the data where training continues. If none is stored, it follows from the step, for a single corpus.
  * Throws `checkpoint` when the stored place does not fit this run and step, `data` when a corpus has changed.
  */
-export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceRequest): DataCursor {
+export function placeInData({ stored, step, examplesPerStep, inLanes = false, corpora }: PlaceRequest): DataCursor {
   const examples = step * examplesPerStep;
   const content = contentOf(corpora);
   const { tokens, digests } = content;
-  if (stored === undefined && corpora.length === 1) return { examples, drawn: [examples], ...content };
+  if (stored === undefined && corpora.length === 1 && !inLanes) return { examples, drawn: [examples], ...content };
   const refuse = (problem: string) =>
     new LonghandError(
       "checkpoint",
@@ -107,6 +172,11 @@ export function placeInData({ stored, step, examplesPerStep, corpora }: PlaceReq
   if (stored.examples !== examples || sum !== examples) {
     const got = stored.examples === sum ? `${sum}` : `${stored.examples}, of which ${sum} are of the corpora`;
     throw refuse(`expected a place in the data after ${examples} examples, got ${got}`);
+  }
+  const drawn = stored.lanes?.map((windows) => windows.reduce((all, read) => all + read, 0));
+  const fits = stored.lanes?.every((windows) => windows.length === examplesPerStep);
+  if (inLanes && !(fits && isDeepStrictEqual(drawn, stored.drawn))) {
+    throw refuse(`expected a place in the data for ${examplesPerStep} lanes of each corpus`);
   }
   for (const [i, { name }] of corpora.entries()) {
     const changed = (how: string) =>

@@ -23,14 +23,13 @@ import {
 } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
-import { modelOf, parametersOf } from "../../models/language-model.ts";
-import { initialise } from "../../nn/scope.ts";
+import { modelOf } from "../../models/language-model.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
-import { createEvaluator, type Evaluator, evaluationShape } from "../../train/evaluate.ts";
-import { type LoopState, type TrainEvent, type TrainingState, trainLoop } from "../../train/loop.ts";
-import { initialOptimizerState } from "../../train/optimizer.ts";
+import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../../train/evaluate.ts";
+import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
 import { createTrainStep } from "../../train/step.ts";
 import type { ModelParameters } from "../../train/training-step.ts";
+import { createWholeEvaluator } from "../../train/whole.ts";
 import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
 import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
 import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
@@ -39,7 +38,7 @@ import { requireDevice } from "../machine/device.ts";
 import { type BuiltPrograms, explainMemory, requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { openMetrics } from "../records/metrics.ts";
-import { placeInData, restoreState, storedState } from "./state.ts";
+import { carryOf, examplesPerStepOf, initialState, placeInData, restoreState, storedState } from "./state.ts";
 
 export type RunEvent =
   | ({ readonly type: "prepare" } & PrepareProgress)
@@ -119,19 +118,13 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     throw error;
   }
   try {
-    const place = firstPlace(corporaOf(config, data));
+    const place = firstPlace(corporaOf(config, data), carryOf(config) ? examplesPerStepOf(config) : 0);
     const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
     const found = { built, deviceReason: chosen?.reason };
     return await runLoop(run, config, data, { ...initialState(config), data: place }, { ...options, ...found });
   } finally {
     lock.release();
   }
-}
-
-function initialState({ model, training }: RunConfig): TrainingState {
-  const parameters = initialise(parametersOf(model), training.seed);
-  const optimizer = initialOptimizerState(parameters);
-  return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0 };
 }
 
 /** With `steps`, a new last step, to train longer than was planned: the schedule then ends there. */
@@ -143,7 +136,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
   const changes = given(parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape)));
   const before = await readConfig(run, parseRunConfig);
   const config = parseRunConfig({ ...before, training: { ...before.training, ...changes } });
-  const examplesPerStep = config.training.accumulate * config.training.batch;
+  const examplesPerStep = examplesPerStepOf(config);
   await requireDevice(config.engine.device);
   const built = requireMemory(config, { resumed: true });
   const lock = await lockRun(run);
@@ -154,7 +147,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     const initial = initialState(config);
     const warn = (message: string) => onEvent({ type: "warning", message });
     const state: ReturnType<typeof restoreState> = started
-      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial.parameters)
+      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial.parameters, initial.carried)
       : initial;
     if (state.step > config.training.steps) {
       throw new LonghandError(
@@ -164,9 +157,10 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     }
     const data = await openRunTokens(join(run, "data"), config, tokenizer);
     const corpora = corporaOf(config, data);
-    let place = firstPlace(corpora);
+    const inLanes = config.training.carry;
+    let place = firstPlace(corpora, inLanes ? examplesPerStep : 0);
     try {
-      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, corpora });
+      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, inLanes, corpora });
       if (!isDeepStrictEqual(config, before)) await writeConfig(run, config);
     } catch (error) {
       data.close();
@@ -213,10 +207,14 @@ async function runLoop(
     const masking = maskingOf(config, data.tokenizer);
     const endOfText = documentStartOf(config, data.tokenizer);
     const { context, batch, recompute } = training;
-    const options = { weighted: masking !== undefined, endOfText, built: built?.training };
+    const carried = carryOf(config);
+    const options = { weighted: masking !== undefined, endOfText, carried, built: built?.training };
     const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
-    const how = { masking, endOfText, built: built?.evaluation };
-    const evaluator = await createEvaluator(engine, modelOf(config.model), evaluationShape(context), how);
+    const borders = { endOfText: data.tokenizer.special.endOfText, separate: endOfText !== undefined };
+    const how = { built: built?.evaluation };
+    const evaluator: Evaluator<TextLoss> = carried
+      ? createWholeEvaluator(engine, modelOf(config.model), { carried, endOfText: borders.endOfText, ...how })
+      : await createEvaluator(engine, modelOf(config.model), evaluationShape(context), { masking, endOfText, ...how });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;
@@ -247,7 +245,8 @@ async function runLoop(
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;
-    const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, stopRequested };
+    const carry = carried && { carried, ...borders };
+    const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
     for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
       else if (event.type === "end") finished = event.finished;
@@ -275,7 +274,7 @@ async function runLoop(
 
 /** Why the loss on a sample is not finite; undefined when it is. */
 async function problemOf(
-  evaluator: Evaluator,
+  evaluator: Evaluator<TextLoss>,
   parameters: ModelParameters,
   sample: TokenSequence,
 ): Promise<string | undefined> {
