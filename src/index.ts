@@ -49,6 +49,7 @@ export {
   type MaskedEvaluateResult,
   type PositionLoss,
 } from "./run/use/evaluate.ts";
+export { evaluateWhole, type WholeEvaluateResult } from "./run/use/evaluate-whole.ts";
 export { type BlankCandidate, type FillResult, fill } from "./run/use/fill.ts";
 export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";

@@ -18,6 +18,16 @@ export const evaluateSettingsSchema = z.strictObject({
   context: whole(1).optional().describe("Tokens a window, each of which begins anew; default: the training context."),
 });
 
+/** Of the command alone: the library has a function of its own. */
+export const wholeSettingsSchema = z.strictObject({
+  whole: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Read each document whole, from its first token to its last, in constant memory; and say what the model's distant half is worth. `context` is then that of the windows beside it.",
+    ),
+});
+
 export type EvaluateSettings = z.input<typeof evaluateSettingsSchema>;
 
 export const generateSettingsSchema = z.strictObject({

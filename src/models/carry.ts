@@ -21,7 +21,7 @@ export function carriedState(config: ModelConfig): CarriedState | undefined {
 export function carryProblem(config: ModelConfig): string | undefined {
   if (carriedState(config)) return undefined;
   if (!config.causal) return "a bidirectional model reads every window by itself";
-  return `${config.architecture} keeps no state of a fixed size to go on from; ${carrying().join(" and ")} can`;
+  return `${config.architecture} cannot go on from window to window of a text; ${carrying().join(" and ")} can`;
 }
 
 /** The architectures that can. */

@@ -21,6 +21,8 @@ import { architectureOf } from "./registry.ts";
 interface ModelOptions {
   /** Which activations are recomputed in the backward pass instead of being kept. Default: none. */
   readonly recompute?: Recompute;
+  /** false: without the distant half of layers that have one, to see what it is worth. Default: true. */
+  readonly distant?: boolean;
 }
 
 /** The model of a configuration, as train and generate take it. */
@@ -37,7 +39,7 @@ export function languageModel(
   scope: Scope,
   tokens: Tensor,
   config: ModelConfig,
-  { mask, documents, past, recompute = "none" }: ModelInputs & ModelOptions = {},
+  { mask, documents, past, recompute = "none", distant = true }: ModelInputs & ModelOptions = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
   const { table, bias } = tiedEmbedding(scope, config);
@@ -51,6 +53,7 @@ export function languageModel(
     rotations: anglesOf(architecture.rotaryWidth(config), past?.rotation),
     visibility: new Visibility({ causal: config.causal, mask, documents }),
     recompute: recompute === "layers",
+    distant,
   };
   const state: Record<string, Tensor> = {};
   let x = scope.rows("embedding.weight", table, tokens); // [B, T, d]

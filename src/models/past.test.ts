@@ -208,7 +208,7 @@ describe("training", () => {
 describe("which models can", () => {
   it.each(architectureNames())("%s says so or why not", (architecture) => {
     const can = ["flash", "mc-tfm++"].includes(architecture);
-    const reason = `${architecture} keeps no state of a fixed size to go on from; flash and mc-tfm++ can`;
+    const reason = `${architecture} cannot go on from window to window of a text; flash and mc-tfm++ can`;
     expect(carryProblem(configOf(architecture))).toBe(can ? undefined : reason);
   });
 

@@ -92,9 +92,9 @@ export class CarriedLanes {
       const beginsInside = last > 0;
       if (beginsInside && (after === undefined || !this.#options.separate)) this.#forget(lane);
       else if (after !== undefined) {
-        for (const [key, all] of Object.entries(this.states.arrays)) {
-          const size = this.#sizeOf(all);
-          this.#of(all, lane).set(after[key].subarray(row * size, (row + 1) * size));
+        for (const [key, states] of Object.entries(after)) {
+          const own = this.#of(this.states.arrays[key], lane);
+          own.set(states.subarray(row * own.length, (row + 1) * own.length));
         }
         this.states.positions[lane] = beginsInside ? context - last : this.states.positions[lane] + context;
       }
@@ -121,15 +121,19 @@ export class CarriedLanes {
   }
 }
 
-/** The states among the results of a program, by `state.LAYER.NAME`: its own arrays, which its next run overwrites. */
+/**
+ * The states among the results of a program, by `state.LAYER.NAME`: its own arrays, which its next run overwrites. Without
+ * its distant half a model hands on less.
+ */
 export function statesAfter(results: HostArraysByName, { entries }: CarriedState): FloatArrays {
-  return Object.fromEntries([...entries.keys()].map((key) => [key, results[newKey(key)] as Float32Array]));
+  const handedOn = [...entries.keys()].filter((key) => newKey(key) in results);
+  return Object.fromEntries(handedOn.map((key) => [key, results[newKey(key)] as Float32Array]));
 }
 
-/** Of what is known of the past, that which a program reads. */
+/** Of these values those that a program reads. */
 export function readBy<Value>(
   inputs: ReadonlyMap<string, unknown>,
-  past: Readonly<Record<string, Value>> = {},
+  values: Readonly<Record<string, Value>> = {},
 ): Readonly<Record<string, Value>> {
-  return Object.fromEntries(Object.entries(past).filter(([name]) => inputs.has(name)));
+  return Object.fromEntries(Object.entries(values).filter(([name]) => inputs.has(name)));
 }

@@ -62,9 +62,9 @@ export function createWholeEvaluator(
           if (position === 0) documents++;
           const { run, inputs: expected } = await programFor(tokens.length);
           const own = { rows: [{ corpus: 0, lane: 0, begins: position === 0 }], tokens };
-          const past = readBy(expected, lanes.begin(own));
           const weights = new Float32Array(tokens.length);
-          const results = await run.run({ ...inputs, ...past, tokens, targets, weights });
+          const given = { ...inputs, ...lanes.begin(own), tokens, targets, weights };
+          const results = await run.run(readBy(expected, given));
           lanes.end(own, statesAfter(results, carried));
           sums.add(results.losses.subarray(0, count) as Float32Array, position);
           if (onProgress?.((window.at + count) / (sequence.tokens - 1)) === false) break;

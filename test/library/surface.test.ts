@@ -9,7 +9,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/index.ts",
     values: `
       LonghandError ablationNames ablations architectureNames createBatchDecoder createDecoder decodingArchitecture describeArchitectures
-      deviceNames diagnose estimatePreparation evaluate evaluateMasked fill generate inspectShards loadModel loadTokenizer
+      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole fill generate inspectShards loadModel loadTokenizer
       ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
       presets resume sample train trainTokenizer version writeShards`,
     types: `
@@ -19,7 +19,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings
       PrepareSettingsInput PreparedSplit PresetName ResumeOptions RunConfig RunEvent SamplingOptions ShardOrigin
       SplitEstimate StopReason TextPiece TextSource TextTokenizer TokenShards TrainOptions TrainResult TrainSettings
-      TrainSettingsInput`,
+      TrainSettingsInput WholeEvaluateResult`,
   },
   "longhand/graph": {
     file: "src/public/graph.ts",

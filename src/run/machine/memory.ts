@@ -137,6 +137,17 @@ export function requireEvaluationMemory(
   );
 }
 
+/** The program that reads whole documents, on the CPU. Throws "usage" when it needs more memory than there is. */
+export function requireWholeMemory({ model, engine }: RunConfig): LossProgram | undefined {
+  if (engine.device !== "cpu") return undefined;
+  const available = availableMemory();
+  const built = builtWhole(model);
+  const needed = PROCESS_BYTES + 2 * 4 * parameterCount(model) + evaluationMemory(built);
+  if (needed <= available) return built;
+  const advice = "evaluate where there is more";
+  throw new LonghandError("usage", `evaluation needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);
+}
+
 const OVERRIDE = `(${MEMORY_LIMIT_VARIABLE} overrides what is available)`;
 const shortage = (needed: number, available: number) =>
   `${gigabytes(needed)} and ${gigabytes(available)} are available`;
