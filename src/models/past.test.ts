@@ -89,6 +89,9 @@ describe.each(variants)("%s", (_, architecture, fields) => {
     for (let at = 0; at < rows[0].length; at += context) {
       const tokens = Int32Array.from(rows.flatMap((row) => [...row.subarray(at, at + context)]));
       const weights = new Float32Array(tokens.length).fill(1);
+      for (const row of rows.keys()) {
+        if (documents && tokens[row * context] === endOfText) forget(state, row, positions);
+      }
       const separate = documents && { documents: documentsInWindows({ tokens, context, endOfText }) };
       const given = {
         tokens,
@@ -108,6 +111,15 @@ describe.each(variants)("%s", (_, architecture, fields) => {
       state = Object.fromEntries([...carried.entries.keys()].map((key) => [key, results[newKey(key)].data]));
     }
     return { losses, state };
+  }
+
+  /** A row whose window begins with a document. */
+  function forget(state: Record<string, ArrayLike<number>>, row: number, positions: number[]): void {
+    positions[row] = 0;
+    for (const [key, all] of Object.entries(nothingBefore(carried, 1))) {
+      state[key] = Float64Array.from(state[key]);
+      (state[key] as Float64Array).set(Array.from(all), row * all.length);
+    }
   }
 
   const { losses, state } = read(rows, context);
