@@ -170,14 +170,15 @@ export class TokenReader {
     const shape = { texts: state.texts, ...this.#kind };
     const compiled = await this.#programs.get(`close ${keyOf(shape)}`, () => close(shape));
     if (this.#resident === undefined) {
-      const { host } = await compiled.run.run(this.#ofProgram(compiled, state.arrays));
+      const { host } = await compiled.run.run({ ...compiled.parameters, ...this.#ofProgram(compiled, state.arrays) });
       state.storeClosed(host.changes as Float32Array, state.planOf(compiled.changed), full);
       return;
     }
     const closed = Float32Array.from(counts, (_, text) => state.closed(text) - 1);
     const count = Float32Array.from(counts, (_, text) => Number(full.has(text)));
     const given: InputsByName = { ...(await this.#resident.tensors()), closed, count };
-    this.#resident.take((await compiled.run.run(this.#ofProgram(compiled, given))).device);
+    const { device } = await compiled.run.run({ ...compiled.parameters, ...this.#ofProgram(compiled, given) });
+    this.#resident.take(device);
   }
 
   async #pass(form: string, shape: StepRequest, build: (request: StepRequest) => StateProgram): Promise<Pass> {

@@ -41,10 +41,12 @@ export class Documents {
     this.lengths = lengths;
   }
 
-  /** [B, T, 1]: 0 for the first token of each document, 1 for all others. */
-  afterFirst(): Tensor {
+  /** [B, T, 1]: 0 for the first token of each document, or of each but the window's first; 1 for all others. */
+  afterFirst(butOfFirstDocument = false): Tensor {
     const [B, T] = this.positions.shape;
-    return this.positions.constant(0).less(this.positions).cast("float32").reshape([B, T, 1]);
+    const after = this.positions.constant(0).less(this.positions).cast("float32");
+    const all = butOfFirstDocument ? after.max(this.segmentIds.equal(1).cast("float32")) : after;
+    return all.reshape([B, T, 1]);
   }
 
   /** Angles [T, half] by the position of each token in its document: [B, T, half]. */

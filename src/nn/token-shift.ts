@@ -29,5 +29,6 @@ export function shiftTokens(x: Tensor, { visibility, previous }: ShiftInputs): S
   const first = previous?.reshape([...x.shape.slice(0, -2), 1, d / 2]);
   const all = first ? first.concat([real], -2) : real.pad(-2, 1, 0); // [B, 1 + T, d / 2]
   const taken = all.slice(-2, 0, T);
-  return { shifted: (documents ? taken.mul(documents.afterFirst()) : taken).concat([kept], -1), forNext };
+  const own = documents?.afterFirst(previous !== undefined); // the first document may go on from `previous`
+  return { shifted: (own ? taken.mul(own) : taken).concat([kept], -1), forNext };
 }
