@@ -204,7 +204,7 @@ describe("training", { timeout: 60_000 }, () => {
     await compiled.release();
   });
 
-  it.each([false])("resumes bit for bit in a mixture, documents kept apart: %s", async (separate) => {
+  it.each([false, true])("resumes bit for bit in a mixture, documents kept apart: %s", async (separate) => {
     const setting = { corpora: mixture, separate };
     const whole = await train(beginning(mixture), 6, setting);
     const half = await train(beginning(mixture), 3, setting);
