@@ -88,7 +88,7 @@ describe("config.json of the first version", () => {
     expect(parseRunConfig(old)).toEqual({
       ...old,
       model: { ...old.model, attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
-      training: { ...old.training, objective: "causal", documents: "joined", recompute: "none" },
+      training: { ...old.training, objective: "causal", documents: "joined", carry: false, recompute: "none" },
     });
   });
 
