@@ -56,6 +56,8 @@ export const trainJobSchema = z.strictObject({
   evalEvery: count(),
   /** Steps of warm-up, as `longhand train` has them by default; absent in older plans: a tenth of the steps. */
   warmup: count().optional(),
+  /** Windows beyond the context in which the trained model reads the held-out text; none in older plans. */
+  windows: z.array(count()).optional(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
 
@@ -70,6 +72,9 @@ export function sectionOf(job: Job): "speed" | "quality" | "ablations" {
 export function batchOf(tokens: number, context: number): number {
   return Math.max(1, Math.floor(tokens / context));
 }
+
+/** Windows of the trained model, beside those of its own context: so many times as long. */
+export const FARTHER = [4, 16, 64] as const;
 
 /** The final evaluation of a model takes this many times the tokens of a point of its curve. */
 export const FINAL_EVAL_FACTOR = 4;

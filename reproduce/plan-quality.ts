@@ -17,6 +17,7 @@
 import type { ArchitectureName } from "longhand";
 import { kinOf, ranked } from "./architectures.ts";
 import { batchOf, type TrainJob } from "./jobs.ts";
+import { readingFarther } from "./plan-farther.ts";
 import { chooseRecompute } from "./plan-recompute.ts";
 import {
   type EstimatedJob,
@@ -172,6 +173,7 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   for (const unit of stages.flatMap((stage) => stage.units)) units.set(keyOf(unit), unit); // a grid replaces a single run
   const grids = new Map<string, string[]>();
   const jobs: EstimatedJob[] = [];
+  const shortest = Math.min(...[...units.values()].map(({ context }) => context));
   for (const unit of units.values()) {
     const { model, objective, context, share = 1 } = unit;
     const tokens = batchOf(settings.qualityTokens, context) * context;
@@ -184,7 +186,7 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
         ...(chooseRecompute(inputs, model, context, tokens) ?? TRIED_ANYWAY),
         evaluations: EVALUATIONS,
       });
-      jobs.push(made);
+      jobs.push(objective === "causal" && context === shortest && share === 1 ? readingFarther(inputs, made) : made);
       const { id } = made.job;
       if (unit.grid) grids.set(keyOf(unit), [...(grids.get(keyOf(unit)) ?? []), id]);
     }

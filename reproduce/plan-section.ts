@@ -31,6 +31,10 @@ export interface EstimatedJob {
   readonly seconds: number;
 }
 
+export interface TrainingEstimate extends EstimatedJob {
+  readonly job: TrainJob;
+}
+
 export const OVER_BUDGET = "the budget does not allow it";
 
 export function total(jobs: readonly EstimatedJob[]): number {
@@ -49,7 +53,10 @@ interface Training extends Omit<TrainJob, "kind" | "id" | "batch" | "evalEvery" 
 }
 
 /** A job that trains with the tokens a step of the settings. */
-export function trainingJob({ settings, costs }: PlanInputs, { name, evaluations, ...own }: Training): EstimatedJob {
+export function trainingJob(
+  { settings, costs }: PlanInputs,
+  { name, evaluations, ...own }: Training,
+): TrainingEstimate {
   const { section, model, context, steps, recompute } = own;
   const batch = batchOf(settings.qualityTokens, context);
   const evalEvery = Math.ceil(steps / evaluations);

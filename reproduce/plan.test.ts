@@ -193,6 +193,19 @@ describe("a plan", () => {
     );
   });
 
+  it("reads the text in longer windows with the causal models of the shortest context, as far as that is quick", () => {
+    const long = trainJobs(plan(tiny, { budget: 300, evalTokens: 2 ** 18 }, { textTokens: 1e8 }));
+    for (const { section, objective, context, model, windows, id } of long) {
+      const reads = section === "quality" && objective === "causal" && context === 512 && !id.includes("share");
+      if (!reads) expect(windows).toBeUndefined();
+      else if (!QUADRATIC.includes(model)) expect(windows).toEqual([2048, 8192, 32_768]);
+      else expect(windows?.length).toBeLessThan(3);
+    }
+    // A text too short for a window costs no time: whether it is, shows with its tokens.
+    const short = trainJobs(plan(tiny, { budget: 300 }, { textTokens: 30_000 }));
+    expect(short[0].windows).toEqual([2048, 8192, 32_768]);
+  });
+
   it("says how many minutes are the least when a budget is too small", () => {
     expect(() => plan(tiny, { budget: 3, preset: "tiny" })).toThrow(
       /^budget 3: too few minutes for speed, quality, ablations with preset tiny, which take about \d+(\.\d)? at least/,

@@ -73,6 +73,14 @@ export const evaluationPointSchema = z.strictObject({
   tokens: z.number(),
 });
 
+/** The held-out text read in windows of so many tokens, or why it was not. */
+const farWindowSchema = z.strictObject({
+  window: z.number(),
+  byPosition: z.array(positionSchema),
+  leftOut: z.string().nullable(),
+});
+export type FarWindow = z.infer<typeof farWindowSchema>;
+
 const trainResultSchema = z.strictObject({
   ...measured,
   job: trainJobSchema,
@@ -100,6 +108,8 @@ const trainResultSchema = z.strictObject({
       byPosition: z.array(positionSchema),
     })
     .nullable(),
+  /** The last model beyond its context, in the windows of the job; absent where none were asked for. */
+  beyond: z.array(farWindowSchema).optional(),
   failure: z.string().nullable(),
 });
 export type TrainResult = z.infer<typeof trainResultSchema>;

@@ -13,7 +13,7 @@ import { z } from "zod";
 import type { TrainJob } from "./jobs.ts";
 import { modelConfig, trainingOf } from "./models.ts";
 import { NotEnoughMemory } from "./process.ts";
-import { evaluationPointSchema, type TrainResult } from "./results.ts";
+import { evaluationPointSchema, type FarWindow, type TrainResult } from "./results.ts";
 import type { RunContext } from "./speed.ts";
 import { startWorker, type Worker, type WorkerEvaluation, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
@@ -99,7 +99,8 @@ async function train(
       }
     }
     const final = await worker.ask<WorkerEvaluation>("evaluate");
-    return { ...described(job, context, record, null), final };
+    const beyond = job.windows && { beyond: await readBeyond(job.windows, worker) };
+    return { ...described(job, context, record, null), final, ...beyond };
   } catch (error) {
     if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
     const at = record.stepMs.length;
@@ -123,6 +124,23 @@ async function nextStep(job: TrainJob, record: TrainRecordSoFar, worker: Worker)
     throw new Error(`expected an evaluation after step ${event.step}, got ${evaluated.type}`);
   const seconds = record.stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
   record.curve.push({ step: event.step, seconds, loss: evaluated.loss, tokens: evaluated.tokens });
+}
+
+/** The held-out text in each of the windows. One that fails costs its own figures, not those of the training. */
+async function readBeyond(windows: readonly number[], worker: Worker): Promise<FarWindow[]> {
+  const read: FarWindow[] = [];
+  let exhausted: string | undefined;
+  for (const window of windows) {
+    try {
+      if (exhausted === undefined) read.push(await worker.ask<FarWindow>("evaluateBeyond", { window }));
+    } catch (error) {
+      if (error instanceof NotEnoughMemory) exhausted = `does not fit into memory: ${error.message}`;
+      else if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
+      else read.push({ window, byPosition: [], leftOut: "the loss is not finite" });
+    }
+    if (exhausted !== undefined) read.push({ window, byPosition: [], leftOut: exhausted });
+  }
+  return read;
 }
 
 function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar): string {

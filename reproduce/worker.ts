@@ -11,7 +11,6 @@ import { initialise, randomKey } from "longhand/nn";
 import {
   createEvaluator,
   createTrainStep,
-  type Evaluation,
   type Evaluator,
   evaluationShape,
   firstPlace,
@@ -30,10 +29,11 @@ import {
   trainLoop,
 } from "longhand/train";
 import { openComparisonData } from "./data.ts";
+import { positionRanges, readInWindow } from "./far-windows.ts";
 import { madeUpTokens } from "./made-up-tokens.ts";
 import { importModules } from "./modules.ts";
-import type { PositionSum } from "./results.ts";
-import { peakBytes, serveCommands } from "./serve.ts";
+import type { FarWindow } from "./results.ts";
+import { type Command, peakBytes, serveCommands } from "./serve.ts";
 import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./worker-setup.ts";
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
@@ -111,19 +111,15 @@ async function step(): Promise<WorkerStep> {
 async function evaluate(): Promise<WorkerEvaluation> {
   if (data === undefined) throw new Error("this process was given no text");
   const { loss, tokens, accuracy, ...sums } = await evaluator.run(trainStep.current(state.parameters), data.final);
-  return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: ranges(sums) };
+  return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: positionRanges(sums) };
 }
 
-/** Sums over ranges that double from 16 on: 0-15, 16-31, 32-63, … */
-function ranges({ lossByPosition, tokensByPosition }: Pick<Evaluation, "lossByPosition" | "tokensByPosition">) {
-  const sums: PositionSum[] = [];
-  for (let from = 0; from < lossByPosition.length; ) {
-    const to = Math.min(lossByPosition.length, from === 0 ? 16 : 2 * from);
-    const add = (values: Float64Array) => values.subarray(from, to).reduce((sum, value) => sum + value, 0);
-    sums.push({ from, to, nats: add(lossByPosition), tokens: add(tokensByPosition) });
-    from = to;
-  }
-  return sums;
+/** The held-out text in longer windows, by position. */
+async function evaluateBeyond({ window }: Command): Promise<FarWindow> {
+  if (text === undefined || data === undefined) throw new Error("this process was given no text");
+  const parameters = trainStep.current(state.parameters);
+  const request = { config: setup.model, parameters, text: data.final, tokens: text.evalTokens };
+  return readInWindow(engine, { ...request, window: Number(window) });
 }
 
 async function save(): Promise<object> {
@@ -140,6 +136,6 @@ const hello: WorkerHello = {
   baseBytes: process.memoryUsage.rss(),
 };
 
-await serveCommands(hello, { step, evaluate, save });
+await serveCommands(hello, { step, evaluate, evaluateBeyond, save });
 data?.close();
 await engine.close();

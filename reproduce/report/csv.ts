@@ -34,6 +34,9 @@ export function csvFiles(summary: Summary): Record<string, string> {
       ...{ seconds: row.seconds, steps: row.steps, speed_up: row.speedUp },
     })),
     "ablations.csv": summary.ablations.map(trainedRow),
+    "positions.csv": summary.quality.flatMap((row) =>
+      (row.beyond?.byPosition ?? []).map((range) => ({ ...named(row), ...range })),
+    ),
     "context-use.csv": summary.quality.flatMap((row) => row.byPosition.map((range) => ({ ...named(row), ...range }))),
   };
   const filled = Object.entries(tables).filter(([, rows]) => rows.length > 0);

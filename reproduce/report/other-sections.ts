@@ -3,6 +3,7 @@ import { type AblationName, ablations, presets } from "longhand";
 import { labelOf, REFERENCE } from "../architectures.ts";
 import { describeIdentity } from "../machine.ts";
 import { PAPER, paperAblations, paperPerplexities, paperSpeedUps } from "../paper.ts";
+import { LEFT_OUT } from "./beyond-section.ts";
 import { bytesText, orDash, perplexityText, ratioText, secondsText, significant, whole } from "./format.ts";
 import { list, paragraph, type Section, table } from "./page.ts";
 import { againstColumn, parametersColumn, perplexityColumn, stepColumn } from "./quality-section.ts";
@@ -142,6 +143,11 @@ export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Sum
       why: row.failure,
     })),
     ...[...quality, ...rows].map((row) => ({ what: row.job, why: row.failure })),
+    ...quality.flatMap(({ model, beyond }) =>
+      (beyond?.leftOut ?? []).map(({ window, why }) => ({
+        ...{ what: `perplexity of ${labelOf(model)} in windows of ${whole(window)} tokens`, why },
+      })),
+    ),
   ];
   const all = [...measured.filter(({ why }) => why !== null), ...leftOut];
   const missing = () =>
@@ -149,7 +155,7 @@ export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Sum
       ["what", ({ what }) => what],
       ["why", ({ why }) => why ?? ""],
     ]);
-  return { id: "left-out", title: "What was left out or did not fit", parts: all.length === 0 ? [] : [missing()] };
+  return { id: "left-out", title: LEFT_OUT, parts: all.length === 0 ? [] : [missing()] };
 }
 
 export function methodSection(summary: Summary): Section {

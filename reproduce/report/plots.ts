@@ -40,6 +40,8 @@ export interface LinePlot {
   readonly y: Axis;
   /** A horizontal line. */
   readonly level?: { readonly y: number; readonly label: string };
+  /** Vertical lines. */
+  readonly marks?: readonly { readonly x: number; readonly label: string }[];
   readonly width?: number;
 }
 
@@ -86,6 +88,13 @@ export function linePlot(plot: LinePlot): string {
               ...{ fill: "currentColor", fillOpacity: 0.75 },
             }),
           ]),
+      ...(plot.marks ?? []).flatMap(({ x, label }) => [
+        Plot.ruleX([x], { stroke: "currentColor", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
+        Plot.text([label], {
+          ...{ x, frameAnchor: "top", dx: 5, dy: -14, textAnchor: "start" },
+          ...{ fill: "currentColor", fillOpacity: 0.75 },
+        }),
+      ]),
       ...series.flatMap(marksOf),
       ...labels(series, y, logY, series.length > FEW ? x[1] : undefined),
     ],

@@ -58,6 +58,45 @@ describe("the summary", () => {
   });
 });
 
+describe("beyond the training context", () => {
+  const beyondOf = (name: string) =>
+    summary.quality.find(({ model, beyond }) => model === name && beyond !== undefined)?.beyond;
+
+  it("takes each range of positions from the shortest window that has it", () => {
+    const flash = beyondOf("flash");
+    expect(flash?.windows.map(({ window }) => window)).toEqual([512, 2048, 8192, 32_768]);
+    expect(flash?.windows[2].perplexity).toBeCloseTo(Math.exp(5), 9);
+    expect(flash?.windows[2].tokens).toBe(8 * 8192);
+    expect(flash?.byPosition.map(({ from, to, window }) => [from, to, window])).toEqual([
+      ...[0, 16, 32, 64, 128, 256].map((from) => [from, from === 0 ? 16 : 2 * from, 512]),
+      ...[512, 1024].map((from) => [from, 2 * from, 2048]),
+      ...[2048, 4096].map((from) => [from, 2 * from, 8192]),
+      ...[8192, 16_384].map((from) => [from, 2 * from, 32_768]),
+    ]);
+    // Nats of the first range of the training: the last loss of training and 1 more.
+    expect(flash?.byPosition[0].perplexity).toBeCloseTo(Math.exp(3.9 + 3 / 9 + 1), 9);
+    expect(flash?.byPosition.at(-1)?.perplexity).toBeCloseTo(Math.exp(8), 6);
+    expect(flash?.leftOut).toEqual([]);
+  });
+
+  it("shows windows in a table, and why a model did not read farther", () => {
+    expect(beyondOf("transformer++")?.leftOut.map(({ window }) => window)).toEqual([8192, 32_768]);
+    const table = cells(/^Held-out perplexity in windows/);
+    expect(table[0]).toEqual(["", "512", "2,048", "8,192", "32,768"]);
+    expect(table.find(([name]) => name === "FLASH")?.slice(2)).toEqual(["70.11", "148", "2,981"]);
+    expect(table.find(([name]) => name === "Transformer++")?.slice(2)).toEqual(["70.11", "–", "–"]);
+    expect(cells(/^What is not in/)).toContainEqual([
+      "perplexity of Transformer++ in windows of 8,192 tokens",
+      "it needs about 30.0 GB and there are 21.0 GB",
+    ]);
+    expect(
+      cells(/^Perplexity by range of positions, as in the plot/)
+        .at(-1)
+        ?.slice(0, 2),
+    ).toEqual(["16,384–32,767", "32,768"]);
+  });
+});
+
 describe("the page", () => {
   it("needs nothing else: no scripts, no requests", () => {
     expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:|<script|<link|<img|@import|url\((?!#)/);
@@ -67,7 +106,7 @@ describe("the page", () => {
 
   it("has plots with names, no value that is no number, and unique ids", () => {
     const plots = [...document.querySelectorAll("svg")];
-    expect(plots.length).toBe(11);
+    expect(plots.length).toBe(12);
     for (const plot of plots) expect(plot.getAttribute("aria-label")?.length).toBeGreaterThan(10);
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
     const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
@@ -141,6 +180,7 @@ describe("CSV", () => {
       "curves.csv",
       "speed-ups.csv",
       "ablations.csv",
+      "positions.csv",
       "context-use.csv",
     ]);
     expect(files["speed.csv"].trimEnd().split("\r\n")).toHaveLength(1 + 6 * 8 + 2);

@@ -3,9 +3,10 @@
  * are made of. Times are medians with quartiles over rounds; a ratio is taken round by round, then its median.
  */
 import { REFERENCE } from "../architectures.ts";
+import { FARTHER } from "../jobs.ts";
 import { differences, type Identity } from "../machine.ts";
 import type { Manifest } from "../manifest.ts";
-import type { Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
+import type { FarWindow, PositionSum, Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
 import { grouped, ratios, spread } from "../statistics.ts";
 import { timeToLoss } from "./time-to-loss.ts";
 
@@ -149,10 +150,43 @@ function qualityRow(
     megaflopsPerToken: result.flopsPerToken / 1e6,
     ...{ peakBytes, recompute, failure },
     curve: curve.map(({ step, seconds, loss }) => ({ step, seconds, perplexity: Math.exp(loss) })),
-    byPosition: (final?.byPosition ?? [])
-      .filter(({ tokens }) => tokens > 0)
-      .map(({ from, to, nats, tokens }) => ({ from, to, tokens, perplexity: Math.exp(nats / tokens) })),
+    byPosition: perplexities(final?.byPosition ?? []),
+    beyond: result.beyond && beyondContext(result, result.beyond),
     identity,
+  };
+}
+
+function perplexities(sums: readonly PositionSum[]) {
+  return sums
+    .filter(({ tokens }) => tokens > 0)
+    .map(({ from, to, nats, tokens }) => ({ from, to, tokens, perplexity: Math.exp(nats / tokens) }));
+}
+
+/**
+ * The held-out text in windows of the context and longer ones: the perplexity of each window, and by position. The
+ * positions that a window adds to the next shorter one are taken from it: so each is read in as much text as can be.
+ */
+function beyondContext({ job, final }: TrainResult, read: readonly FarWindow[]) {
+  const farther = read.filter(({ leftOut }) => leftOut === null);
+  const all = [{ window: job.context, byPosition: final?.byPosition ?? [] }, ...farther];
+  const wholeWindow = ({ window, byPosition }: (typeof all)[number]) => {
+    const [nats, tokens] = (["nats", "tokens"] as const).map((field) =>
+      byPosition.reduce((sum, range) => sum + range[field], 0),
+    );
+    return { window, tokens, perplexity: Math.exp(nats / tokens) };
+  };
+  return {
+    windows: all.map(wholeWindow),
+    byPosition: all.flatMap(({ window, byPosition }, i) =>
+      perplexities(byPosition.filter(({ from }) => i === 0 || from >= all[i - 1].window)).map((range) => ({
+        ...{ window, ...range },
+      })),
+    ),
+    leftOut: FARTHER.map((times) => times * job.context).flatMap((window) => {
+      const why = read.find((own) => own.window === window)?.leftOut;
+      if (why === null) return [];
+      return [{ window, why: why ?? "it would take long beside the training" }];
+    }),
   };
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "longhand/tools";
 import type { Manifest } from "../manifest.ts";
 import type { Result } from "../results.ts";
+import { beyondSection } from "./beyond-section.ts";
 import { csvFiles } from "./csv.ts";
 import { whole } from "./format.ts";
 import { ablationSection, findings, leftOutSection, methodSection, paperSection } from "./other-sections.ts";
@@ -41,6 +42,7 @@ export function reportHtml(summary: Summary): string {
     flatSection(summary),
     qualitySection(summary),
     contextUseSection(summary),
+    beyondSection(summary),
     ablationSection(summary),
     paperSection(summary),
     leftOutSection(summary),

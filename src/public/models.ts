@@ -21,4 +21,4 @@ export {
   architectures,
   registerArchitecture,
 } from "../models/registry.ts";
-export { trainingMemory } from "../run/machine/memory.ts";
+export { evaluationMemory, trainingMemory } from "../run/machine/memory.ts";

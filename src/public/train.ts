@@ -20,4 +20,4 @@ export {
 export type { Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
 export { createTrainStep } from "../train/step.ts";
-export type { StepResult, TrainStep } from "../train/training-step.ts";
+export type { ModelParameters, StepResult, TrainStep } from "../train/training-step.ts";

@@ -65,9 +65,16 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
     expect(result.stepMs).toHaveLength(6);
     expect(result.curve.map(({ step }: { step: number }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(result.final.tokens).toBe(512);
+    expect(result.beyond.map(({ window, leftOut }: Record<string, unknown>) => [window, leftOut])).toEqual([
+      [128, null],
+      [512, null],
+      [2048, "the held-out text has 513 tokens"],
+    ]);
+    expect(result.beyond[1].byPosition.at(-1)).toMatchObject({ from: 256, to: 512, tokens: 256 });
     expect(result.losses[5]).toBeLessThan(result.losses[0]);
     const html = readFileSync(join(out, "report.html"), "utf8");
     expect(html).toContain("FLASH");
+    expect(html).toContain("Held-out perplexity against position, up to 512 tokens");
     expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:\/\/|<script|<link|@import|url\(http/);
     expect(readFileSync(join(out, "speed.csv"), "utf8")).toMatch(/^model,context,/);
   });

@@ -34,8 +34,8 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/models": {
     file: "src/public/models.ts",
     values: `
-      architectureByName architectureNameSchema architectures defineArchitecture forwardFlops languageModel modelConfigSchema modelOf
-      parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
+      architectureByName architectureNameSchema architectures defineArchitecture evaluationMemory forwardFlops languageModel
+      modelConfigSchema modelOf parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
     types: "Ablation Architecture ArchitectureRecord ConfigOf Look ModelSize",
   },
   "longhand/train": {
@@ -44,7 +44,8 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       createEvaluator createTrainStep evaluationShape firstPlace initialOptimizerState listCheckpoints loadLatestCheckpoint
       parseTrainSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut
       storedState thisMachine tokensInMemory trainLoop`,
-    types: "EvalRecord Evaluation Evaluator LoopState Model SkipRecord StepResult TokenSequence TrainRecord TrainStep",
+    types:
+      "EvalRecord Evaluation Evaluator LoopState Model ModelParameters SkipRecord StepResult TokenSequence TrainRecord TrainStep",
   },
   "longhand/tools": {
     file: "src/public/tools.ts",

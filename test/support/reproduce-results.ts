@@ -4,7 +4,7 @@ import type { SpeedJob, TrainJob } from "../../reproduce/jobs.ts";
 import type { Identity } from "../../reproduce/machine.ts";
 import { type Manifest, manifestMark } from "../../reproduce/manifest.ts";
 import { modelConfig } from "../../reproduce/models.ts";
-import type { Result, SpeedResult, TrainResult } from "../../reproduce/results.ts";
+import type { PositionSum, Result, SpeedResult, TrainResult } from "../../reproduce/results.ts";
 import { resolveSettings } from "../../reproduce/settings.ts";
 import { ablationNames } from "../../src/models/ablations.ts";
 import { type ArchitectureName, architectureNames } from "../../src/models/registry.ts";
@@ -131,11 +131,7 @@ export function trainResult({
   const curve = [10, 20, 30, 40, 50, 60, 70, 80].map((step) => ({
     ...{ step, seconds: (step * stepMs) / 1000, loss: loss(step), tokens: 16_384 },
   }));
-  const edges = [0, ...Array.from({ length: Math.log2(context) - 3 }, (_, i) => 2 ** (i + 4))];
-  const byPosition = edges.slice(0, -1).map((from, i) => {
-    const tokens = 8 * (edges[i + 1] - from);
-    return { from, to: edges[i + 1], tokens, nats: tokens * (loss(steps) + 1 / (i + 1)) };
-  });
+  const byPosition = positionsOf(context, (i) => loss(steps) + 1 / (i + 1));
   return {
     ...mark,
     ...{
@@ -159,6 +155,26 @@ export function trainResult({
   };
 }
 
+/** Ranges that double up to `window`, eight windows; `loss` of range number i. */
+function positionsOf(window: number, loss: (i: number) => number): PositionSum[] {
+  const edges = [0, ...Array.from({ length: Math.log2(window) - 3 }, (_, i) => 2 ** (i + 4))];
+  return edges.slice(0, -1).map((from, i) => {
+    const tokens = 8 * (edges[i + 1] - from);
+    return { from, to: edges[i + 1], tokens, nats: tokens * loss(i) };
+  });
+}
+
+/** The same training, whose model has read windows beyond its context: a loss of 4 + window / 8192 in all of each. */
+export function readingFarther(result: TrainResult, most: number): TrainResult {
+  const windows = [4, 16, 64].map((times) => times * result.job.context);
+  const beyond = windows.map((window) =>
+    window <= most
+      ? { window, byPosition: positionsOf(window, () => 4 + window / 8192), leftOut: null }
+      : { window, byPosition: [], leftOut: "it needs about 30.0 GB and there are 21.0 GB" },
+  );
+  return { ...result, job: { ...result.job, windows }, beyond };
+}
+
 /** All sections, as a run with a large budget leaves them. */
 export function madeResults(): Result[] {
   const pair = (context: number, times: [number, number], objective: "causal" | "masked" = "causal") => [
@@ -174,7 +190,7 @@ export function madeResults(): Result[] {
       trainResult({ model: "flash", context: 512, lr, end: 4.1, stepMs: 1000 }),
       trainResult({ model: "transformer++", context: 512, lr, end: 4.15, stepMs: 900 }),
     ]),
-    ...pair(512, [1000, 900]),
+    ...pair(512, [1000, 900]).map((result, i) => readingFarther(result, i === 0 ? 32_768 : 2048)),
     ...others.map((model, i) => trainResult({ model, context: 512, end: 4.05 + i / 20, stepMs: 1000 })),
     ...pair(8192, [2000, 8000]),
     ...pair(512, [1000, 900], "masked"),

@@ -79,7 +79,7 @@ function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, 
   // States: every lane's, those that a step begins with, and their copies afterwards.
   const carried = (corpora + 2) * accumulate * ofBatch + 2 * ofBatch;
   const held = training.inputBytes + copies * (training.outputBytes - ofBatch) + carried;
-  return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? evaluationMemory(evaluation) : 0);
+  return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? heldByEvaluation(evaluation) : 0);
 }
 
 function builtEvaluation(model: ModelConfig, context: number, documents: boolean): LossProgram {
@@ -87,8 +87,13 @@ function builtEvaluation(model: ModelConfig, context: number, documents: boolean
   return programOf(modelOf(model), evaluationShape(context), { documents });
 }
 
+/** Bytes that evaluating in windows of this context takes beside parameters. Throws as the program of the model does. */
+export function evaluationMemory(model: ModelConfig, context: number): number {
+  return heldByEvaluation(builtEvaluation(model, context, false));
+}
+
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
-function evaluationMemory({ program }: LossProgram): number {
+function heldByEvaluation({ program }: LossProgram): number {
   return ARENA_FACTOR * programMemory(program).peakBytes;
 }
 
@@ -125,7 +130,7 @@ export function requireEvaluationMemory(
   const available = availableMemory();
   const parameters = 4 * parameterCount(model);
   const documents = training.documents === "separate";
-  const bytesOf = (program: LossProgram) => PROCESS_BYTES + 2 * parameters + evaluationMemory(program);
+  const bytesOf = (program: LossProgram) => PROCESS_BYTES + 2 * parameters + heldByEvaluation(program);
   const built = builtEvaluation(model, context, documents);
   const needed = bytesOf(built);
   if (needed <= available) return built;
@@ -142,7 +147,7 @@ export function requireWholeMemory({ model, engine }: RunConfig): LossProgram | 
   if (engine.device !== "cpu") return undefined;
   const available = availableMemory();
   const built = builtWhole(model);
-  const needed = PROCESS_BYTES + 2 * 4 * parameterCount(model) + evaluationMemory(built);
+  const needed = PROCESS_BYTES + 2 * 4 * parameterCount(model) + heldByEvaluation(built);
   if (needed <= available) return built;
   const advice = "evaluate where there is more";
   throw new LonghandError("usage", `evaluation needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);

@@ -1,0 +1,65 @@
+/** What the trained models say far beyond the context of their training: perplexity against position. */
+import { labelOf } from "../architectures.ts";
+import { perplexityText, whole } from "./format.ts";
+import { type Column, figure, paragraph, type Section, table } from "./page.ts";
+import type { QualityRow, Summary } from "./summary.ts";
+
+type Beyond = NonNullable<QualityRow["beyond"]>;
+type BeyondRow = QualityRow & { readonly beyond: Beyond };
+
+export function beyondSection({ quality, settings }: Summary): Section {
+  const about = { id: "beyond", title: "Beyond the training context: perplexity against position" };
+  const rows = quality.filter((row): row is BeyondRow => row.beyond !== undefined && row.loss !== null);
+  if (!rows.some(({ beyond }) => beyond.windows.length > 1)) return { ...about, parts: [] };
+  const { context } = rows[0];
+  const windows = [...new Set(rows.flatMap(({ beyond }) => beyond.windows.map(({ window }) => window)))];
+  const ascending = windows.sort((a, b) => a - b);
+  const longest = ascending[ascending.length - 1];
+  const series = rows.map(({ model, beyond }) => ({
+    ...{ label: labelOf(model), look: model },
+    points: beyond.byPosition.map(({ from, to, perplexity }) => ({ x: (from + to) / 2, y: perplexity })),
+  }));
+  const ticks = Array.from({ length: Math.floor(Math.log2(longest)) - 3 }, (_, i) => 2 ** (i + 4));
+  const parts = [
+    paragraph(
+      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, from up to ${whole(Math.max(longest, settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
+    ),
+    figure(
+      {
+        ...{ title: `Held-out perplexity against position, up to ${whole(longest)} tokens`, series },
+        x: { label: "position", log: true, ticks: ticks.length > 9 ? ticks.filter((_, i) => i % 2 === 1) : ticks },
+        y: { label: "held-out perplexity", log: true },
+        marks: [{ x: context, label: "training context" }],
+      },
+      `Ranges of positions that double, trained at ${whole(context)}.`,
+    ),
+    table("Held-out perplexity in windows of so many tokens, each from its first token to its last", rows, [
+      ["", ({ model }) => labelOf(model)],
+      ...ascending.map((window): Column<BeyondRow> => {
+        const own = ({ beyond }: BeyondRow) => beyond.windows.find((each) => each.window === window);
+        return [`#${whole(window)}`, (row) => perplexityText(own(row)?.perplexity ?? null)];
+      }),
+    ]),
+    positionsTable(rows),
+  ];
+  return { ...about, parts };
+}
+
+/** The title of the section that lists what could not be read. */
+export const LEFT_OUT = "What was left out or did not fit";
+
+function positionsTable(rows: readonly BeyondRow[]): string {
+  const farthest = rows.reduce((far, row) => (row.beyond.byPosition.length > far.beyond.byPosition.length ? row : far));
+  const ranges = farthest.beyond.byPosition;
+  return table("Perplexity by range of positions, as in the plot", ranges, [
+    ["positions", ({ from, to }) => `${whole(from)}–${whole(to - 1)}`],
+    ["#windows of", ({ window }) => whole(window)],
+    ["#tokens", ({ tokens }) => whole(tokens)],
+    ...rows.map(
+      ({ model, beyond }): Column<(typeof ranges)[number]> => [
+        `#${labelOf(model)}`,
+        ({ from }) => perplexityText(beyond.byPosition.find((range) => range.from === from)?.perplexity ?? null),
+      ],
+    ),
+  ]);
+}
