@@ -72,9 +72,7 @@ export const exampleFields = {
     z
       .boolean()
       .default(false)
-      .describe(
-        "Each example goes on in the text where the one before it ended, from the state that it left; of flash and mc-tfm++.",
-      ),
+      .describe("Each example goes on in the text where the one before it ended, from the state that it left."),
   ),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),

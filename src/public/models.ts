@@ -11,6 +11,7 @@ export {
   type Look,
   type ModelSize,
 } from "../models/architecture.ts";
+export { carriedState } from "../models/carry.ts";
 export { forwardFlops } from "../models/catalogue.ts";
 export { modelConfigSchema, parseModelConfig } from "../models/config.ts";
 export { languageModel, modelOf, parametersOf } from "../models/language-model.ts";

@@ -9,6 +9,7 @@ export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
 export { thisMachine } from "../run/machine/this-machine.ts";
 export { placeInData, restoreState, storedState } from "../run/train/state.ts";
+export { emptyLanes, type LaneStates } from "../train/carried.ts";
 export { createEvaluator, type Evaluation, type Evaluator, evaluationShape } from "../train/evaluate.ts";
 export {
   type EvalRecord,
@@ -21,3 +22,4 @@ export type { Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
 export { createTrainStep } from "../train/step.ts";
 export type { ModelParameters, StepResult, TrainStep } from "../train/training-step.ts";
+export { createWholeEvaluator, type WholeEvaluation } from "../train/whole.ts";

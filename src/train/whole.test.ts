@@ -65,6 +65,12 @@ const unit = { architecture: "flash", shared: 8, maxLength: 64 };
 const models: readonly (readonly [name: string, config: ModelConfig])[] = [
   ["flash", parseModelConfig({ ...small, ...unit })],
   ["flash, token shift", parseModelConfig({ ...small, ...unit, tokenShift: true })],
+  [
+    "flash, the paper's sum, absolute positions",
+    parseModelConfig({ ...small, ...unit, memory: "sum", absolute: true }),
+  ],
+  ["flash, learned decays", parseModelConfig({ ...small, ...unit, memory: "learned" })],
+  ["flash, gated, token shift", parseModelConfig({ ...small, ...unit, memory: "gated", tokenShift: true })],
   ["flash, local", parseModelConfig({ ...small, ...unit, attention: "local" })],
   ["mc-tfm++", parseModelConfig({ ...small, architecture: "mc-tfm++", heads: 2, ffn: 16 })],
 ];
@@ -117,6 +123,22 @@ describe.each(models)("%s", (_, config) => {
       expect(sum / own.reduce((total, x) => total + x, 0)).toBeCloseTo(1, 5);
     }
     expect(lossByRange.length).toBe(Math.max(...ranges) + 1);
+  });
+
+  it("does not depend on what stood far away without the distant half", async () => {
+    const [one, other] = [documentsOf([60]), documentsOf([60])];
+    other.set([4, 4, 4], 2); // in the first chunk
+    /** The loss of positions 32 to 63. */
+    const later = async (text: Int32Array, distant: boolean) => {
+      const evaluator = createWholeEvaluator(engine, modelOf(config, { distant }), { carried, endOfText });
+      const { lossByRange } = await evaluator.run(parameters, tokensInMemory(text));
+      await evaluator.release();
+      return lossByRange[6];
+    };
+    expect(await later(other, false)).toBeCloseTo(await later(one, false), 4);
+    const changed = Math.abs((await later(other, true)) - (await later(one, true)));
+    if ((config as { attention?: string }).attention === "local") expect(changed).toBeLessThan(1e-4);
+    else expect(changed).toBeGreaterThan(1e-4);
   });
 
   it("stops where it is told to, with what it has read", async () => {

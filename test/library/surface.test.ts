@@ -34,18 +34,18 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/models": {
     file: "src/public/models.ts",
     values: `
-      architectureByName architectureNameSchema architectures defineArchitecture evaluationMemory forwardFlops languageModel
-      modelConfigSchema modelOf parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
+      architectureByName architectureNameSchema architectures carriedState defineArchitecture evaluationMemory forwardFlops
+      languageModel modelConfigSchema modelOf parametersOf parseModelConfig presetModel registerArchitecture trainingMemory`,
     types: "Ablation Architecture ArchitectureRecord ConfigOf Look ModelSize",
   },
   "longhand/train": {
     file: "src/public/train.ts",
     values: `
-      createEvaluator createTrainStep evaluationShape firstPlace initialOptimizerState listCheckpoints loadLatestCheckpoint
+      createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationShape firstPlace initialOptimizerState listCheckpoints loadLatestCheckpoint
       parseTrainSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut
       storedState thisMachine tokensInMemory trainLoop`,
     types:
-      "EvalRecord Evaluation Evaluator LoopState Model ModelParameters SkipRecord StepResult TokenSequence TrainRecord TrainStep",
+      "EvalRecord Evaluation Evaluator LaneStates LoopState Model ModelParameters SkipRecord StepResult TokenSequence TrainRecord TrainStep WholeEvaluation",
   },
   "longhand/tools": {
     file: "src/public/tools.ts",

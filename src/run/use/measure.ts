@@ -77,8 +77,7 @@ export function byDocument(
 ): Measurement<WholeEvaluation> {
   const carried = carriedState(config.model) as CarriedState;
   const { endOfText } = tokenizer.special;
-  const all = requireWholeMemory(config);
-  const built = distant ? all : undefined;
+  const built = distant ? requireWholeMemory(config) : undefined; // without it the program is smaller
   return (text, onProgress) => {
     const evaluator = createWholeEvaluator(engine, modelOf(config.model, { distant }), { carried, endOfText, built });
     const sequence = precededBy(endOfText, text);
