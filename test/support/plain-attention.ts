@@ -2,9 +2,13 @@
  * The plain siblings of the multi-head attentions: their definitions as loops over tokens, without chunks of work, blocks
  * of products or fused anything. Gradients come from the tape.
  */
+import { type MemoryConfig, SHORTEST_HALF_LIFE } from "../../src/nn/distant-memory.ts";
 import { type Id, Tape } from "./tape.ts";
 
-export type Kind = "softmax" | "softmax-rope" | "mixed-chunk" | "favor" | "combiner";
+export type Kind = "softmax" | "softmax-rope" | "mixed-chunk" | "mixed-chunk-learned" | "favor" | "combiner";
+
+/** What the distant half of mixed-chunk-learned keeps. */
+export const LEARNED: MemoryConfig = { memory: "learned", halfLives: [0.3, 4] };
 
 export interface PlainOptions {
   readonly kind: Kind;
@@ -68,11 +72,12 @@ export function plainAttention(
       const isReal = (t: number) => mask === undefined || mask[b * T + t] === 1;
       const head = { tape, v: own(v), options, isReal, documentOf };
       const result =
-        kind === "mixed-chunk"
+        kind === "mixed-chunk" || kind === "mixed-chunk-learned"
           ? mixedChunk(
               { ...head, q: turned(gammaBeta(own(q), 0)), k: turned(gammaBeta(own(k), 1)) },
               turned(gammaBeta(own(q), 2)),
               turned(gammaBeta(own(k), 3)),
+              ids["decay.offset"]?.slice((h * w) / 2, ((h + 1) * w) / 2),
             )
           : { softmax, "softmax-rope": softmax, favor, combiner }[kind]({
               ...head,
@@ -147,8 +152,12 @@ function softmax(head: Head): Id[][] {
   });
 }
 
-function mixedChunk(head: Head, lq: Id[][], lk: Id[][]): Id[][] {
+/** With the offsets of learned decays, [w / 2], the far tokens are a mean, else a sum. */
+function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] {
   const { tape, q, k, v, options } = head;
+  const pairs = v[0].length / 2;
+  const each = offsets?.map((offset, i) => plainLogDecay(tape, LEARNED, { i, pairs, offset, id: tape.leaf(0) }));
+  const logDecays = each && Array.from({ length: chunkOf(head, options.T) + 1 }, () => [...each, ...each]);
   return q.map((row, t) => {
     const own = chunkOf(head, t);
     const near = visible(head, t).filter((j) => chunkOf(head, j) === own);
@@ -156,13 +165,64 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][]): Id[][] {
     if (near.length === 0) return nothing(head);
     const weights = tape.softmax(near.map((j) => score(tape, row, k[j])));
     const divisor = options.causal ? options.chunk : ofDocument(head, t).length;
-    const linear = far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
+    const linear = logDecays
+      ? meanWeights(tape, { t, far, q: lq, k: lk, logDecays, chunk: options.chunk })
+      : far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
     return weighedSum(
       tape,
       [...weights, ...linear],
       [...near, ...far].map((j) => v[j]),
     );
   });
+}
+
+interface PlainDecay {
+  /** Number of the pair of dimensions, and how many there are. */
+  readonly i: number;
+  readonly pairs: number;
+  /** What is learned, and what a token asks for. */
+  readonly offset: Id;
+  readonly id: Id;
+}
+
+/** The log decay of one pair of dimensions. Constants are rounded once, as the graph's are. */
+export function plainLogDecay(
+  tape: Tape,
+  { memory, halfLives }: MemoryConfig,
+  { i, pairs, offset, id }: PlainDecay,
+): Id {
+  const [shortest, longest] = halfLives;
+  const fastest = Math.LN2 / SHORTEST_HALF_LIFE;
+  const start = Math.LN2 / (shortest * (longest / shortest) ** (pairs === 1 ? 1 : i / (pairs - 1)));
+  if (memory === "mean") return tape.leaf(0);
+  if (memory === "decay") return tape.leaf(-Math.fround(start));
+  const x = tape.affine(tape.add(offset, id), 1, Math.fround(Math.log(start / (fastest - start))));
+  return tape.affine(tape.power(tape.affine(tape.exp(tape.affine(x, -1)), 1, 1), -1), -Math.fround(fastest));
+}
+
+interface MeanRequest {
+  readonly t: number;
+  /** The tokens that it attends to. */
+  readonly far: readonly number[];
+  readonly q: Id[][];
+  readonly k: Id[][];
+  /** Of each chunk, [G][s]. */
+  readonly logDecays: Id[][];
+  readonly chunk: number;
+}
+
+/** Weights of the tokens `far` for token t: in each dimension of q and k a weighted mean over them. */
+export function meanWeights(tape: Tape, { t, far, q, k, logDecays, chunk }: MeanRequest): Id[] {
+  const chunkOf = (j: number) => Math.floor(j / chunk);
+  const decays = far.map((j) => {
+    const [first, last] = [chunkOf(j), chunkOf(t)].sort((a, b) => a - b);
+    const between = logDecays.slice(first + 1, last);
+    return q[t].map((_, r) => tape.exp(tape.sum([tape.leaf(0), ...between.map((own) => own[r])])));
+  });
+  const totals = q[t].map((_, r) => tape.sum([tape.leaf(0), ...decays.map((own) => own[r])]));
+  return far.map((j, i) =>
+    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), decays[i][r]), totals[r]))),
+  );
 }
 
 function favor(head: Head): Id[][] {

@@ -6,7 +6,7 @@
 
 import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
 import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
-import { rope, weighedSum } from "./plain-attention.ts";
+import { meanWeights, plainLogDecay, rope, weighedSum } from "./plain-attention.ts";
 import { type Id, Tape } from "./tape.ts";
 
 export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma">> {
@@ -108,7 +108,7 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
           )
         : []),
       ...(linear && !logDecays ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
-      ...(linear && logDecays ? meanWeights(unit, { t, far, ...linear, logDecays }) : []),
+      ...(linear && logDecays ? meanWeights(tape, { t, far, ...linear, logDecays, chunk: span }) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
@@ -118,50 +118,21 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
 }
 
 /** The log decay of every chunk [G][s]; z of the real tokens of each. */
-function plainLogDecays({ tape, zero, parameter, config }: Unit, { memory, halfLives }: MemoryConfig, z: Id[][][]) {
+function plainLogDecays({ tape, zero, parameter, config }: Unit, memory: MemoryConfig, z: Id[][][]): Id[][] {
   const pairs = config.shared / 2;
-  const fastest = Math.LN2 / 0.25;
-  const [shortest, longest] = halfLives;
-  const own = (i: number, tokens: Id[][]): Id => {
-    const start = Math.LN2 / (shortest * (longest / shortest) ** (i / (pairs - 1)));
-    if (memory === "mean") return zero;
-    if (memory === "decay") return tape.leaf(-Math.fround(start));
-    const logit = Math.fround(Math.log(start / (fastest - start)));
-    const rateOf = (given: Id) => {
-      const x = tape.affine(tape.add(parameter("decay.offset")[i], given), 1, logit);
-      return tape.affine(tape.power(tape.affine(tape.exp(tape.affine(x, -1)), 1, 1), -1), Math.fround(fastest));
-    };
-    const weight = (a: number) => parameter("decay.weight")[a * pairs + i];
-    if (memory === "learned") return tape.affine(rateOf(zero), -1);
-    const decided = tokens.map((row) => rateOf(tape.sum(row.map((id, a) => tape.mul(id, weight(a))))));
-    return decided.length === 0 ? zero : tape.affine(tape.sum(decided), -1 / decided.length);
-  };
   return z.map((tokens) => {
-    const each = Array.from({ length: pairs }, (_, i) => own(i, tokens));
+    const decided = (i: number, row: Id[]) =>
+      tape.sum(row.map((id, a) => tape.mul(id, parameter("decay.weight")[a * pairs + i])));
+    const each = Array.from({ length: pairs }, (_, i) => {
+      const own = memory.memory === "gated" ? tokens.map((row) => decided(i, row)) : [zero];
+      if (own.length === 0) return zero;
+      const logs = own.map((id) =>
+        plainLogDecay(tape, memory, { i, pairs, offset: parameter("decay.offset")?.[i], id }),
+      );
+      return tape.affine(tape.sum(logs), 1 / logs.length);
+    });
     return [...each, ...each];
   });
-}
-
-interface MeanRequest {
-  readonly t: number;
-  readonly far: readonly number[];
-  readonly q: Id[][];
-  readonly k: Id[][];
-  readonly logDecays: Id[][];
-}
-
-/** Weights of the tokens `far` for token t: each dimension of q and k is a weighted mean of its own. */
-function meanWeights({ tape, zero, config }: Unit, { t, far, q, k, logDecays }: MeanRequest): Id[] {
-  const chunkOf = (j: number) => Math.floor(j / config.span);
-  const decays = far.map((j) => {
-    const [first, last] = [chunkOf(j), chunkOf(t)].sort((a, b) => a - b);
-    const between = logDecays.slice(first + 1, last);
-    return q[t].map((_, r) => tape.exp(between.reduce((sum, own) => tape.add(sum, own[r]), zero)));
-  });
-  const totals = q[t].map((_, r) => tape.sum([zero, ...decays.map((own) => own[r])]));
-  return far.map((j, i) =>
-    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), decays[i][r]), totals[r]))),
-  );
 }
 
 /** The pieces of one layer, by the names of its parameters. */
