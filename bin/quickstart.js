@@ -11,6 +11,8 @@ import { ngramPerplexity, openShards } from "../dist/src/index.js";
 
 const CHAPTERS = 135;
 const HELD_OUT_FROM = 123;
+/** Tokens of a training example, and of a text 32 times as long, which the trained model reads as well. */
+const [CONTEXT, FAR] = [512, 16384];
 const run = join("runs", "quickstart");
 const texts = { train: join("runs", "moby-dick.txt"), heldOut: join("runs", "moby-dick-last-chapters.txt") };
 const command = fileURLToPath(new URL("longhand.js", import.meta.url));
@@ -49,7 +51,7 @@ process.stderr.write(
   `Moby-Dick: chapters 1 to ${HELD_OUT_FROM - 1} to learn, ${HELD_OUT_FROM} to ${CHAPTERS} and the epilogue held out.\n`,
 );
 const settings =
-  "--preset nano --vocab 2048 --context 512 --batch 2 --steps 2400 --lr 4e-3 --clip 0.5 --eval-every 300 --save-every 300";
+  `--preset nano --vocab 2048 --context ${CONTEXT} --batch 2 --steps 2400 --lr 4e-3 --clip 0.5 --eval-every 300 --save-every 300`;
 await longhand([
   "train",
   "--data",
@@ -66,7 +68,12 @@ await longhand([
 const finished = readFileSync(join(run, "metrics.jsonl"), "utf8").trimEnd().endsWith('"finished","step":2400}');
 if (!finished || !existsSync(join(run, "checkpoints"))) process.exit(0);
 
-const result = JSON.parse(await longhand(["eval", run, "--data", texts.heldOut, "--json"], { capture: true }));
+const evaluation = async (context) =>
+  JSON.parse(
+    await longhand(["eval", run, "--data", texts.heldOut, "--context", `${context}`, "--json"], { capture: true }),
+  );
+const result = await evaluation(CONTEXT);
+const far = await evaluation(FAR);
 const [train, heldOut] = await Promise.all(["train", "heldout"].map((part) => openShards(join(run, "data", part))));
 const ngram = ngramPerplexity({ train, heldOut, vocabSize: train.vocabSize });
 process.stdout.write(`
@@ -84,4 +91,8 @@ What to try next:
   node bin/longhand.js train --resume ${run} --steps 6000             learn longer, on from here
   node bin/longhand.js train --data your-own.txt --preset tiny        your own text, a larger model
   node bin/longhand.js --help                                         everything else
+
+Perplexity on the held-out chapters, trained on ${CONTEXT} tokens at a time (lower is better):
+  in texts of ${`${CONTEXT}`.padStart(5)} tokens  ${result.perplexity.toFixed(1).padStart(6)}
+  in texts of ${`${FAR}`.padStart(5)} tokens  ${far.perplexity.toFixed(1).padStart(6)}
 `);
