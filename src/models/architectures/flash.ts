@@ -40,7 +40,7 @@ export const flash = defineArchitecture({
   },
   quadratic: false,
   bidirectional: true,
-  preset: (size) => ({ ...gatedUnitPreset(size), ...memoryPreset, absolute: false }),
+  preset: (size) => ({ ...gatedUnitPreset(size), ...memoryPreset(size), absolute: false }),
   *problems(config) {
     yield* gatedUnitProblems(config);
     yield* memoryProblems(config);

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type MemoryConfig, memoryNames, SHORTEST_HALF_LIFE } from "../../nn/distant-memory.ts";
 import { gammaNames } from "../../nn/gated-attention-unit.ts";
-import type { Ablation } from "../architecture.ts";
+import type { Ablation, ModelSize } from "../architecture.ts";
 
 export { memoryNames };
 
@@ -27,8 +27,13 @@ export const gammaField = {
     .describe("Where the scales of queries and keys start: at one, or at normal(0, 0.02) as in the paper's code."),
 };
 
-/** What presets set; a configuration without these fields means the paper's sum, and gammas that start at one. */
-export const memoryPreset = { memory: "decay", halfLives: [0.5, 32] } as const;
+/**
+ * What presets set; a configuration without these fields means the paper's sum. The slowest decay halves in one training
+ * context: so a model meets in training about what it will meet in a text of any length.
+ */
+export function memoryPreset({ chunk, context }: ModelSize) {
+  return { memory: "decay", halfLives: [0.5, Math.max(1, context / chunk)] } as const;
+}
 
 export function memoryConfig({ memory, halfLives: [shortest, longest] }: MemoryConfig): MemoryConfig {
   return { memory, halfLives: [shortest, longest] };
