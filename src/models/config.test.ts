@@ -1,6 +1,6 @@
 /** Which fields each architecture has, and what does not go together. */
 import { describe, expect, it } from "vitest";
-import { parseModelConfig } from "./config.ts";
+import { type ModelConfig, parseModelConfig } from "./config.ts";
 import { parametersOf } from "./language-model.ts";
 import { presetModel } from "./presets.ts";
 import { architectureNames } from "./registry.ts";
@@ -28,9 +28,30 @@ describe("a model configuration", () => {
     });
     const quad = { ...gated, architecture: "flash-quad" };
     expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });
-    expect(parseModelConfig(transformer)).toEqual({ ...transformer, absolute: true, causal: true });
+    const block = { outputMaps: "normal", absolute: true, causal: true };
+    expect(parseModelConfig(transformer)).toEqual({ ...transformer, ...block });
     const performer = { ...transformer, architecture: "performer", features: 16 };
-    expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, absolute: true, causal: true });
+    expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, ...block });
+  });
+
+  it("says where the maps back into the residual stream start: at zero in a preset, else not", () => {
+    const startsOf = (config: ModelConfig) => parametersOf(config).map(({ path, initial }) => [path, initial] as const);
+    const presets = architectureNames().map((name) => presetModel(name, "nano", { context: 64 }));
+    const transformers = presets.filter((preset) => "heads" in preset);
+    expect(transformers).toHaveLength(6);
+    for (const preset of transformers) {
+      const { outputMaps, ...old } = parseModelConfig({ ...preset, vocabSize: 300 });
+      expect(outputMaps).toBe("zero");
+      const before = startsOf(parseModelConfig(old));
+      expect(
+        before.filter(([, initial]) => "constant" in initial && initial.constant === 0).map(([path]) => path),
+      ).toEqual(before.map(([path]) => path).filter((path) => /bias|beta/.test(path)));
+      const isMap = (path: string) => /\.(attention_out|down)\.weight$/.test(path);
+      expect(before.filter(([path]) => isMap(path))).toHaveLength(2 * old.layers);
+      expect(startsOf(parseModelConfig({ ...old, outputMaps }))).toEqual(
+        before.map(([path, initial]) => [path, isMap(path) ? { constant: 0 } : initial]),
+      );
+    }
   });
 
   it.each([

@@ -28,7 +28,7 @@ import {
 /** Rows of a new text's state for summaries; there are more when they are needed. */
 const FIRST_SUMMARIES = 64;
 
-export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsConfig): Layer {
+export function combinerAttention({ width, heads: H, chunk: C, outputMaps }: ChunkedHeadsConfig): Layer {
   const w = width / H;
   const options = { heads: H, scale: 1 / Math.sqrt(w) };
 
@@ -37,7 +37,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
     const { q, k, v } = headProjections(scope, x, { ...options, rotations });
     const [qc, kc, vc] = [q, k, v].map((t) => inChunks(t, C)); // [B, H, G, C, w] each
     const attended = blockAttention({ q: qc, k: kc, v: vc }, visibility.inChunks(C, T));
-    return attentionOut(scope, outOfChunks(attended, T));
+    return attentionOut(scope, outOfChunks(attended, T), outputMaps);
   }
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, state: Tensors): Stepped {
@@ -50,7 +50,7 @@ export function combinerAttention({ width, heads: H, chunk: C }: ChunkedHeadsCon
     const { real } = tokens; // [B, P, 1]
     const queries = addOptional(heads.q, real && broadcastOverHeads(hiddenWhereZero(real), 4));
     return {
-      y: attentionOut(scope, softmaxAfter(heads, stored, tokens)),
+      y: attentionOut(scope, softmaxAfter(heads, stored, tokens), outputMaps),
       state: { keys: heads.k, values: heads.v, queryPeak: queryPeak.max(queries.maximum([-2])) },
     };
   }

@@ -34,7 +34,7 @@ const SMALLEST = 1e-30;
 /** The largest exponent of no tokens: below any real one, and above that of padding, whose features become 0. */
 const NO_PEAK = HIDDEN / 2;
 
-export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK }: FavorConfig): Layer {
+export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK, outputMaps }: FavorConfig): Layer {
   const [m, w] = [features.shape[0], width / H];
   const omega = features.mul(w ** -0.25); // t' = t / w^(1/4), without a pass over queries and keys
 
@@ -48,7 +48,7 @@ export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK
     const phiK = exponents.sub(withoutGradient(largestExponent(exponents, chunks))).exp();
     const inputs = { q: queryFeatures(omega, qc), k: phiK, v: vc };
     const sums = linearAttention(inputs, chunks); // [B, H, G, C, w + 1]
-    return attentionOut(scope, ratio(outOfChunks(sums, T)));
+    return attentionOut(scope, ratio(outOfChunks(sums, T)), outputMaps);
   }
 
   /**
@@ -72,7 +72,7 @@ export function favorAttention({ width, heads: H, features, sumChunk = SUM_CHUNK
     const weights = phiQ.matmul(phiK); // [B, H, P, P]
     const ofNew = (future ? weights.mul(future.exp()) : weights).matmul(values);
     return {
-      y: attentionOut(scope, ratio(ofClosed.add(phiQ.matmul(rescaled)).add(ofNew))),
+      y: attentionOut(scope, ratio(ofClosed.add(phiQ.matmul(rescaled)).add(ofNew)), outputMaps),
       state: { openSum: rescaled.add(phiK.matmul(values)), peak: newPeak },
     };
   }

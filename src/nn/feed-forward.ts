@@ -4,7 +4,7 @@
  * same number of parameters.
  */
 import { type Tensor, withGradient } from "../graph/tensor.ts";
-import { linear, linearMaps, linearParameters } from "./linear.ts";
+import { linear, linearMaps, linearParameters, type WeightStart } from "./linear.ts";
 import type { Scope } from "./scope.ts";
 
 interface FeedForwardConfig {
@@ -12,15 +12,17 @@ interface FeedForwardConfig {
   readonly inner: number;
   /** Whether the inner features are multiplied by a second linear map of the input (GEGLU). */
   readonly gated: boolean;
+  /** Where the second map starts; default: normal. */
+  readonly outputMaps?: WeightStart | undefined;
 }
 
 /** x [B, T, d] -> [B, T, d] */
-export function feedForward(scope: Scope, x: Tensor, { inner, gated }: FeedForwardConfig): Tensor {
+export function feedForward(scope: Scope, x: Tensor, { inner, gated, outputMaps }: FeedForwardConfig): Tensor {
   const d = x.shape[x.rank - 1];
-  if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, inner)), d);
+  if (!gated) return linear(scope.at("down"), gelu(linear(scope.at("up"), x, inner)), d, outputMaps);
   const maps = ["up", "gate"].map((name) => linearParameters(scope.at(name), d, inner));
   const [up, gate] = linearMaps(x, maps); // [B, T, inner] each
-  return linear(scope.at("down"), gelu(up).mul(gate), d);
+  return linear(scope.at("down"), gelu(up).mul(gate), d, outputMaps);
 }
 
 /**

@@ -13,16 +13,26 @@ interface LinearParameters {
   readonly bias: Tensor;
 }
 
-/** Initially weights are normal with variance 1 / in, biases zero. */
-export function linearParameters(scope: Scope, inputs: number, outputs: number): LinearParameters {
+export const weightStarts = ["normal", "zero"] as const;
+/** Where weights start: at normal numbers of variance 1 / in, or at zero. */
+export type WeightStart = (typeof weightStarts)[number];
+
+/** Biases start at zero. */
+export function linearParameters(
+  scope: Scope,
+  inputs: number,
+  outputs: number,
+  start: WeightStart = "normal",
+): LinearParameters {
+  const initial = start === "zero" ? { constant: 0 } : { normal: 1 / Math.sqrt(inputs) };
   return {
-    weight: scope.parameter("weight", [inputs, outputs], { normal: 1 / Math.sqrt(inputs) }),
+    weight: scope.parameter("weight", [inputs, outputs], initial),
     bias: scope.parameter("bias", [outputs], { constant: 0 }),
   };
 }
 
-export function linear(scope: Scope, x: Tensor, outputs: number): Tensor {
-  return splitLinear(x, linearParameters(scope, x.shape[x.rank - 1], outputs), [outputs])[0];
+export function linear(scope: Scope, x: Tensor, outputs: number, start?: WeightStart): Tensor {
+  return splitLinear(x, linearParameters(scope, x.shape[x.rank - 1], outputs, start), [outputs])[0];
 }
 
 /**

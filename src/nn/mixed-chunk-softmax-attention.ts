@@ -31,7 +31,7 @@ interface MixedHeadsConfig extends ChunkedHeadsConfig {
 }
 
 export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
-  const { width: d, heads: H, chunk: C, memory = SUM, gamma } = config;
+  const { width: d, heads: H, chunk: C, memory = SUM, gamma, outputMaps } = config;
   const isMean = memory.memory !== "sum";
   const w = d / H;
 
@@ -64,7 +64,7 @@ export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
       },
     );
     return {
-      y: attentionOut(scope, outOfChunks(attended, T)),
+      y: attentionOut(scope, outOfChunks(attended, T), outputMaps),
       state: after ?? {},
     };
   }
@@ -74,7 +74,7 @@ export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
     const { quadratic, linear, v } = inHeads(scope, x, tokens.rotations, 1 / C);
     const local = softmaxAfter({ ...quadratic, v }, [{ keys, values, kind: "open-rows" }], tokens);
     return {
-      y: attentionOut(scope, local.add(linear.q.matmul(mean ?? closedSum))),
+      y: attentionOut(scope, local.add(linear.q.matmul(mean ?? closedSum)), outputMaps),
       state: { keys: quadratic.k, linearKeys: linear.k, values: v },
     };
   }

@@ -6,7 +6,7 @@
  * single text no tensor has the axis B.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed } from "./linear.ts";
+import { hasFewRows, linear, linearMaps, linearParameters, timesTransposed, type WeightStart } from "./linear.ts";
 import type { NewTokens, RowKind } from "./new-tokens.ts";
 import { type AngleTable, rope } from "./positions.ts";
 import type { QueriesKeysValues } from "./query-blocks.ts";
@@ -18,6 +18,8 @@ export interface MultiHeadConfig {
   readonly width: number;
   /** H; divides the width. */
   readonly heads: number;
+  /** Where the map back into the residual stream starts; default: normal. */
+  readonly outputMaps?: WeightStart | undefined;
 }
 
 export interface ChunkedHeadsConfig extends MultiHeadConfig {
@@ -76,10 +78,10 @@ function swapHeadsAndTokens(t: Tensor): Tensor {
 }
 
 /** The results of the heads, [B, H, T, w], concatenated and projected into the residual stream: [B, T, d]. */
-export function attentionOut(scope: Scope, attended: Tensor): Tensor {
+export function attentionOut(scope: Scope, attended: Tensor, start?: WeightStart): Tensor {
   const [H, T, w] = attended.shape.slice(-3);
   const joined = T === 1 ? attended : swapHeadsAndTokens(attended);
-  return linear(scope.at("attention_out"), joined.reshape([...attended.shape.slice(0, -3), T, H * w]), H * w);
+  return linear(scope.at("attention_out"), joined.reshape([...attended.shape.slice(0, -3), T, H * w]), H * w, start);
 }
 
 /** Rows of a state. */

@@ -20,7 +20,7 @@ interface SoftmaxAttentionConfig extends MultiHeadConfig {
 /** Rows of a new text's state for tokens; there are more when they are needed. */
 const FIRST_TOKENS = 256;
 
-export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfig): Layer {
+export function softmaxAttention({ width, heads, rotary, outputMaps }: SoftmaxAttentionConfig): Layer {
   const w = width / heads;
   const inHeads = (scope: Scope, x: Tensor, rotations: AngleTable) =>
     headProjections(scope, x, { heads, rotations: rotary ? rotations : undefined, scale: 1 / Math.sqrt(w) });
@@ -33,13 +33,13 @@ export function softmaxAttention({ width, heads, rotary }: SoftmaxAttentionConfi
     const ofHeads = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
       softmaxMatmul(addOptional(queries.matmul(keys), hidden), values),
     ); // scores [B, H, R, N]
-    return attentionOut(scope, concat(ofHeads, 1));
+    return attentionOut(scope, concat(ofHeads, 1), outputMaps);
   }
 
   function step(scope: Scope, x: Tensor, tokens: NewTokens, { keys, values }: Tensors): Stepped {
     const heads = inHeads(scope, x, tokens.rotations);
     return {
-      y: attentionOut(scope, softmaxAfter(heads, [{ keys, values, kind: "token-rows" }], tokens)),
+      y: attentionOut(scope, softmaxAfter(heads, [{ keys, values, kind: "token-rows" }], tokens), outputMaps),
       state: { keys: heads.k, values: heads.v },
     };
   }

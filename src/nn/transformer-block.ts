@@ -5,6 +5,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { feedForward } from "./feed-forward.ts";
 import type { Layer, Stepped } from "./layer.ts";
+import type { WeightStart } from "./linear.ts";
 import { norm } from "./norm.ts";
 import type { Scope } from "./scope.ts";
 
@@ -15,9 +16,11 @@ interface TransformerBlockConfig {
   readonly ffn: number;
   /** Whether that network is GEGLU. */
   readonly gated: boolean;
+  /** Where the network's map back into the residual stream starts; default: normal. */
+  readonly outputMaps?: WeightStart | undefined;
 }
 
-export function transformerBlock({ attention, ffn, gated }: TransformerBlockConfig): Layer {
+export function transformerBlock({ attention, ffn, gated, outputMaps }: TransformerBlockConfig): Layer {
   const { recurrence } = attention;
   const prefill = recurrence?.prefill;
 
@@ -26,7 +29,7 @@ export function transformerBlock({ attention, ffn, gated }: TransformerBlockConf
     const { y, state } = attend(norm(scope.at("norm1"), x, "layer"));
     const attended = x.add(y);
     const normal = norm(scope.at("norm2"), attended, "layer");
-    return { y: attended.add(feedForward(scope, normal, { inner: ffn, gated })), state };
+    return { y: attended.add(feedForward(scope, normal, { inner: ffn, gated, outputMaps })), state };
   }
 
   return {

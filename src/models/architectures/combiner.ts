@@ -16,5 +16,8 @@ export const combiner = defineArchitecture({
   preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk }),
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
   ablations: chunkAblations,
-  layer: ({ ffn, ...config }) => transformerBlock({ attention: combinerAttention(config), ffn, gated: true }),
+  layer({ ffn, ...config }) {
+    const { outputMaps } = config;
+    return transformerBlock({ attention: combinerAttention(config), ffn, gated: true, outputMaps });
+  },
 });

@@ -30,10 +30,8 @@ export const mcTfmPlusPlus = defineArchitecture({
   },
   contextProblem: ({ chunk }, context) => chunkProblem(chunk, context),
   ablations: { ...memoryAblations, ...chunkAblations },
-  layer: ({ ffn, ...config }) =>
-    transformerBlock({
-      attention: mixedChunkSoftmaxAttention({ ...config, memory: memoryConfig(config) }),
-      ffn,
-      gated: true,
-    }),
+  layer({ ffn, ...config }) {
+    const attention = mixedChunkSoftmaxAttention({ ...config, memory: memoryConfig(config) });
+    return transformerBlock({ attention, ffn, gated: true, outputMaps: config.outputMaps });
+  },
 });

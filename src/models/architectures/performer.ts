@@ -23,8 +23,9 @@ export const performer = defineArchitecture({
   quadratic: false,
   ...rotaryTransformer,
   preset: (size) => ({ ...transformerPreset(size), features: 4 * headWidth(size.width), featureSeed: 1 }),
-  layer({ width, heads, ffn, features: count, featureSeed }, index) {
+  layer({ width, heads, ffn, outputMaps, features: count, featureSeed }, index) {
     const features = orthogonalFeatures(count, width / heads, featureSeed, index);
-    return transformerBlock({ attention: favorAttention({ width, heads, features }), ffn, gated: true });
+    const attention = favorAttention({ width, heads, features, outputMaps });
+    return transformerBlock({ attention, ffn, gated: true, outputMaps });
   },
 });

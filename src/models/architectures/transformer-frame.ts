@@ -2,6 +2,8 @@
  * What the records of all Transformers share: the fields of their blocks, and their sizes. One Transformer block counts
  * as two gated attention units; its feed-forward network is as wide as gives both the same number of parameters.
  */
+import { z } from "zod";
+import { weightStarts } from "../../nn/linear.ts";
 import { softmaxAttention } from "../../nn/softmax-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { type Architecture, type ConfigOf, defineArchitecture, type ModelSize, positive } from "../architecture.ts";
@@ -9,13 +11,17 @@ import { type Architecture, type ConfigOf, defineArchitecture, type ModelSize, p
 export const transformerFields = {
   heads: positive().describe("H: heads of multi-head attention; they divide the width."),
   ffn: positive().describe("Inner width of the feed-forward network."),
+  outputMaps: z
+    .enum(weightStarts)
+    .default("normal")
+    .describe("Where the maps back into the residual stream start: normal numbers of variance 1 / in, or zero."),
 };
 
 type TransformerConfig = ConfigOf<typeof transformerFields>;
 
 export function transformerPreset({ width, layers, shared }: ModelSize, { gelu = false }: { gelu?: boolean } = {}) {
   const heads = width / headWidth(width);
-  return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }) };
+  return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }), outputMaps: "zero" };
 }
 
 /** 64 as in the papers; 32 at the smallest size, which would otherwise have only two heads. */
@@ -66,7 +72,9 @@ export function softmaxTransformer({
     fields: transformerFields,
     quadratic: true,
     preset: (size) => transformerPreset(size, { gelu: !gated }),
-    layer: ({ width, heads, ffn }) =>
-      transformerBlock({ attention: softmaxAttention({ width, heads, rotary }), ffn, gated }),
+    layer: ({ width, heads, ffn, outputMaps }) => {
+      const attention = softmaxAttention({ width, heads, rotary, outputMaps });
+      return transformerBlock({ attention, ffn, gated, outputMaps });
+    },
   });
 }
