@@ -87,7 +87,11 @@ describe("config.json of the first version", () => {
   it("means what it meant: what came later has the value that was the only one", () => {
     expect(parseRunConfig(old)).toEqual({
       ...old,
-      model: { ...old.model, attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
+      model: {
+        ...old.model,
+        ...{ attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
+        ...{ memory: "sum", halfLives: [0.5, 32], gamma: "ones", absolute: true }, // the paper's form
+      },
       training: { ...old.training, objective: "causal", documents: "joined", carry: false, recompute: "none" },
     });
   });
