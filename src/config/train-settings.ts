@@ -132,7 +132,7 @@ export const trainSettingsSchema = z.strictObject({
     .enum(memoryNames)
     .optional()
     .describe(
-      "Of flash and mc-tfm++: what the distant half keeps of earlier chunks: sum (the paper's, which grows with the text), mean, or a mean with decays: fixed (decay), learned, or gated by the tokens; default: decay.",
+      "Of flash and mc-tfm++: what the distant half keeps of earlier chunks: sum (the paper's, which grows with the text), mean, or a mean with decays: fixed (decay), learned, or gated by the tokens; default: learned.",
     ),
   ablation: optionalText(
     "name",

@@ -17,6 +17,7 @@ import {
 import { type ModelConfig, parseModelConfig } from "../models/config.ts";
 import { decodingArchitecture } from "../models/decoding.ts";
 import { type ArchitectureName, architectureNames, hasField } from "../models/registry.ts";
+import { memoryNames } from "../nn/distant-memory.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { createDecoder } from "./decoder.ts";
@@ -30,6 +31,9 @@ function configOf(fields: Partial<ModelConfig>): ModelConfig {
   const base = { architecture: "flash", vocabSize: V, width: 16, layers: 2, shared: 6, chunk: C, maxLength: 8 * C };
   return parseModelConfig({ ...base, ...fields });
 }
+
+/** Without the embedding of absolute positions, as presets have it. */
+const bounded = (memory: string) => ({ memory, halfLives: [0.5, 6], absolute: false });
 
 /** A Transformer of two heads; blocks and chunks of C. */
 function transformerOf(architecture: ArchitectureName): ModelConfig {
@@ -47,6 +51,8 @@ const decoderOf = (config: ModelConfig, parameters: Record<string, Float32Array>
 const configs = {
   flash: configOf({}),
   "flash with LayerNorm, one layer": configOf({ layers: 1, norm: "layer", expansion: 3 }),
+  ...Object.fromEntries(memoryNames.slice(1).map((memory) => [`flash, ${memory}`, configOf(bounded(memory))])),
+  "mc-tfm++, learned": parseModelConfig({ ...transformerOf("mc-tfm++"), memory: "learned", absolute: false }),
   "flash-quad": configOf({ architecture: "flash-quad" }),
   ...Object.fromEntries(
     architectureNames()
@@ -111,10 +117,12 @@ describe.each(Object.entries(configs))("logits of %s equal the forward pass", (_
 });
 
 describe("far from the start", () => {
-  it("equals the forward pass at 8 times the length and needs the sum of finished chunks for it", async () => {
-    const config = configOf({});
+  const memories = [["sum", {}], ...memoryNames.slice(1).map((memory) => [memory, bounded(memory)] as const)] as const;
+
+  it.each(memories)("equals the forward pass at 20 times the length, and needs its memory (%s)", async (_, fields) => {
+    const config = configOf(fields);
     const parameters = wildParameters(config, 2);
-    const text = textOf(8 * (3 * C + 5) + 3);
+    const text = textOf(20 * (3 * C + 5) + 3);
     const golden = expected(config, parameters, text);
     const decoder = await decoderOf(config, parameters);
     const before = decoder.stateBytes;
@@ -130,8 +138,8 @@ describe("far from the start", () => {
     await decoder.release();
   });
 
-  it("equals the forward pass at position 100,000", async () => {
-    const config = configOf({ layers: 1, width: 8, shared: 4 });
+  it.each(["sum", "decay"])("equals the forward pass at position 100,000 (%s)", async (memory) => {
+    const config = configOf({ layers: 1, width: 8, shared: 4, memory });
     const parameters = wildParameters(config, 3);
     const text = textOf(100_000 + 2 * C + 3);
     const forward = await engine.compile(forwardProgram(config, text.length));

@@ -7,7 +7,6 @@
  *
  * Symbols: B sequences, H heads (1 without heads), G chunks of C tokens, s width of queries and keys, n of values.
  */
-import type { Shape } from "../base/shape.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { type DecayedChunks, decayedSums, decayFactors } from "./decayed-sums.ts";
 import type { DistantMean } from "./distant-memory.ts";
@@ -43,7 +42,7 @@ export function meanAttention(inputs: MeanInputs, chunks: ChunkVisibility, befor
   const outer = inputs.v.shape.slice(0, -2);
   const asGiven = (t: Tensor) => t.reshape([...outer, ...t.shape.slice(-2)]);
   const sums = sumsBeside({ k, v, log: logOfChunks(inputs) }, chunks);
-  const earlier = sums("before", before && withDecay(before));
+  const earlier = sums("before", before && withDecay(before, q.shape[1]));
   if (chunks.causal) {
     const inverse = rows(earlier.weights.max(SMALLEST).reciprocal());
     const attended = optionally(q.mul(inverse), earlier.seeing).matmul(earlier.values);
@@ -102,8 +101,9 @@ function sumsBeside({ k, v, log }: { k: Tensor; v: Tensor; log: Tensor }, { real
 }
 
 /** The decayed sum that a mean stands for, and its weight, with an axis of heads. */
-function withDecay({ mean, weight }: DistantMean): { readonly values: Tensor; readonly weights: Tensor } {
-  const [values, weights] = [mean.mul(weight), weight].map(stateWithHeads);
+function withDecay({ mean, weight }: DistantMean, H: number): { readonly values: Tensor; readonly weights: Tensor } {
+  // A single text has no axis B, and one head no axis H.
+  const [values, weights] = [mean.mul(weight), weight].map((t) => t.reshape([-1, H, ...t.shape.slice(-2)]));
   return { values, weights };
 }
 
@@ -119,12 +119,6 @@ function meanOf({ values, weights }: Beside["after"], like: DistantMean): Distan
 function withHeads(t: Tensor): Tensor {
   const { shape } = t;
   return shape.length === 5 ? t : t.reshape([shape[0], 1, ...shape.slice(1)]);
-}
-
-/** A state [B …, …, s, w] of B texts, or of one without an axis for it, as [B, H, s, w]: heads come with an axis B. */
-function stateWithHeads(t: Tensor): Tensor {
-  const shape: Shape = t.shape.length === 4 ? t.shape : [-1, 1, ...t.shape.slice(-2)];
-  return t.reshape(shape);
 }
 
 /** [B or 1, G, C] or [B or 1, G, C or 1, …] as [B or 1, 1, G, C, 1]. */

@@ -32,7 +32,7 @@ export const gammaField = {
  * context: so a model meets in training about what it will meet in a text of any length.
  */
 export function memoryPreset({ chunk, context }: ModelSize) {
-  return { memory: "decay", halfLives: [0.5, Math.max(1, context / chunk)] } as const;
+  return { memory: "learned", halfLives: [0.5, Math.max(1, context / chunk)] } as const;
 }
 
 export function memoryConfig({ memory, halfLives: [shortest, longest] }: MemoryConfig): MemoryConfig {
@@ -46,5 +46,5 @@ export function* memoryProblems({ halfLives: [shortest, longest] }: MemoryConfig
 export const memoryAblations = {
   "memory-sum": { fields: { memory: "sum" }, description: "The paper's distant half: a sum that grows with the text." },
   "memory-mean": { fields: { memory: "mean" }, description: "The mean over all chunks before." },
-  "memory-learned": { fields: { memory: "learned" }, description: "A mean whose decays are learned." },
+  "memory-decay": { fields: { memory: "decay" }, description: "A mean with fixed decays." },
 } as const satisfies Record<string, Ablation>;
