@@ -1,0 +1,19 @@
+/** The estimate of memory with states that are carried on. (What a training takes in all is measured by the benchmarks.) */
+import { expect, it } from "vitest";
+import { sizeOf } from "../../base/shape.ts";
+import { carriedState } from "../../models/carry.ts";
+import { parseModelConfig } from "../../models/config.ts";
+import { presetModel } from "../../models/presets.ts";
+import type { CarriedState } from "../../nn/past.ts";
+import { type TrainingMemoryInputs, trainingMemory } from "./memory.ts";
+
+it("knows the states of every lane of every corpus", () => {
+  const model = parseModelConfig({ ...presetModel("flash", "nano", { context: 128 }), vocabSize: 300 });
+  const shape = { model, batch: 2, context: 128, accumulate: 3, recompute: "none", evaluated: false } as const;
+  const { entries } = carriedState(model) as CarriedState;
+  const ofLane = [...entries.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  const estimate = (changed: Partial<TrainingMemoryInputs>) => trainingMemory({ ...shape, ...changed });
+  expect(estimate({ carry: true, corpora: 4 }) - estimate({ carry: true, corpora: 1 })).toBe(3 * 6 * ofLane);
+  expect(estimate({ carry: true }) - estimate({})).toBeGreaterThan(6 * ofLane);
+  expect(estimate({ carry: true, accumulate: 6 }) - estimate({ carry: true, accumulate: 3 })).toBe(3 * 6 * ofLane);
+});
