@@ -92,7 +92,10 @@ describe("config.json of the first version", () => {
         ...{ attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
         ...{ memory: "sum", halfLives: [0.5, 32], gamma: "ones", absolute: true }, // the paper's form
       },
-      training: { ...old.training, objective: "causal", documents: "joined", carry: false, recompute: "none" },
+      training: {
+        ...old.training,
+        ...{ objective: "causal", documents: "joined", carry: false, carryEvery: 8, recompute: "none" },
+      },
     });
   });
 

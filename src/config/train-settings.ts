@@ -72,7 +72,14 @@ export const exampleFields = {
     z
       .boolean()
       .default(false)
-      .describe("Each example goes on in the text where the one before it ended, from the state that it left."),
+      .describe("Each example goes on in the text where an earlier one ended, from the state that it left."),
+  ),
+  carryEvery: cameLater(
+    whole(1)
+      .default(8)
+      .describe(
+        "With `carry`: so many steps lie between an example and the one that goes on from it; with more, successive steps differ more, and stretches of text are shorter.",
+      ),
   ),
   batch: whole(1).default(4).describe("Examples computed at a time."),
   accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),

@@ -44,12 +44,13 @@ const options: LoopOptions = {
   schedule: { peak: 5e-3, warmup: 0, decay: "constant", floor: 0 },
 };
 
-function beginning(corpora: readonly WeightedCorpus[]): LoopState {
+/** `every`: steps from one example of a lane to its next. */
+function beginning(corpora: readonly WeightedCorpus[], every = 1): LoopState {
   const parameters = initialise(parametersOf(config), 1);
   return {
     ...{ parameters, optimizer: initialOptimizerState(parameters), step: 0, updates: 0, skippedInRow: 0, seconds: 0 },
-    data: firstPlace(corpora, lanes),
-    carried: emptyLanes(carried, corpora.length * lanes),
+    data: firstPlace(corpora, every * lanes),
+    carried: emptyLanes(carried, corpora.length * every * lanes),
   };
 }
 
@@ -84,7 +85,12 @@ async function train(state: LoopState, steps: number, setting: Setting, changed:
   const evaluator = createWholeEvaluator(engine, model, { carried, endOfText });
   const heldOut = [{ name: "held out", sequence: text(90, 40, 3) }];
   const events: TrainEvent[] = [];
-  const carry = { carried, endOfText, separate };
+  const carry = {
+    carried,
+    endOfText,
+    separate,
+    lanes: (state.carried as LaneStates).positions.length / corpora.length,
+  };
   const inputs = {
     state,
     step: through(made),
@@ -206,8 +212,8 @@ describe("training", { timeout: 60_000 }, () => {
 
   it.each([false, true])("resumes bit for bit in a mixture, documents kept apart: %s", async (separate) => {
     const setting = { corpora: mixture, separate };
-    const whole = await train(beginning(mixture), 6, setting);
-    const half = await train(beginning(mixture), 3, setting);
+    const whole = await train(beginning(mixture, 2), 6, setting);
+    const half = await train(beginning(mixture, 2), 3, setting);
     const resumed = await train(copied(half.state), 6, setting);
     expect(withoutSeconds(resumed.state)).toEqual(withoutSeconds(whole.state));
     expect([...half.losses, ...resumed.losses]).toEqual(whole.losses);

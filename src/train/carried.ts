@@ -57,6 +57,11 @@ export class CarriedLanes {
     this.#angles = [rotaryPairs, width / 2].map((half, i) => [startNames[i], frequencies(half)]);
   }
 
+  /** Of each corpus. */
+  get count(): number {
+    return this.#options.lanes;
+  }
+
   /** What a program is given of the past of these windows. Lanes that begin anew with them forget what they have read. */
   begin({ rows, tokens }: Windows): HostArraysByName {
     const context = tokens.length / rows.length;

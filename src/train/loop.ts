@@ -64,7 +64,7 @@ export interface LoopInputs {
   /** Masked language modelling over this vocabulary, with a weighted step; default: each token predicts the next. */
   readonly masking?: MaskingVocabulary | undefined;
   /** Windows in the order of the text, which go on from `state.carried`; default: in random order, each anew. */
-  readonly carry?: Omit<CarryOptions, "lanes"> | undefined;
+  readonly carry?: CarryOptions | undefined;
   /** Asked between steps; true ends the loop after saving. */
   readonly stopRequested: () => boolean;
 }
@@ -226,10 +226,10 @@ function nextBatches(inputs: LoopInputs): NextBatches {
   return { batches, cursor };
 }
 
-function lanesOf({ carry, state, options: { accumulate, batch } }: LoopInputs): CarriedLanes | undefined {
+function lanesOf({ carry, state }: LoopInputs): CarriedLanes | undefined {
   if (carry === undefined) return undefined;
   if (state.carried === undefined) throw new LonghandError("usage", "training: expected the states of lanes, got none");
-  return new CarriedLanes({ ...carry, lanes: accumulate * batch }, state.carried);
+  return new CarriedLanes(carry, state.carried);
 }
 
 /** The same in the order of the text. */
@@ -238,7 +238,7 @@ function nextLanes({ state, corpora, options }: LoopInputs, lanes: CarriedLanes)
   const made: ReturnType<typeof laneBatch>[] = [];
   let cursor = state.data;
   for (let i = 0; i < accumulate; i++) {
-    const next = laneBatch({ corpora, context, batch, lanes: accumulate * batch, seed, cursor });
+    const next = laneBatch({ corpora, context, batch, lanes: lanes.count, seed, cursor });
     made.push(next);
     cursor = next.cursor;
   }

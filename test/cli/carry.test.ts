@@ -17,6 +17,7 @@ writeFileSync(several, documents.map((text) => `${JSON.stringify({ text })}\n`).
 const runOf = (name: string) => join(folder, name);
 const settings = ["--eval-every", "3", "--warmup", "2", "--schedule", "constant", "--lr", "0.01", "--accumulate", "2"];
 const mixture = ["--mix", `${text}=2`, `${several}=1`, ...tiny, ...settings];
+const carry = ["--carry", "--carry-every", "2"];
 const trainInto = (name: string, steps: number, ...more: string[]) =>
   succeed(["train", "--out", runOf(name), "--steps", String(steps), ...more]);
 const checkpointOf = (name: string, step: number) =>
@@ -45,10 +46,10 @@ const evaluate = async (name: string, data: string, ...more: string[]) => {
 
 describe("--carry", { timeout: 60_000 }, () => {
   beforeAll(async () => {
-    await trainInto("whole", 6, ...mixture, "--carry");
-    await trainInto("parts", 3, ...mixture, "--carry");
-    await trainInto("apart", 6, ...mixture, "--carry", "--documents", "separate");
-    await trainInto("apart-parts", 3, ...mixture, "--carry", "--documents", "separate");
+    await trainInto("whole", 6, ...mixture, ...carry);
+    await trainInto("parts", 3, ...mixture, ...carry);
+    await trainInto("apart", 6, ...mixture, ...carry, "--documents", "separate");
+    await trainInto("apart-parts", 3, ...mixture, ...carry, "--documents", "separate");
     await trainInto("shuffled", 6, ...mixture);
   }, 120_000);
 
@@ -56,14 +57,14 @@ describe("--carry", { timeout: 60_000 }, () => {
     ["joined", "whole", "parts"],
     ["separate", "apart", "apart-parts"],
   ])("goes on bit for bit in a mixture, documents %s", async (kind, whole, parts) => {
-    expect(configOf(parts).training).toMatchObject({ carry: true, documents: kind });
+    expect(configOf(parts).training).toMatchObject({ carry: true, carryEvery: 2, documents: kind });
     await succeed(["train", "--resume", runOf(parts), "--steps", "6"]);
     expect(learnt(runOf(parts), 6)).toEqual(learnt(runOf(whole), 6));
     expect(carriedOf(parts, 6)).toBe(carriedOf(whole, 6));
     const { seconds: _, ...state } = stateOf(parts, 6);
     expect(stateOf(whole, 6)).toMatchObject(state);
-    expect(state.data.lanes.map((lanes: number[]) => lanes.length)).toEqual([4, 4]);
-    expect(state.positions).toHaveLength(8);
+    expect(state.data.lanes.map((lanes: number[]) => lanes.length)).toEqual([8, 8]);
+    expect(state.positions).toHaveLength(16);
     expect(Math.max(...state.positions)).toBeGreaterThan(64);
   });
 
@@ -79,14 +80,14 @@ describe("--carry", { timeout: 60_000 }, () => {
   it("is off for a run from before there was a choice", async () => {
     await trainInto("old", 3, ...mixture);
     const { training, ...config } = configOf("old");
-    const { carry: _, ...others } = training;
+    const { carry: _, carryEvery: __, ...others } = training;
     writeFileSync(join(runOf("old"), "config.json"), JSON.stringify({ ...config, training: others }));
     await succeed(["train", "--resume", runOf("old"), "--steps", "6"]);
     expect(learnt(runOf("old"), 6).model).toBe(learnt(runOf("shuffled"), 6).model);
   });
 
   it("goes back to the checkpoint before one that has lost its states", async () => {
-    await trainInto("lost", 3, ...mixture, "--carry", "--save-every", "1");
+    await trainInto("lost", 3, ...mixture, ...carry, "--save-every", "1");
     rmSync(join(checkpointOf("lost", 3), "carried.safetensors"));
     const { stderr } = await succeed(["train", "--resume", runOf("lost"), "--steps", "6"]);
     expect(stderr).toMatch(/skipping a damaged checkpoint: .*carried\.safetensors/);
@@ -127,8 +128,8 @@ describe("--carry", { timeout: 60_000 }, () => {
 
   it("says how many tokens its lanes need", async () => {
     const sentence =
-      /gives \d+ tokens to learn, and --carry over 400 lanes with a context of 64 needs at least 25600; give more text or a smaller --context or --batch$/;
-    const args = ["train", "--data", text, "--out", join(folder, "none"), "--carry", ...tiny, "--batch", "400"];
+      /gives \d+ tokens to learn, and --carry over 400 lanes with a context of 64 needs at least 25600; give more text or a smaller --context, --batch or --carry-every$/;
+    const args = ["train", "--data", text, "--out", join(folder, "none"), "--carry", ...tiny, "--batch", "50"];
     await fail(args, 1, sentence);
     expect(existsSync(join(folder, "none"))).toBe(false);
   });

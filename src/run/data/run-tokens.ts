@@ -124,17 +124,17 @@ function evaluated(sequence: TokenSequence, most: number, data: DataSpec): Token
 
 function requireLength(
   tokens: number,
-  { context, carry, batch, accumulate }: RunConfig["training"],
+  { context, carry, carryEvery, batch, accumulate }: RunConfig["training"],
   data: DataSpec,
 ): void {
-  const lanes = batch * accumulate;
+  const lanes = carryEvery * batch * accumulate;
   const least = carry ? tokensForLanes(context, lanes) - 1 : context + 1; // lanes have a border before the text
   if (tokens >= least) return;
   const what = carry ? `\`carry\` over ${lanes} lanes with a context` : "a context";
   const needed = `${what} of ${context} needs at least ${least}`;
   throw new LonghandError(
     "data",
-    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\`${carry ? " or `batch`" : ""}`,
+    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\`${carry ? ", `batch` or `carryEvery`" : ""}`,
   );
 }
 

@@ -14,6 +14,7 @@ it("knows the states of every lane of every corpus", () => {
   const ofLane = [...entries.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
   const estimate = (changed: Partial<TrainingMemoryInputs>) => trainingMemory({ ...shape, ...changed });
   expect(estimate({ carry: true, corpora: 4 }) - estimate({ carry: true, corpora: 1 })).toBe(3 * 6 * ofLane);
+  expect(estimate({ carry: true, carryEvery: 5 }) - estimate({ carry: true, carryEvery: 1 })).toBe(4 * 6 * ofLane);
   expect(estimate({ carry: true }) - estimate({})).toBeGreaterThan(6 * ofLane);
   expect(estimate({ carry: true, accumulate: 6 }) - estimate({ carry: true, accumulate: 3 })).toBe(3 * 6 * ofLane);
 });

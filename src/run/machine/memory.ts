@@ -35,8 +35,9 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly accumulate: number;
   /** Whether documents in a window are kept apart. Default: false. */
   readonly documents?: boolean;
-  /** Whether states are carried on from window to window. Default: false. */
+  /** Whether states are carried on from window to window, and how many steps after. Default: false; 1. */
   readonly carry?: boolean;
+  readonly carryEvery?: number;
   /** Corpora, each of which has states of its own. Default: 1. */
   readonly corpora?: number;
   /** Whether the process evaluates as well. Default: true. */
@@ -70,14 +71,14 @@ function builtWhole(model: ModelConfig): LossProgram {
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
-  const { accumulate, corpora = 1 } = inputs;
+  const { accumulate, carryEvery = 1, corpora = 1 } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
   // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
   const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   // States: every lane's, those that a step begins with, and their copies afterwards.
-  const carried = (corpora + 2) * accumulate * ofBatch + 2 * ofBatch;
+  const carried = (corpora * carryEvery + 2) * accumulate * ofBatch + 2 * ofBatch;
   const held = training.inputBytes + copies * (training.outputBytes - ofBatch) + carried;
   return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? heldByEvaluation(evaluation) : 0);
 }
@@ -158,9 +159,19 @@ const shortage = (needed: number, available: number) =>
   `${gigabytes(needed)} and ${gigabytes(available)} are available`;
 
 function inputsOf({ data, model, training }: RunConfig): TrainingMemoryInputs {
-  const { batch, context, recompute, accumulate, documents, carry } = training;
+  const { batch, context, recompute, accumulate, documents, carry, carryEvery } = training;
   const corpora = data.mix?.length ?? 1;
-  return { model, batch, context, recompute, accumulate, carry, corpora, documents: documents === "separate" };
+  return {
+    model,
+    batch,
+    context,
+    recompute,
+    accumulate,
+    carry,
+    carryEvery,
+    corpora,
+    documents: documents === "separate",
+  };
 }
 
 /** Changes of one kind that make it fit, else the first that does with all of them together. */
@@ -173,6 +184,9 @@ function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   const context = contexts.find((n) => fits({ context: n }));
   if (context !== undefined) choices.push(`\`context\` ${context}`);
   choices.push(...recomputationThatFits(inputs, available));
+  const { carry = false, carryEvery = 1 } = inputs;
+  const sooner = carry ? halves(carryEvery).find((n) => fits({ carryEvery: n })) : undefined;
+  if (sooner !== undefined) choices.push(`\`carryEvery\` ${sooner}`);
   if (choices.length > 0) return choices;
   const together = { batch: 1, recompute: "layers" } as const;
   const length = [inputs.context, ...contexts].find((n) => fits({ ...together, context: n }));

@@ -39,8 +39,13 @@ const countersSchema = z.object({
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 
-/** Examples of a step, which are the lanes of each corpus where states are carried on. */
 export const examplesPerStepOf = ({ training }: RunConfig) => training.accumulate * training.batch;
+
+/** Lanes of each corpus: as many as examples from one of a lane to its next; 0 where no states are carried on. */
+export function lanesOf(config: RunConfig): number {
+  const { carry, carryEvery } = config.training;
+  return carry ? carryEvery * examplesPerStepOf(config) : 0;
+}
 
 /** What windows go on from; undefined where each begins anew. */
 export function carryOf({ model, training }: RunConfig): CarriedState | undefined {
@@ -51,7 +56,7 @@ export function carryOf({ model, training }: RunConfig): CarriedState | undefine
 export function initialState(config: RunConfig): TrainingState & Pick<LoopState, "carried"> {
   const { model, training } = config;
   const state = carryOf(config);
-  const carried = state && emptyLanes(state, corporaIn(config).length * examplesPerStepOf(config));
+  const carried = state && emptyLanes(state, corporaIn(config).length * lanesOf(config));
   const parameters = initialise(parametersOf(model), training.seed);
   const optimizer = initialOptimizerState(parameters);
   return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, ...(carried && { carried }) };
@@ -139,8 +144,8 @@ export interface PlaceRequest {
   readonly stored: DataCursor | undefined;
   readonly step: number;
   readonly examplesPerStep: number;
-  /** Whether each corpus is read in lanes, one for each of these examples. Default: false. */
-  readonly inLanes?: boolean;
+  /** Lanes of each corpus; default: 0, it is not read in lanes. */
+  readonly lanes?: number;
   readonly corpora: readonly {
     readonly name: string;
     readonly sequence: { readonly tokens: number };
@@ -152,11 +157,11 @@ export interface PlaceRequest {
  * The place in the data where training continues. If none is stored, it follows from the step, for a single corpus.
  * Throws `checkpoint` when the stored place does not fit this run and step, `data` when a corpus has changed.
  */
-export function placeInData({ stored, step, examplesPerStep, inLanes = false, corpora }: PlaceRequest): DataCursor {
+export function placeInData({ stored, step, examplesPerStep, lanes = 0, corpora }: PlaceRequest): DataCursor {
   const examples = step * examplesPerStep;
   const content = contentOf(corpora);
   const { tokens, digests } = content;
-  if (stored === undefined && corpora.length === 1 && !inLanes) return { examples, drawn: [examples], ...content };
+  if (stored === undefined && corpora.length === 1 && lanes === 0) return { examples, drawn: [examples], ...content };
   const refuse = (problem: string) =>
     new LonghandError(
       "checkpoint",
@@ -174,9 +179,9 @@ export function placeInData({ stored, step, examplesPerStep, inLanes = false, co
     throw refuse(`expected a place in the data after ${examples} examples, got ${got}`);
   }
   const drawn = stored.lanes?.map((windows) => windows.reduce((all, read) => all + read, 0));
-  const fits = stored.lanes?.every((windows) => windows.length === examplesPerStep);
-  if (inLanes && !(fits && isDeepStrictEqual(drawn, stored.drawn))) {
-    throw refuse(`expected a place in the data for ${examplesPerStep} lanes of each corpus`);
+  const fits = stored.lanes?.every((windows) => windows.length === lanes);
+  if (lanes > 0 && !(fits && isDeepStrictEqual(drawn, stored.drawn))) {
+    throw refuse(`expected a place in the data for ${lanes} lanes of each corpus`);
   }
   for (const [i, { name }] of corpora.entries()) {
     const changed = (how: string) =>

@@ -38,7 +38,7 @@ import { requireDevice } from "../machine/device.ts";
 import { type BuiltPrograms, explainMemory, requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { openMetrics } from "../records/metrics.ts";
-import { carryOf, examplesPerStepOf, initialState, placeInData, restoreState, storedState } from "./state.ts";
+import { carryOf, examplesPerStepOf, initialState, lanesOf, placeInData, restoreState, storedState } from "./state.ts";
 
 export type RunEvent =
   | ({ readonly type: "prepare" } & PrepareProgress)
@@ -118,7 +118,7 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     throw error;
   }
   try {
-    const place = firstPlace(corporaOf(config, data), carryOf(config) ? examplesPerStepOf(config) : 0);
+    const place = firstPlace(corporaOf(config, data), lanesOf(config));
     const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
     const found = { built, deviceReason: chosen?.reason };
     return await runLoop(run, config, data, { ...initialState(config), data: place }, { ...options, ...found });
@@ -157,10 +157,10 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     }
     const data = await openRunTokens(join(run, "data"), config, tokenizer);
     const corpora = corporaOf(config, data);
-    const inLanes = config.training.carry;
-    let place = firstPlace(corpora, inLanes ? examplesPerStep : 0);
+    const lanes = lanesOf(config);
+    let place = firstPlace(corpora, lanes);
     try {
-      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, inLanes, corpora });
+      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, lanes, corpora });
       if (!isDeepStrictEqual(config, before)) await writeConfig(run, config);
     } catch (error) {
       data.close();
@@ -245,7 +245,7 @@ async function runLoop(
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
     let loss: number | undefined;
-    const carry = carried && { carried, ...borders };
+    const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
     const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
     for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
