@@ -46,7 +46,8 @@ const evaluate = async (name: string, data: string, ...more: string[]) => {
 
 describe("--carry", { timeout: 60_000 }, () => {
   beforeAll(async () => {
-    await trainInto("whole", 6, ...mixture, ...carry);
+    const { stderr } = await trainInto("whole", 6, ...mixture, ...carry);
+    expect(stderr).toMatch(/of the examples from text: \d+ tokens in 8 stretches of \d+ tokens, /);
     await trainInto("parts", 3, ...mixture, ...carry);
     await trainInto("apart", 6, ...mixture, ...carry, "--documents", "separate");
     await trainInto("apart-parts", 3, ...mixture, ...carry, "--documents", "separate");

@@ -1,12 +1,14 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import type { RunConfig } from "../../config/run-config.ts";
 import {
   type ResumeSettings,
   resumeSettingsSchema,
   type TrainSettingsInput,
   trainSettingsSchema,
 } from "../../config/train-settings.ts";
+import { windowsPerLane } from "../../data/lanes.ts";
 import { type RunEvent, resume, type TrainOptions, type TrainResult, train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
@@ -90,6 +92,13 @@ function partLosses(parts: readonly PartLoss[] = []): string {
   return `: ${parts.map(({ name, loss }) => `${name} ${loss.toFixed(4)}`).join(", ")}`;
 }
 
+/** How far examples of a corpus can go on from: its tokens, with the border before them. */
+function inStretches({ training }: RunConfig, tokens: number): string {
+  const { context, carryEvery, batch, accumulate } = training;
+  const lanes = carryEvery * batch * accumulate;
+  return ` in ${lanes} stretches of ${context * windowsPerLane({ tokens, context, lanes })} tokens`;
+}
+
 /** Tells events to a person, on stderr. */
 function reporter() {
   const progress = openProgress("train");
@@ -130,9 +139,12 @@ function reporter() {
           );
           if (event.deviceReason !== undefined)
             progress.note(`computing on ${config.engine.device}: ${event.deviceReason}`);
+          if (event.corpora === undefined && config.training.carry)
+            progress.note(`read${inStretches(config, event.trainTokens + 1)}`);
           for (const { name, share, tokens } of event.corpora ?? []) {
             const epochs = (steps * accumulate * batch * context * share) / tokens;
-            const size = `${tokens} tokens, ${epochs.toPrecision(2)} times in ${steps} steps`;
+            const order = config.training.carry ? inStretches(config, tokens) : "";
+            const size = `${tokens} tokens${order}, ${epochs.toPrecision(2)} times in ${steps} steps`;
             progress.note(`  ${(100 * share).toFixed(1)} % of the examples from ${name}: ${size}`);
           }
           break;
