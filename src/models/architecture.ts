@@ -18,6 +18,12 @@ export const commonFields = {
     .boolean()
     .default(true)
     .describe("Whether an embedding of absolute positions is added to that of the tokens, beside relative positions."),
+  embedding: z
+    .enum(["scaled", "normal"])
+    .default("scaled")
+    .describe(
+      "Where the embedding and the scale of positions start: at 1 / sqrt(d), or at 0.02 as in the paper's code.",
+    ),
 } as const;
 
 type FieldsOf<Own extends z.ZodRawShape> = z.output<z.ZodObject<typeof commonFields & Own>>;

@@ -19,7 +19,7 @@ describe("a model configuration", () => {
   it("has the fields of its architecture and no others", () => {
     const unit = {
       ...{ expansion: 2, attentionFunction: "relu2", gate: true, tokenShift: false, norm: "scale" },
-      ...{ gamma: "ones", absolute: true, causal: true },
+      ...{ gamma: "ones", absolute: true, embedding: "scaled", causal: true },
     };
     expect(parseModelConfig(gated)).toEqual({
       ...gated,
@@ -28,10 +28,25 @@ describe("a model configuration", () => {
     });
     const quad = { ...gated, architecture: "flash-quad" };
     expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });
-    const block = { outputMaps: "normal", absolute: true, causal: true };
+    const block = { outputMaps: "normal", absolute: true, embedding: "scaled", causal: true };
     expect(parseModelConfig(transformer)).toEqual({ ...transformer, ...block });
     const performer = { ...transformer, architecture: "performer", features: 16 };
     expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, ...block });
+  });
+
+  it("says where the embedding and the scale of positions start", () => {
+    const startsOf = (fields: object) =>
+      Object.fromEntries(
+        parametersOf(parseModelConfig({ ...transformer, ...fields })).map(({ path, initial }) => [path, initial]),
+      );
+    const [scaled, normal] = [startsOf({}), startsOf({ embedding: "normal" })];
+    const start = 1 / Math.sqrt(32);
+    expect(scaled).toMatchObject({ "embedding.weight": { normal: start }, "position.scale": { constant: start } });
+    expect(normal).toEqual({
+      ...scaled,
+      "embedding.weight": { normal: 0.02 },
+      "position.scale": { constant: 0.02 },
+    });
   });
 
   it("says where the maps back into the residual stream start: at zero in a preset, else not", () => {
@@ -43,11 +58,10 @@ describe("a model configuration", () => {
       const { outputMaps, ...old } = parseModelConfig({ ...preset, vocabSize: 300 });
       expect(outputMaps).toBe("zero");
       const before = startsOf(parseModelConfig(old));
-      expect(
-        before.filter(([, initial]) => "constant" in initial && initial.constant === 0).map(([path]) => path),
-      ).toEqual(before.map(([path]) => path).filter((path) => /bias|beta/.test(path)));
       const isMap = (path: string) => /\.(attention_out|down)\.weight$/.test(path);
-      expect(before.filter(([path]) => isMap(path))).toHaveLength(2 * old.layers);
+      const maps = before.filter(([path]) => isMap(path));
+      expect(maps).toHaveLength(2 * old.layers);
+      for (const [, initial] of maps) expect(initial).toHaveProperty("normal");
       expect(startsOf(parseModelConfig({ ...old, outputMaps }))).toEqual(
         before.map(([path, initial]) => [path, isMap(path) ? { constant: 0 } : initial]),
       );

@@ -24,12 +24,12 @@ import {
 import type { Recurrence, Tensors } from "../nn/layer.ts";
 import { timesTransposed } from "../nn/linear.ts";
 import { NewTokens } from "../nn/new-tokens.ts";
-import { type AngleTable, scaledSinusoid } from "../nn/positions.ts";
+import type { AngleTable } from "../nn/positions.ts";
 import { Scope } from "../nn/scope.ts";
 import { type RowPlaces, storedState } from "../nn/stored-state.ts";
 import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
-import { finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
+import { absolutePositions, finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
 import { architectureOf } from "./registry.ts";
 
 /** How a causal model is decoded; throws "config" for a bidirectional one or one without a recurrent form. */
@@ -100,7 +100,7 @@ function readingProgram(
   let x = table.gather(input("tokens", [...axis, P], "int32")); // [B …, P, d]
   if (config.absolute) {
     const angles = angleInputs("position", [...axis, P, config.width / 2]);
-    x = x.add(scaledSinusoid(scope.at("position"), angles));
+    x = x.add(absolutePositions(scope, config, angles));
   }
   for (const [i, layer] of layers.entries()) {
     const layerScope = scope.at("layers").at(i);

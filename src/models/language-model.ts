@@ -57,7 +57,7 @@ export function languageModel(
   };
   const state: Record<string, Tensor> = {};
   let x = scope.rows("embedding.weight", table, tokens); // [B, T, d]
-  if (config.absolute) x = x.add(scaledSinusoid(scope.at("position"), anglesOf(config.width, past?.position)));
+  if (config.absolute) x = x.add(absolutePositions(scope, config, anglesOf(config.width, past?.position)));
   for (let i = 0; i < config.layers; i++) {
     const layerScope = scope.at("layers").at(i);
     const layer = architecture.layer(config, i);
@@ -86,9 +86,20 @@ export function finalNorm(scope: Scope, x: Tensor): Tensor {
   return norm(scope.at("final.norm"), x, "scale");
 }
 
-export function tiedEmbedding(scope: Scope, { vocabSize, width }: ModelConfig): { table: Tensor; bias: Tensor } {
+/** The standard deviation that the embedding starts with, and the scale of the positions added to it. */
+function embeddingStart({ embedding, width }: ModelConfig): number {
+  return embedding === "normal" ? 0.02 : 1 / Math.sqrt(width);
+}
+
+/** [..., d] of positions whose angles [..., d / 2] these are. */
+export function absolutePositions(scope: Scope, config: ModelConfig, angles: AngleTable): Tensor {
+  return scaledSinusoid(scope.at("position"), angles, embeddingStart(config));
+}
+
+export function tiedEmbedding(scope: Scope, config: ModelConfig): { table: Tensor; bias: Tensor } {
+  const { vocabSize, width } = config;
   return {
-    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: 1 / Math.sqrt(width) }),
+    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: embeddingStart(config) }),
     bias: scope.at("logits").parameter("bias", [vocabSize], { constant: 0 }),
   };
 }

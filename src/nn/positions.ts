@@ -78,10 +78,9 @@ export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
     .concat([b.mul(cos).add(a.mul(sin))], -1);
 }
 
-/** Absolute position embedding [..., width]: sines then cosines, times one learned scalar, initially 1/sqrt(width). */
-export function scaledSinusoid(scope: Scope, { cos, sin }: AngleTable): Tensor {
-  const width = 2 * cos.shape[cos.rank - 1];
-  const scale = scope.parameter("scale", [1], { constant: 1 / Math.sqrt(width) });
+/** Absolute position embedding [..., width]: sines then cosines, times one learned scalar. */
+export function scaledSinusoid(scope: Scope, { cos, sin }: AngleTable, start: number): Tensor {
+  const scale = scope.parameter("scale", [1], { constant: start });
   return sin.concat([cos], -1).mul(scale);
 }
 
