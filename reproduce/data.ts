@@ -19,7 +19,7 @@ import {
 } from "longhand";
 import { writeDirectoryAtomic, writeFileAtomic } from "longhand/tools";
 import { requireRange, sliceTokens, splitHeldOut, type TokenSequence } from "longhand/train";
-import { FINAL_EVAL_FACTOR } from "./jobs.ts";
+import { FINAL_EVAL_FACTOR, sectionOf } from "./jobs.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ReproduceSettings } from "./settings.ts";
 
@@ -61,7 +61,9 @@ export async function openText(
   }
   const { evalFraction, evalTokens } = settings;
   const data = await openComparisonData(prepared, { evalFraction, evalTokens, window: windowOf(settings) });
-  const longest = Math.max(...plan.jobs.map(({ job }) => (job.kind === "train" ? job.context : 0)));
+  const longest = Math.max(
+    ...plan.jobs.map(({ job }) => (sectionOf(job) === "recall" || job.kind === "speed" ? 0 : job.context)),
+  );
   if (data.train.tokens <= longest || data.curve.tokens < 2) {
     data.close();
     await rm(prepared, { recursive: true, force: true });

@@ -4,7 +4,6 @@
  */
 import type { Engine, ModelConfig } from "longhand";
 import { architectureByName, evaluationMemory, modelOf } from "longhand/models";
-import { availableMemory } from "longhand/tools";
 import {
   createEvaluator,
   type Evaluation,
@@ -12,11 +11,8 @@ import {
   sliceTokens,
   type TokenSequence,
 } from "longhand/train";
-import { gigabytes } from "./process.ts";
+import { memoryFor } from "./process.ts";
 import type { FarWindow, PositionSum } from "./results.ts";
-
-/** Share of the memory that reading may take. */
-const MEMORY_SHARE = 0.88;
 
 interface FarRequest {
   readonly config: ModelConfig;
@@ -47,10 +43,7 @@ function whyNot({ config, text, window }: FarRequest): string | undefined {
   const problem = architectureByName(config.architecture).contextProblem(config, window);
   if (problem !== undefined) return problem;
   if (text.tokens <= window) return `the held-out text has ${text.tokens} tokens`;
-  const needed = process.memoryUsage.rss() + evaluationMemory(config, window);
-  const available = MEMORY_SHARE * availableMemory();
-  if (needed <= available) return undefined;
-  return `it needs about ${gigabytes(needed)} and there are ${gigabytes(available)}`;
+  return memoryFor(evaluationMemory(config, window));
 }
 
 /** Sums over ranges that double from 16 on: 0-15, 16-31, 32-63, … */

@@ -43,7 +43,7 @@ const rateSchema = z.union([z.number().positive(), z.strictObject({ bestOf: z.ar
 export const trainJobSchema = z.strictObject({
   kind: z.literal("train"),
   id: z.string(),
-  section: z.enum(["quality", "ablations"]),
+  section: z.enum(["quality", "ablations", "recall"]),
   model: architecture,
   /** The name of the ablation; null for the model as it is. */
   ablation: z.string().nullable(),
@@ -58,13 +58,15 @@ export const trainJobSchema = z.strictObject({
   warmup: count().optional(),
   /** Windows beyond the context in which the trained model reads the held-out text; none in older plans. */
   windows: z.array(count()).optional(),
+  /** Of the section recall: learns windows made from this seed, and is asked at these distances. */
+  recall: z.strictObject({ seed: z.number().int().min(0), distances: z.array(count()).min(1) }).optional(),
 });
 export type TrainJob = z.infer<typeof trainJobSchema>;
 
 export const jobSchema = z.discriminatedUnion("kind", [speedJobSchema, trainJobSchema]);
 export type Job = z.infer<typeof jobSchema>;
 
-export function sectionOf(job: Job): "speed" | "quality" | "ablations" {
+export function sectionOf(job: Job): "speed" | TrainJob["section"] {
   return job.kind === "speed" ? "speed" : job.section;
 }
 
@@ -75,6 +77,9 @@ export function batchOf(tokens: number, context: number): number {
 
 /** Windows of the trained model, beside those of its own context: so many times as long. */
 export const FARTHER = [4, 16, 64] as const;
+
+/** Models of the section recall are asked at distances up to so many times the context of their training. */
+export const FARTHEST_RECALL = 64;
 
 /** The final evaluation of a model takes this many times the tokens of a point of its curve. */
 export const FINAL_EVAL_FACTOR = 4;

@@ -1,8 +1,16 @@
 /** The models of a comparison: architectures of one preset, made for a context, with or without an ablation. */
-import type { ArchitectureName, ModelConfig, PresetName, RunConfig, TrainSettingsInput } from "longhand";
+import {
+  type ArchitectureName,
+  type ModelConfig,
+  type PresetName,
+  presets,
+  type RunConfig,
+  type TrainSettingsInput,
+} from "longhand";
 import { parseModelConfig, presetModel, trainingMemory } from "longhand/models";
 import { parseTrainSettings, resolveConfig, thisMachine } from "longhand/train";
 import type { Costs } from "./costs.ts";
+import { RECALL_VOCABULARY } from "./recall-windows.ts";
 
 interface ModelChoice {
   readonly model: ArchitectureName;
@@ -16,6 +24,15 @@ interface ModelChoice {
 export function modelConfig({ model, ablation, preset, context, vocabSize, objective }: ModelChoice): ModelConfig {
   const fields = presetModel(model, preset, { context, ablation: ablation ?? undefined });
   return parseModelConfig({ ...fields, vocabSize, causal: objective === "causal" });
+}
+
+/** Models of the section recall have this size whatever that of the others: its windows need no more. */
+const RECALL_PRESET = "nano";
+/** Tokens of their training windows: four chunks of that size. */
+export const RECALL_CONTEXT = 4 * presets[RECALL_PRESET].chunk;
+
+export function recallModel(choice: Pick<ModelChoice, "model" | "ablation" | "context">): ModelConfig {
+  return modelConfig({ ...choice, preset: RECALL_PRESET, vocabSize: RECALL_VOCABULARY, objective: "causal" });
 }
 
 /** A training with these settings, and the defaults of `longhand train` for all others. */

@@ -19,7 +19,7 @@ interface Doing {
 
 /** Undefined when a stop was requested. Throws "usage" for a budget too small, "data" and "io" for texts. */
 export async function newManifest(settings: ReproduceSettings, doing: Doing): Promise<Manifest | undefined> {
-  const needsText = settings.only.some((name) => name !== "speed");
+  const needsText = settings.only.some((name) => name !== "speed" && name !== "recall");
   const bytes = needsText && settings.data !== undefined ? await textBytes(settings.data) : DEFAULT_TEXT_BYTES;
   const started = performance.now();
   const calibration = await calibrate(settings, doing);

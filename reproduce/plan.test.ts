@@ -120,8 +120,8 @@ describe("a plan", () => {
         else expect(batch * context).toBe(Math.max(...sides.map((side) => side.context)));
       }
     }
-    for (const { batch, context } of trainJobs(plan(tiny, { budget: 400 })))
-      expect(batch * context).toBe(Math.max(4096, context));
+    const learning = trainJobs(plan(tiny, { budget: 400 })).filter(({ section }) => section !== "recall");
+    for (const { batch, context } of learning) expect(batch * context).toBe(Math.max(4096, context));
   });
 
   it("groups what does not fit into memory at a time, always with FLASH and Transformer++", () => {
@@ -206,9 +206,47 @@ describe("a plan", () => {
     expect(short[0].windows).toEqual([2048, 8192, 32_768]);
   });
 
+  describe("of recall", () => {
+    const recall = (budget: number, input: ReproduceSettingsInput = {}) =>
+      trainJobs(plan(nano, { budget, only: "recall", ...input }));
+    const named = ({ model, ablation }: TrainJob) => (ablation === null ? model : `${model} ${ablation}`);
+
+    it("has FLASH and Transformer++ first, then the forms of FLASH that reach otherwise, then the others, from three seeds", () => {
+      const jobs = recall(2000);
+      const names = jobs.slice(0, jobs.length / 3).map(named);
+      expect(names.slice(0, 2)).toEqual(["flash", "transformer++"]);
+      expect(names).toEqual(expect.arrayContaining(["flash local", "flash global", ...architectureNames()]));
+      expect(new Set(names).size).toBe(names.length);
+      expect(jobs.map(({ recall: own }) => own?.seed)).toEqual([1, 2, 3].flatMap((seed) => names.map(() => seed)));
+      expect(new Set(jobs.map(({ steps, batch, context }) => `${steps} ${batch} ${context}`))).toEqual(
+        new Set(["2000 4 256"]),
+      );
+    });
+
+    it("asks at doubled distances up to 64 times the context, quadratic models while that is quick", () => {
+      const jobs = recall(2000);
+      for (const { model, recall: own } of jobs) {
+        expect(own?.distances.slice(0, 5)).toEqual([16, 32, 64, 128, 256]);
+        if (!QUADRATIC.includes(model)) expect(own?.distances.at(-1)).toBe(64 * 256);
+        else expect(own?.distances.at(-1)).toBeLessThan(64 * 256);
+      }
+    });
+
+    it("takes what fits, and leaves all of it out where two models do not", () => {
+      const few = plan(nano, { budget: 9, only: "recall" });
+      const jobs = trainJobs(few);
+      expect(jobs.length).toBeGreaterThan(1);
+      expect(jobs[0].steps).toBe(900);
+      expect(few.leftOut.at(-1)?.what).toMatch(/^recall of /);
+      expect(trainJobs(plan(nano, { budget: 5 })).some(({ section }) => section === "recall")).toBe(false);
+      expect(plan(nano, { budget: 5 }).leftOut).toContainEqual({ what: "recall", why: "the budget does not allow it" });
+      expect(() => recall(1)).toThrow(/too few minutes for recall/);
+    });
+  });
+
   it("says how many minutes are the least when a budget is too small", () => {
     expect(() => plan(tiny, { budget: 3, preset: "tiny" })).toThrow(
-      /^budget 3: too few minutes for speed, quality, ablations with preset tiny, which take about \d+(\.\d)? at least/,
+      /^budget 3: too few minutes for speed, quality, ablations, recall with preset tiny, which take about \d+(\.\d)? at least/,
     );
     const message = (() => {
       try {

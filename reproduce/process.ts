@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type ErrorCode, LonghandError } from "longhand";
-import { machineMemory, messageOf } from "longhand/tools";
+import { availableMemory, machineMemory, messageOf } from "longhand/tools";
 
 export interface ProcessOptions {
   /** For messages. */
@@ -213,6 +213,17 @@ export async function interleave(
 /** 0 … count - 1, each round beginning with another one, so that other load on the machine affects all equally. */
 export function turns(count: number, round: number): number[] {
   return Array.from({ length: count }, (_, i) => (round + i) % count);
+}
+
+/** Share of the available memory that evaluating may take. */
+const MEMORY_SHARE = 0.88;
+
+/** Why there is no memory for so many bytes more than this process has already; undefined where there is. */
+export function memoryFor(bytes: number): string | undefined {
+  const needed = process.memoryUsage.rss() + bytes;
+  const available = MEMORY_SHARE * availableMemory();
+  if (needed <= available) return undefined;
+  return `it needs about ${gigabytes(needed)} and there are ${gigabytes(available)}`;
 }
 
 /** 1234567890 -> "1.2 GB" */

@@ -8,7 +8,7 @@ import { LonghandError } from "longhand";
 import { acquireRunLock, requireDevice } from "longhand/tools";
 import { Clock } from "./clock.ts";
 import { openText, windowOf } from "./data.ts";
-import type { TrainJob } from "./jobs.ts";
+import type { Job, TrainJob } from "./jobs.ts";
 import { differences, identify } from "./machine.ts";
 import { type Manifest, readManifest, requireSameSettings, writeManifest } from "./manifest.ts";
 import { importModules } from "./modules.ts";
@@ -214,7 +214,7 @@ async function measureMissing(folder: string, manifest: Manifest, results: Resul
   const { plan, settings } = manifest;
   const waiting = plan.jobs.filter(({ job }) => !results.has(job.id));
   const { onEvent, note, onWarning, stopRequested } = doing;
-  const data = waiting.some(({ job }) => job.kind === "train") ? await openText(folder, manifest, note) : undefined;
+  const data = waiting.some(({ job }) => learnsText(job)) ? await openText(folder, manifest, note) : undefined;
   const mark = { format: "longhand-reproduce-result", version: 1, identity: identify(settings) } as const;
   const clock = new Clock(plan, results);
   try {
@@ -245,6 +245,8 @@ async function measureMissing(folder: string, manifest: Manifest, results: Resul
     data?.close();
   }
 }
+
+const learnsText = (job: Job) => job.kind === "train" && job.section !== "recall";
 
 /** The learning rate of a job: its own, or the one with which the lowest final loss was reached. */
 function rateOf({ lr }: TrainJob, results: ReadonlyMap<string, Result>): number {

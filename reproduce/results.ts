@@ -12,6 +12,7 @@ import { describeIssues, messageOf, writeFileAtomic } from "longhand/tools";
 import { z } from "zod";
 import { type Job, speedJobSchema, trainJobSchema } from "./jobs.ts";
 import { identitySchema } from "./machine.ts";
+import { recallTaskNames } from "./recall-windows.ts";
 
 const bytes = z.number().nullable();
 
@@ -81,6 +82,14 @@ const farWindowSchema = z.strictObject({
 });
 export type FarWindow = z.infer<typeof farWindowSchema>;
 
+/** The answers at a distance by task, or why there are none. */
+const recallAtDistanceSchema = z.strictObject({
+  distance: z.number(),
+  answers: z.array(z.strictObject({ task: z.enum(recallTaskNames), asked: z.number(), correct: z.number() })),
+  leftOut: z.string().nullable(),
+});
+export type RecallAtDistance = z.infer<typeof recallAtDistanceSchema>;
+
 const trainResultSchema = z.strictObject({
   ...measured,
   job: trainJobSchema,
@@ -110,6 +119,8 @@ const trainResultSchema = z.strictObject({
     .nullable(),
   /** The last model beyond its context, in the windows of the job; absent where none were asked for. */
   beyond: z.array(farWindowSchema).optional(),
+  /** Of the section recall: at the distances of the job. */
+  recall: z.array(recallAtDistanceSchema).optional(),
   failure: z.string().nullable(),
 });
 export type TrainResult = z.infer<typeof trainResultSchema>;

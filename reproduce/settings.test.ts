@@ -49,7 +49,7 @@ describe("resolveSettings", () => {
   it.each([
     [
       { only: "sped" },
-      /^`only` sped: expected some of speed, quality, ablations, context-use \(did you mean speed\?\)$/,
+      /^`only` sped: expected some of speed, quality, ablations, context-use, recall \(did you mean speed\?\)$/,
     ],
     [{ models: "bert" }, /^`models` bert: expected some of flash, /],
     [{ contexts: "512,1.5" }, /^`contexts` 1\.5: expected positive whole numbers$/],

@@ -9,7 +9,7 @@ import { nearest, parseSettings, quoted } from "longhand/tools";
 import { z } from "zod";
 
 /** The parts of the comparison, in the order of the report. */
-export const sectionNames = ["speed", "quality", "ablations", "context-use"] as const;
+export const sectionNames = ["speed", "quality", "ablations", "context-use", "recall"] as const;
 export type SectionName = (typeof sectionNames)[number];
 
 const whole = (least: number) => z.number().int().min(least);
@@ -69,6 +69,9 @@ export const reproduceSettingsSchema = z.strictObject({
   rounds: whole(1).optional().describe("Timed rounds of each speed measurement; default: 3 to 9, by the budget."),
   steps: whole(1).optional().describe("Steps of each training for quality; default: by the budget."),
   ablationSteps: whole(1).optional().describe("Steps of each ablation; default: by the budget."),
+  recallSteps: whole(1)
+    .optional()
+    .describe("Steps of each training for recall over a distance; default: by the budget."),
   lr: list()
     .default("2e-3,4e-3,8e-3")
     .describe("Learning rates of the grid, with commas between.")
@@ -96,12 +99,12 @@ const SMALL_BUDGET = 30;
 /** Checks settings and completes them. Throws "usage" naming each field that is wrong. */
 export function resolveSettings(value: unknown) {
   const parsed = parseSettings(reproduceSettingsSchema, value);
-  const { data, rounds, steps, ablationSteps, modules, ...given } = parsed;
+  const { data, rounds, steps, ablationSteps, recallSteps, modules, ...given } = parsed;
   const small = given.budget <= SMALL_BUDGET;
   const preset = (given.preset ?? (small ? "nano" : "tiny")) as PresetName;
   return {
     ...given,
-    ...{ data: listed(data), modules: listed(modules), rounds, steps, ablationSteps, preset },
+    ...{ data: listed(data), modules: listed(modules), rounds, steps, ablationSteps, recallSteps, preset },
     tokens: given.tokens ?? (small ? 4096 : 8192),
     only: choices("only", given.only, sectionNames),
     models: choices("models", given.models, architectureNames()),

@@ -11,9 +11,9 @@ import { forwardFlops } from "longhand/models";
 import { writeFileAtomic } from "longhand/tools";
 import { z } from "zod";
 import type { TrainJob } from "./jobs.ts";
-import { modelConfig, trainingOf } from "./models.ts";
+import { modelConfig, recallModel, trainingOf } from "./models.ts";
 import { NotEnoughMemory } from "./process.ts";
-import { evaluationPointSchema, type FarWindow, type TrainResult } from "./results.ts";
+import { evaluationPointSchema, type FarWindow, type RecallAtDistance, type TrainResult } from "./results.ts";
 import type { RunContext } from "./speed.ts";
 import { startWorker, type Worker, type WorkerEvaluation, type WorkerSetup, type WorkerStep } from "./worker-setup.ts";
 
@@ -100,7 +100,8 @@ async function train(
     }
     const final = await worker.ask<WorkerEvaluation>("evaluate");
     const beyond = job.windows && { beyond: await readBeyond(job.windows, worker) };
-    return { ...described(job, context, record, null), final, ...beyond };
+    const recall = job.recall && { recall: await askFarther(job.recall.distances, worker) };
+    return { ...described(job, context, record, null), final, ...beyond, ...recall };
   } catch (error) {
     if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
     const at = record.stepMs.length;
@@ -126,21 +127,40 @@ async function nextStep(job: TrainJob, record: TrainRecordSoFar, worker: Worker)
   record.curve.push({ step: event.step, seconds, loss: evaluated.loss, tokens: evaluated.tokens });
 }
 
-/** The held-out text in each of the windows. One that fails costs its own figures, not those of the training. */
-async function readBeyond(windows: readonly number[], worker: Worker): Promise<FarWindow[]> {
-  const read: FarWindow[] = [];
+/** The held-out text in each of the windows. */
+function readBeyond(windows: readonly number[], worker: Worker): Promise<FarWindow[]> {
+  const failed = (window: number, leftOut: string) => ({ window, byPosition: [], leftOut });
+  return eachFarther(windows, (window) => worker.ask<FarWindow>("evaluateBeyond", { window }), failed);
+}
+
+/** Answers at each of the distances. */
+function askFarther(distances: readonly number[], worker: Worker): Promise<RecallAtDistance[]> {
+  const failed = (distance: number, leftOut: string) => ({ distance, answers: [], leftOut });
+  return eachFarther(distances, (distance) => worker.ask<RecallAtDistance>("askFar", { distance }), failed);
+}
+
+/**
+ * Measures a trained model at growing lengths. One that fails costs its own figures, not those of the training; after
+ * one that does not fit into memory, which has ended the process, come no others.
+ */
+async function eachFarther<Measured>(
+  lengths: readonly number[],
+  measure: (length: number) => Promise<Measured>,
+  failed: (length: number, leftOut: string) => Measured,
+): Promise<Measured[]> {
+  const found: Measured[] = [];
   let exhausted: string | undefined;
-  for (const window of windows) {
+  for (const length of lengths) {
     try {
-      if (exhausted === undefined) read.push(await worker.ask<FarWindow>("evaluateBeyond", { window }));
+      if (exhausted === undefined) found.push(await measure(length));
     } catch (error) {
       if (error instanceof NotEnoughMemory) exhausted = `does not fit into memory: ${error.message}`;
       else if (!(error instanceof LonghandError && error.code === "diverged")) throw error;
-      else read.push({ window, byPosition: [], leftOut: "the loss is not finite" });
+      else found.push(failed(length, "the loss is not finite"));
     }
-    if (exhausted !== undefined) read.push({ window, byPosition: [], leftOut: exhausted });
+    if (exhausted !== undefined) found.push(failed(length, exhausted));
   }
-  return read;
+  return found;
 }
 
 function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar): string {
@@ -153,24 +173,26 @@ function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): Wo
   const { settings, folder, lr } = context;
   const { evalFraction, evalTokens, threads, device, seed, modules } = settings;
   const { objective, batch, steps, evalEvery } = job;
+  const text = { folder: join(folder, "data"), evalFraction, evalTokens, window: context.window };
   return {
     model: configOf(job, context),
     training: trainingOf({
-      ...{ objective, context: job.context, batch, recompute, steps, lr, seed, evalEvery },
+      ...{ objective, context: job.context, batch, recompute, steps, lr, seed: job.recall?.seed ?? seed, evalEvery },
       warmup: warmupOf(job),
       saveEvery: steps,
     }),
     engine: { device, threads },
     modules,
-    text: {
-      folder: join(folder, "data"),
-      ...{ evalFraction, evalTokens, window: context.window },
-      checkpoints: workFolder(job, context),
-    },
+    ...(job.recall ? { recall: { seed: job.recall.seed } } : { text }),
+    checkpoints: workFolder(job, context),
   };
 }
 
-function configOf({ model, ablation, context: length, objective }: TrainJob, { settings, vocabSize }: TrainContext) {
+function configOf(
+  { model, ablation, context: length, objective, recall }: TrainJob,
+  { settings, vocabSize }: TrainContext,
+) {
+  if (recall) return recallModel({ model, ablation, context: length });
   return modelConfig({ model, ablation, preset: settings.preset, context: length, vocabSize, objective });
 }
 
@@ -187,7 +209,7 @@ function described(
   return {
     ...{ config, parameters: parameterCount(config) },
     flopsPerToken: (3 * forwardFlops(config, job.context)) / job.context,
-    ...{ lr, warmup: warmupOf(job), seed: context.settings.seed },
+    ...{ lr, warmup: warmupOf(job), seed: job.recall?.seed ?? context.settings.seed },
     ...{ recompute, recomputeReason, stepMs, losses, peakBytes, curve, final: null, failure },
   };
 }

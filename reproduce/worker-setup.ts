@@ -11,12 +11,12 @@ export interface WorkerSetup {
   readonly engine: RunConfig["engine"];
   /** Files that register architectures. */
   readonly modules?: readonly string[] | undefined;
-  /** What is learnt and evaluated; without it, tokens are made up and nothing is evaluated. */
-  readonly text?: DataSplit & {
-    readonly folder: string;
-    /** Folder of checkpoints; training continues from one that is there. */
-    readonly checkpoints: string;
-  };
+  /** What is learnt and evaluated; without it and without `recall`, tokens are made up and nothing is evaluated. */
+  readonly text?: DataSplit & { readonly folder: string };
+  /** Learns windows made from this seed instead. */
+  readonly recall?: { readonly seed: number };
+  /** Folder of checkpoints; training continues from one that is there. */
+  readonly checkpoints?: string;
 }
 
 /** What the process says when it is ready. */

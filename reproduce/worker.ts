@@ -18,11 +18,13 @@ import {
   type LoopState,
   listCheckpoints,
   loadLatestCheckpoint,
+  type ModelParameters,
   placeInData,
   restoreState,
   type StepResult,
   saveCheckpoint,
   storedState,
+  type TextLoss,
   type TokenSequence,
   type TrainStep,
   tokensInMemory,
@@ -32,23 +34,28 @@ import { openComparisonData } from "./data.ts";
 import { positionRanges, readInWindow } from "./far-windows.ts";
 import { madeUpTokens } from "./made-up-tokens.ts";
 import { importModules } from "./modules.ts";
-import type { FarWindow } from "./results.ts";
+import { ask, askAt, recallBatch } from "./recall.ts";
+import type { FarWindow, RecallAtDistance } from "./results.ts";
 import { type Command, peakBytes, serveCommands } from "./serve.ts";
 import type { WorkerEvaluation, WorkerHello, WorkerSetup, WorkerStep } from "./worker-setup.ts";
+
+/** Made windows of an evaluation during training. */
+const RECALL_WINDOWS = 64;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 const setup = JSON.parse(process.argv[2]) as WorkerSetup;
 await importModules(setup.modules);
-const { training, text } = setup;
+const { training, text, recall, checkpoints } = setup;
 const engine = ortNodeEngine(setup.engine);
 const data = text && (await openComparisonData(text.folder, text));
 const masking = training.objective === "masked" ? data?.tokenizer : undefined;
 const model = modelOf(setup.model);
 const trained = modelOf(setup.model, { recompute: training.recompute });
-const corpora = [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
+const corpora = recall ? [] : [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
-const trainStep = await createTrainStep(engine, trained, training, { weighted: masking !== undefined, tellEach: true });
+const weighted = masking !== undefined || recall !== undefined;
+const trainStep = await createTrainStep(engine, trained, training, { weighted, tellEach: true });
 let last: StepResult | undefined;
 const timedStep: TrainStep = {
   ...trainStep,
@@ -68,9 +75,20 @@ const evaluator: Evaluator = {
   release: async () => (await compiled)?.release(),
 };
 
+/** Over made windows, whatever the text: those that `recallBatch` has for evaluation. */
+const recallEvaluator: Evaluator<TextLoss> = {
+  async run(parameters) {
+    const { loss, answers } = await askAsTrained(parameters);
+    const tokens = answers.reduce((sum, { asked }) => sum + asked, 0);
+    return { loss, totalLoss: loss * tokens, tokens };
+  },
+  release: async () => {},
+};
+
 const loop = trainLoop({
-  ...{ state, step: timedStep, evaluator, corpora, masking },
-  heldOut: data === undefined ? [] : [{ name: "text", sequence: data.curve }],
+  ...{ state, step: timedStep, evaluator: recall ? recallEvaluator : evaluator, corpora, masking },
+  made: recall && ((index) => recallBatch({ ...recall, batch: training.batch, index, length: training.context })),
+  heldOut: [{ name: "text", sequence: data?.curve ?? tokensInMemory(new Int32Array(0)) }],
   options: training,
   stopRequested: () => false, // the parent stops by not asking for the next step
 });
@@ -83,8 +101,8 @@ function madeUpText(): TokenSequence {
 
 async function initialState(): Promise<LoopState> {
   const parameters = initialise(parametersOf(setup.model), training.seed);
-  if (text !== undefined && (await listCheckpoints(text.checkpoints)).length > 0) {
-    const restored = restoreState(await loadLatestCheckpoint(text.checkpoints), parameters);
+  if (checkpoints !== undefined && (await listCheckpoints(checkpoints)).length > 0) {
+    const restored = restoreState(await loadLatestCheckpoint(checkpoints), parameters);
     const place = { stored: restored.data, step: restored.step, examplesPerStep: training.batch, corpora };
     return { ...restored, data: placeInData(place) };
   }
@@ -109,6 +127,13 @@ async function step(): Promise<WorkerStep> {
 }
 
 async function evaluate(): Promise<WorkerEvaluation> {
+  if (recall) {
+    const { loss, answers } = await askAsTrained(trainStep.current(state.parameters));
+    const [tokens, correct] = (["asked", "correct"] as const).map((field) =>
+      answers.reduce((sum, own) => sum + own[field], 0),
+    );
+    return { loss, tokens, accuracy: correct / tokens, byPosition: [] };
+  }
   if (data === undefined) throw new Error("this process was given no text");
   const { loss, tokens, accuracy, ...sums } = await evaluator.run(trainStep.current(state.parameters), data.final);
   return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: positionRanges(sums) };
@@ -122,11 +147,22 @@ async function evaluateBeyond({ window }: Command): Promise<FarWindow> {
   return readInWindow(engine, { ...request, window: Number(window) });
 }
 
+/** Windows like those of the training, which it has not seen. */
+function askAsTrained(parameters: ModelParameters) {
+  return ask(engine, { config: setup.model, parameters, length: training.context, windows: RECALL_WINDOWS });
+}
+
+/** Recall at a distance. */
+function askFar({ distance }: Command): Promise<RecallAtDistance> {
+  const parameters = trainStep.current(state.parameters);
+  return askAt(engine, Number(distance), { config: setup.model, parameters, context: training.context });
+}
+
 async function save(): Promise<object> {
-  if (text === undefined) throw new Error("this process was given no folder for checkpoints");
-  mkdirSync(text.checkpoints, { recursive: true });
+  if (checkpoints === undefined) throw new Error("this process was given no folder for checkpoints");
+  mkdirSync(checkpoints, { recursive: true });
   await trainStep.toHost();
-  await saveCheckpoint(text.checkpoints, { ...storedState(state), keep: 1, onWarning: () => {} });
+  await saveCheckpoint(checkpoints, { ...storedState(state), keep: 1, onWarning: () => {} });
   return { step: state.step };
 }
 
@@ -136,6 +172,6 @@ const hello: WorkerHello = {
   baseBytes: process.memoryUsage.rss(),
 };
 
-await serveCommands(hello, { step, evaluate, evaluateBeyond, save });
+await serveCommands(hello, { step, evaluate, evaluateBeyond, askFar, save });
 data?.close();
 await engine.close();

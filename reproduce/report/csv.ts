@@ -34,6 +34,9 @@ export function csvFiles(summary: Summary): Record<string, string> {
       ...{ seconds: row.seconds, steps: row.steps, speed_up: row.speedUp },
     })),
     "ablations.csv": summary.ablations.map(trainedRow),
+    "recall.csv": summary.recall.flatMap(({ model, ablation, context, steps, seeds, points }) =>
+      points.map((point) => ({ model, ablation, context, steps, seeds, ...point })),
+    ),
     "positions.csv": summary.quality.flatMap((row) =>
       (row.beyond?.byPosition ?? []).map((range) => ({ ...named(row), ...range })),
     ),

@@ -3,6 +3,7 @@ import { type AblationName, ablations, presets } from "longhand";
 import { labelOf, REFERENCE } from "../architectures.ts";
 import { describeIdentity } from "../machine.ts";
 import { PAPER, paperAblations, paperPerplexities, paperSpeedUps } from "../paper.ts";
+import { variantLabel } from "../variants.ts";
 import { LEFT_OUT } from "./beyond-section.ts";
 import { bytesText, orDash, perplexityText, ratioText, secondsText, significant, whole } from "./format.ts";
 import { list, paragraph, type Section, table } from "./page.ts";
@@ -136,7 +137,7 @@ function describeAblation({ model, ablation }: QualityRow): string {
     : "Mixed chunk attention in a Transformer's heads.";
 }
 
-export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Summary): Section {
+export function leftOutSection({ leftOut, speed, quality, ablations: rows, recall, recallFailures }: Summary): Section {
   const measured = [
     ...speed.map((row) => ({
       what: `speed of ${labelOf(row.model)} at context ${whole(row.context)}`,
@@ -149,7 +150,12 @@ export function leftOutSection({ leftOut, speed, quality, ablations: rows }: Sum
       })),
     ),
   ];
-  const all = [...measured.filter(({ why }) => why !== null), ...leftOut];
+  const reach = recall.flatMap((row) => {
+    if (row.leftOut === null) return [];
+    const { distance, why } = row.leftOut;
+    return [{ what: `recall of ${variantLabel(row)} over ${whole(distance)} tokens and more`, why }];
+  });
+  const all = [...recallFailures, ...reach, ...measured.filter(({ why }) => why !== null), ...leftOut];
   const missing = () =>
     table("What is not in this report", all, [
       ["what", ({ what }) => what],
@@ -186,10 +192,11 @@ export function methodSection(summary: Summary): Section {
   return { id: "method", title: "Machine, versions and method", parts };
 }
 
-function mixedRows({ identities, speed, quality, ablations: rows }: Summary): string {
+function mixedRows({ identities, speed, quality, ablations: rows, recall }: Summary): string {
   const all = [
     ...speed.map((row) => ({ name: `speed ${labelOf(row.model)} ${whole(row.context)}`, at: row.identity })),
     ...[...quality, ...rows].map((row) => ({ name: row.job, at: row.identity })),
+    ...recall.map((row) => ({ name: `recall of ${variantLabel(row)}`, at: row.identity })),
   ];
   const machines = identities.map((_, i) => all.filter(({ at }) => at === i).map(({ name }) => name));
   return machines

@@ -11,6 +11,8 @@ export interface Series {
   readonly label: string;
   /** The architecture whose colour, symbol and dashes it has. */
   readonly look: string;
+  /** Another form of that architecture: the same colour with another symbol and dashes, by number; default: as it is. */
+  readonly form?: number;
   readonly points: readonly PlotPoint[];
   /** A thin line that stands for something not measured. */
   readonly faint?: boolean;
@@ -126,9 +128,20 @@ function leadingDigit(value: number): boolean {
   return [1, 2, 5].some((digit) => Math.abs(lead - digit) < 1e-6);
 }
 
-function marksOf({ look, points, faint }: Series): Plot.Markish[] {
+/** Symbols and dashes of forms. */
+const FORMS = [
+  ["square", "5 3"],
+  ["triangle", "2 3"],
+  ["diamond", "8 3"],
+  ["star", "8 3 2 3"],
+  ["cross", "1 3"],
+  ["wye", "5 2 1 2"],
+] as const;
+
+function marksOf({ look, form = 0, points, faint }: Series): Plot.Markish[] {
   const colour = colourOf(look);
-  const { symbol, dashes } = lookOf(look);
+  const own = lookOf(look);
+  const [symbol, dashes] = form === 0 ? [own.symbol, own.dashes] : FORMS[form % FORMS.length];
   const data = [...points];
   if (faint) {
     return [

@@ -97,6 +97,34 @@ describe("beyond the training context", () => {
   });
 });
 
+describe("recall", () => {
+  it("counts the answers of all seeds together", () => {
+    expect(summary.recall.map(({ model, ablation, seeds }) => [model, ablation, seeds])).toEqual([
+      ["flash", null, 2],
+      ["transformer++", null, 2],
+      ["flash", "local", 2],
+    ]);
+    const far = summary.recall[0].points.find(({ task, distance }) => task === "name" && distance === 4096);
+    expect(far).toMatchObject({ asked: 32, correct: 9, accuracy: 9 / 32, lowest: 4 / 16, highest: 5 / 16 });
+    expect(summary.recall[1].leftOut).toEqual({ distance: 2048, why: "asking takes longer than the training did" });
+    expect(summary.recall[0].leftOut).toBeNull();
+  });
+
+  it("shows each task by distance, with the range of the seeds", () => {
+    const table = cells(/^Right answers at a distance of so many tokens: a name$/);
+    expect(table).toEqual([
+      ["", "seeds", "16", "64", "256", "1,024", "4,096", "16,384"],
+      ["FLASH", "2", "100 %", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "28 % (25 %–31 %)"],
+      ["Transformer++", "2", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "–", "–"],
+      ["FLASH local", "2", "100 %", ...new Array(5).fill("28 % (25 %–31 %)")],
+    ]);
+    expect(cells(/^What is not in/)).toContainEqual([
+      "recall of Transformer++ over 2,048 tokens and more",
+      "asking takes longer than the training did",
+    ]);
+  });
+});
+
 describe("the page", () => {
   it("needs nothing else: no scripts, no requests", () => {
     expect(html.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:|<script|<link|<img|@import|url\((?!#)/);
@@ -106,7 +134,7 @@ describe("the page", () => {
 
   it("has plots with names, no value that is no number, and unique ids", () => {
     const plots = [...document.querySelectorAll("svg")];
-    expect(plots.length).toBe(12);
+    expect(plots.length).toBe(15);
     for (const plot of plots) expect(plot.getAttribute("aria-label")?.length).toBeGreaterThan(10);
     expect(html).not.toMatch(/NaN|undefined|Infinity/);
     const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
@@ -180,6 +208,7 @@ describe("CSV", () => {
       "curves.csv",
       "speed-ups.csv",
       "ablations.csv",
+      "recall.csv",
       "positions.csv",
       "context-use.csv",
     ]);

@@ -8,6 +8,7 @@ import { differences, type Identity } from "../machine.ts";
 import type { Manifest } from "../manifest.ts";
 import type { FarWindow, PositionSum, Result, SpeedResult, SpeedSideResult, TrainResult } from "../results.ts";
 import { grouped, ratios, spread } from "../statistics.ts";
+import { recallRows } from "./recall-summary.ts";
 import { timeToLoss } from "./time-to-loss.ts";
 
 export type Summary = ReturnType<typeof summarise>;
@@ -58,6 +59,13 @@ export function summarise(manifest: Manifest, results: readonly Result[]) {
       trained.filter(({ job }) => job.section === "ablations"),
       identityOf,
     ),
+    recall: recallRows(
+      trained.filter(({ job }) => job.section === "recall"),
+      identityOf,
+    ),
+    recallFailures: trained
+      .filter(({ job, failure }) => job.section === "recall" && failure !== null)
+      .map(({ job, failure }) => ({ what: job.id, why: failure })),
     leftOut: manifest.plan.leftOut,
     measuredSeconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
   };

@@ -9,6 +9,7 @@ import { whole } from "./format.ts";
 import { ablationSection, findings, leftOutSection, methodSection, paperSection } from "./other-sections.ts";
 import { list, page, paragraph } from "./page.ts";
 import { contextUseSection, qualitySection } from "./quality-section.ts";
+import { recallSection } from "./recall-section.ts";
 import { flatSection, speedSection } from "./speed-section.ts";
 import { type Summary, summarise } from "./summary.ts";
 
@@ -44,6 +45,7 @@ export function reportHtml(summary: Summary): string {
     contextUseSection(summary),
     beyondSection(summary),
     ablationSection(summary),
+    recallSection(summary),
     paperSection(summary),
     leftOutSection(summary),
     methodSection(summary),

@@ -10,7 +10,7 @@ export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMe
 export { thisMachine } from "../run/machine/this-machine.ts";
 export { placeInData, restoreState, storedState } from "../run/train/state.ts";
 export { emptyLanes, type LaneStates } from "../train/carried.ts";
-export { createEvaluator, type Evaluation, type Evaluator, evaluationShape } from "../train/evaluate.ts";
+export { createEvaluator, type Evaluation, type Evaluator, evaluationShape, type TextLoss } from "../train/evaluate.ts";
 export {
   type EvalRecord,
   type LoopState,
@@ -18,8 +18,8 @@ export {
   type TrainRecord,
   trainLoop,
 } from "../train/loop.ts";
-export type { Model } from "../train/objective.ts";
+export { evaluationProgram, type Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
 export { createTrainStep } from "../train/step.ts";
-export type { ModelParameters, StepResult, TrainStep } from "../train/training-step.ts";
+export type { Batch, ModelParameters, StepResult, TrainStep } from "../train/training-step.ts";
 export { createWholeEvaluator, type WholeEvaluation } from "../train/whole.ts";

@@ -56,7 +56,7 @@ export interface LoopInputs {
   readonly state: LoopState;
   readonly step: TrainStep;
   readonly evaluator: Evaluator<TextLoss>;
-  /** What is learnt, at least one: drawn from by weight. */
+  /** What is learnt, at least one unless batches are made: drawn from by weight. */
   readonly corpora: readonly WeightedCorpus[];
   /** What is evaluated, at least one. */
   readonly heldOut: readonly HeldOutPart[];
@@ -65,6 +65,8 @@ export interface LoopInputs {
   readonly masking?: MaskingVocabulary | undefined;
   /** Windows in the order of the text, which go on from `state.carried`; default: in random order, each anew. */
   readonly carry?: CarryOptions | undefined;
+  /** Batch number `index`, made instead of read from corpora (none then), with its weights, for a weighted step. */
+  readonly made?: ((index: number) => Batch) | undefined;
   /** Asked between steps; true ends the loop after saving. */
   readonly stopRequested: () => boolean;
 }
@@ -213,12 +215,17 @@ interface NextBatches {
 
 /** The batches of the next step. */
 function nextBatches(inputs: LoopInputs): NextBatches {
-  const { state, corpora, options } = inputs;
+  const { state, corpora, made, options } = inputs;
   const { accumulate, batch, context, seed } = options;
   const batches: Batch[] = [];
   let cursor = state.data;
   for (let i = 0; i < accumulate; i++) {
     const index = cursor.examples / batch;
+    if (made) {
+      batches.push(made(index));
+      cursor = { ...cursor, examples: cursor.examples + batch };
+      continue;
+    }
     const next = mixtureBatch({ corpora, context, batch, seed, cursor });
     batches.push(batchOf(inputs, next.batch, index));
     cursor = next.cursor;

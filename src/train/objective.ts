@@ -136,11 +136,17 @@ export function trainingProgram(
 
 /**
  * Inputs: every parameter, tokens and targets [B, T] int32, weights [B * T]. Outputs: loss [1], the weighted sum of
- * nats, and losses [B * T], each token's own.
+ * nats, and losses [B * T], each token's own; with `judged`, correct [B * T] too, 1 where the target is the likeliest
+ * token.
  */
-export function evaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {
-  const { scope, sum, perToken, state } = build(model, shape, { ...options, weighted: true });
-  return { program: program("evaluation", { loss: sum, losses: perToken, ...state }), parameters: scope.parameters };
+export function evaluationProgram(
+  model: Model,
+  shape: BatchShape,
+  { judged = false, ...options }: ProgramOptions & { readonly judged?: boolean } = {},
+): LossProgram {
+  const { scope, sum, perToken, correct, state } = build(model, shape, { ...options, weighted: true });
+  const outputs = { loss: sum, losses: perToken, ...(judged && { correct }), ...state };
+  return { program: program("evaluation", outputs), parameters: scope.parameters };
 }
 
 /**

@@ -124,6 +124,29 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
     expect(readFileSync(join(out, "report.html"), "utf8")).toMatch(/^<!doctype html>/);
   });
 
+  it("asks models what they recall, without any text", async () => {
+    const own = join(folder, "recall");
+    const some = "--only recall --models transformer++ --recall-steps 3 --budget 20 --vocab 300 --threads 1 --json";
+    const { stdout } = await succeed(["reproduce", "--out", own, ...some.split(" ")], { timeoutMs: 120_000 });
+    const ids = [1, 2, 3].map((seed) => `recall/transformerpp-seed-${seed}`);
+    expect(measured(jsonLines(stdout))).toEqual(ids);
+    const { result } = JSON.parse(readFileSync(join(own, "results", `${ids[1]}.json`), "utf8"));
+    expect(result).toMatchObject({ seed: 2, failure: null, config: { architecture: "transformer++", width: 128 } });
+    expect(result.losses).toHaveLength(3);
+    for (const { answers, leftOut } of result.recall) {
+      expect(leftOut).toBeNull();
+      expect(answers.map(({ task }: { task: string }) => task)).toEqual(["name", "pairs", "copy"]);
+      for (const { asked, correct } of answers) {
+        expect(asked).toBeGreaterThan(15);
+        expect(correct).toBeLessThan(asked / 2); // three steps teach nothing
+      }
+    }
+    const html = readFileSync(join(own, "report.html"), "utf8");
+    expect(html).toContain("Recall of key–value pairs: accuracy against distance");
+    expect(readFileSync(join(own, "recall.csv"), "utf8")).toMatch(/^model,ablation,context,steps,seeds,task,distance,/);
+    expect(existsSync(join(own, "data"))).toBe(false);
+  });
+
   it("prints the plan alone", async () => {
     const { stdout } = await succeed(["reproduce", "--out", out, "--plan"]);
     expect(stdout).toMatch(/^plan for .*compare: preset nano, 20 minutes/);
@@ -151,7 +174,7 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
   it.each([
     [
       ["--only", "sped"],
-      /--only sped: expected some of speed, quality, ablations, context-use \(did you mean speed\?\)/,
+      /--only sped: expected some of speed, quality, ablations, context-use, recall \(did you mean speed\?\)/,
     ],
     [["--models", "flash,transfomer"], /--models transfomer: expected some of .*\(did you mean transformer\?\)/],
     [["--contexts", "12,x"], /--contexts x: expected positive whole numbers/],

@@ -41,12 +41,12 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/train": {
     file: "src/public/train.ts",
     values: `
-      createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationShape firstPlace initialOptimizerState
-      listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange resolveConfig restoreState saveCheckpoint sliceTokens splitHeldOut
-      storedState thisMachine tokensInMemory trainLoop`,
+      createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationProgram evaluationShape firstPlace
+      initialOptimizerState listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange resolveConfig
+      restoreState saveCheckpoint sliceTokens splitHeldOut storedState thisMachine tokensInMemory trainLoop`,
     types: `
-      EvalRecord Evaluation Evaluator LaneStates LoopState Model ModelParameters SkipRecord StepResult TokenSequence
-      TrainRecord TrainStep WholeEvaluation`,
+      Batch EvalRecord Evaluation Evaluator LaneStates LoopState Model ModelParameters SkipRecord StepResult TextLoss
+      TokenSequence TrainRecord TrainStep WholeEvaluation`,
   },
   "longhand/tools": {
     file: "src/public/tools.ts",

@@ -4,6 +4,7 @@ import type { SpeedJob, TrainJob } from "../../reproduce/jobs.ts";
 import type { Identity } from "../../reproduce/machine.ts";
 import { type Manifest, manifestMark } from "../../reproduce/manifest.ts";
 import { modelConfig } from "../../reproduce/models.ts";
+import { recallTaskNames } from "../../reproduce/recall-windows.ts";
 import type { PositionSum, Result, SpeedResult, TrainResult } from "../../reproduce/results.ts";
 import { resolveSettings } from "../../reproduce/settings.ts";
 import { ablationNames } from "../../src/models/ablations.ts";
@@ -175,6 +176,30 @@ export function readingFarther(result: TrainResult, most: number): TrainResult {
   return { ...result, job: { ...result.job, windows }, beyond };
 }
 
+/**
+ * A training of the section recall: at distance n, `reach` or less, all answers are right; beyond it one of four. A
+ * second seed gets a name right once more.
+ */
+export function recallResult(model: ArchitectureName, seed: number, reach: number, ablation?: string): TrainResult {
+  const context = 256;
+  const distances = [16, 64, 256, 1024, 4096, 16_384].filter(
+    (distance) => model !== "transformer++" || distance < 4096,
+  );
+  const form = ablation === undefined ? {} : { ablation };
+  const base = trainResult({ model, context, ...form, end: 1, stepMs: 30 });
+  const answers = (distance: number) =>
+    recallTaskNames.map((task) => ({
+      ...{ task, asked: 16 },
+      correct: distance <= reach ? 16 : 4 + (task === "name" ? seed - 1 : 0),
+    }));
+  const name = `${model.replaceAll("+", "p")}${ablation === undefined ? "" : `-${ablation}`}-seed-${seed}`;
+  return {
+    ...base,
+    job: { ...base.job, id: `recall/${name}`, section: "recall", batch: 4, recall: { seed, distances } },
+    recall: distances.map((distance) => ({ distance, answers: answers(distance), leftOut: null })),
+  };
+}
+
 /** All sections, as a run with a large budget leaves them. */
 export function madeResults(): Result[] {
   const pair = (context: number, times: [number, number], objective: "causal" | "masked" = "causal") => [
@@ -198,6 +223,11 @@ export function madeResults(): Result[] {
     ...ablationNames.map((ablation, i) =>
       trainResult({ model: "flash", context: 1024, ablation, end: 3.92 + i / 50, stepMs: 990 }),
     ),
+    ...[1, 2].flatMap((seed) => [
+      recallResult("flash", seed, 1024),
+      recallResult("transformer++", seed, 256),
+      recallResult("flash", seed, 16, "local"),
+    ]),
   ];
 }
 
