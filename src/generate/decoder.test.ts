@@ -33,7 +33,7 @@ function configOf(fields: Partial<ModelConfig>): ModelConfig {
 }
 
 /** Without the embedding of absolute positions, as presets have it. */
-const bounded = (memory: string) => ({ memory, halfLives: [0.5, 6], absolute: false });
+const bounded = (memory: string) => ({ memory, halfLives: [2, 60], absolute: false });
 
 /** A Transformer of two heads; blocks and chunks of C. */
 function transformerOf(architecture: ArchitectureName): ModelConfig {

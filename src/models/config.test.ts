@@ -24,7 +24,7 @@ describe("a model configuration", () => {
     expect(parseModelConfig(gated)).toEqual({
       ...gated,
       ...unit,
-      ...{ attention: "mixed", memory: "sum", halfLives: [0.5, 32] }, // the paper's form
+      ...{ attention: "mixed", memory: "sum", halfLives: [1, 1024] }, // the paper's form
     });
     const quad = { ...gated, architecture: "flash-quad" };
     expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });

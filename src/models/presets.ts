@@ -64,7 +64,6 @@ export function presetModel(
       throw new LonghandError("usage", `ablation ${ablation}: it contradicts ${field} ${value}; give one of them`);
     }
   }
-  const { chunk = size.chunk } = { ...given, ...ablated } as { readonly chunk?: number };
-  const own = architectureByName(architecture).preset({ ...size, chunk: Math.min(chunk, context), context });
+  const own = architectureByName(architecture).preset({ ...size, chunk: Math.min(size.chunk, context), context });
   return { architecture, ...own, ...given, ...ablated };
 }

@@ -27,7 +27,7 @@ const starts = [
   [3, 12, 88],
 ];
 
-const memories: MemoryConfig[] = memoryNames.map((memory) => ({ memory, halfLives: [0.3, 8] }));
+const memories: MemoryConfig[] = memoryNames.map((memory) => ({ memory, halfLives: [1, 30] }));
 const layers: (readonly [string, Layer, number])[] = memories.flatMap((memory) => {
   const unit = { width: d, expanded: 2 * d, shared: 4, norm: "scale", chunk, memory } as const;
   const heads = memory.memory === "gated" ? [] : [mixedChunkSoftmaxAttention({ width: d, heads: 2, chunk, memory })];

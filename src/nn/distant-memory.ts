@@ -1,12 +1,13 @@
 /**
  * What the distant half of mixed chunk attention keeps of other chunks. The paper's form (Hua, Dai, Liu, Le 2022,
  * section 3.2) is a sum, which grows with the text; the others are weighted means, whose size does not depend on its
- * length: all chunks alike, or less the more chunks lie between, by a decay of each dimension of queries and keys that
- * is fixed (as in RetNet, Sun et al. 2023), learned, or decided by each chunk's tokens (as in gated linear attention,
- * Yang et al. 2024). The two dimensions that RoPE rotates together share a decay.
+ * length: all tokens alike, or less the further back they are, by a decay of each dimension of queries and keys that is
+ * fixed (as in RetNet, Sun et al. 2023), learned, or decided by the tokens (as in gated linear attention, Yang et al.
+ * 2024). The two dimensions that RoPE rotates together share a decay.
  * Symbols: B sequences, H heads, G chunks of C tokens, s width of queries and keys, n of values.
  */
 import { constant, type Tensor } from "../graph/tensor.ts";
+import type { Side } from "./documents.ts";
 import type { StateEntry, Tensors } from "./layer.ts";
 import type { Scope } from "./scope.ts";
 
@@ -14,16 +15,18 @@ export const memoryNames = ["sum", "mean", "decay", "learned", "gated"] as const
 
 export interface MemoryConfig {
   readonly memory: (typeof memoryNames)[number];
-  /** In chunks: of the fastest and of the slowest decay, at the start where decays are learned. */
+  /** In tokens: of the fastest and of the slowest decay, at the start where decays are learned. */
   readonly halfLives: readonly [shortest: number, longest: number];
 }
 
 /** The paper's. */
 export const SUM: MemoryConfig = { memory: "sum", halfLives: [1, 1] };
 
-/** In chunks, of the fastest decay that there can be. */
-export const SHORTEST_HALF_LIFE = 0.25;
-const FASTEST = Math.LN2 / SHORTEST_HALF_LIFE;
+/**
+ * The most that a chunk as a whole can be forgotten by, log 16, while the next is read: the sums over many chunks
+ * (decayed-sums.ts) could not be computed in float32 with less. Within a chunk, decays can be of any size.
+ */
+const MOST_FORGOTTEN = Math.log(16);
 
 /** A mean over the chunks before some place in a text. */
 export interface DistantMean {
@@ -33,77 +36,92 @@ export interface DistantMean {
   readonly weight: Tensor;
 }
 
-/**
- * Log of the factor by which chunks count less for each chunk that lies between, at most 0: [s], with heads [H, s], or
- * of each chunk [B, G, s] where its tokens' `rates` [B …, G, C, s / 2] decide, `real` [B or 1, G, C] being 1 for those
- * that count (default: all). `heads` is the axis of heads, or none.
- */
-export function chunkDecays(
+/** Logs of decays, at most 0. Leading axes: none, [H] with heads, or [B, G] where the tokens decide. */
+export interface Decays {
+  /** Of crossing a whole chunk: [..., s]. */
+  readonly across: Tensor;
+  /** Of each token of a chunk at the chunk's end ("before" what follows), or at its beginning ("after"): [..., C, s]. */
+  within(side: Side): Tensor;
+}
+
+interface DecaySizes {
+  /** C */
+  readonly chunk: number;
+  readonly shared: number;
+  /** The axis of heads, or none. */
+  readonly heads?: readonly number[];
+}
+
+/** Decays that do not depend on the text: of every memory but sum and gated. */
+export function fixedDecays(
   scope: Scope,
   { memory, halfLives }: MemoryConfig,
-  { s, heads = [], rates, real }: DecayInputs,
-): Tensor {
-  if (memory === "mean" || memory === "sum") return constant(new Float32Array(s), [s]);
-  const start = startingRates(s / 2, halfLives);
-  if (memory === "decay") {
-    return constant(
-      Float32Array.from({ length: s }, (_, i) => -start[i % (s / 2)]),
-      [s],
+  { chunk: C, shared: s, heads = [] }: DecaySizes,
+): Decays {
+  const start = constant(Float32Array.from(startingRates(s / 2, halfLives, C)), [s / 2]);
+  const learned = () =>
+    scope
+      .parameter("offset", [...heads, s / 2], { constant: 0 })
+      .exp()
+      .mul(start);
+  const rates = memory === "mean" ? start.mul(0) : memory === "decay" ? start : learned();
+  const logs = ofPairs(rates).neg(); // [..., s], of C tokens
+  const distances = (side: Side) =>
+    constant(
+      Float32Array.from({ length: C }, (_, i) => (side === "before" ? C - 1 - i : i) / C),
+      [C, 1],
     );
-  }
-  if (rates === undefined) return twice(boundedRates(scope, start, heads));
-  const counted = real?.reshape([...real.shape, 1]);
-  const mean = counted
-    ? rates
-        .mul(counted)
-        .sum([-2])
-        .div(counted.sum([-2]).max(1))
-    : rates.mean([-2]);
-  return twice(mean.reshape([...mean.shape.slice(0, -2), s / 2]));
+  return {
+    across: logs.max(-MOST_FORGOTTEN),
+    within: (side) => logs.reshape([...logs.shape.slice(0, -1), 1, s]).mul(distances(side)),
+  };
 }
 
-interface DecayInputs {
-  readonly s: number;
-  readonly heads?: readonly number[];
-  readonly rates?: Tensor | undefined;
-  readonly real?: Tensor | undefined;
-}
-
-/** The rates of decay that tokens ask for, [..., s / 2], from the unit's shared representation z [..., s]. */
-export function tokenRates(scope: Scope, { halfLives }: MemoryConfig, z: Tensor): Tensor {
+/** How fast tokens make everything before them fade, [..., s / 2] for C tokens, from the unit's z [..., s]. */
+export function tokenRates(scope: Scope, { halfLives }: MemoryConfig, z: Tensor, C: number): Tensor {
   const s = z.shape[z.rank - 1];
+  const start = constant(Float32Array.from(startingRates(s / 2, halfLives, C)), [s / 2]);
   const weight = scope.parameter("weight", [s, s / 2], { constant: 0 });
-  return boundedRates(scope, startingRates(s / 2, halfLives), [], z.matmul(weight));
+  const offset = scope.parameter("offset", [s / 2], { constant: 0 });
+  return z.matmul(weight).add(offset).min(MOST_DECIDED).exp().mul(start);
 }
 
-/** From the shortest half-life, at the highest frequency of RoPE, to the longest. */
-function startingRates(pairs: number, [shortest, longest]: MemoryConfig["halfLives"]): Float64Array {
+/** The log of the most by which tokens can hasten a decay: it must stay finite. */
+const MOST_DECIDED = 10;
+
+/** Decays by `rates` [..., C, s / 2] of the tokens of chunks; `real` [..., C] is 1 for those that count, default: all. */
+export function gatedDecays(rates: Tensor, real?: Tensor): Decays {
+  const C = rates.shape[rates.rank - 2];
+  const logs = ofPairs(real ? rates.mul(real.reshape([...real.shape, 1])) : rates).mul(-1 / C);
+  const all = logs.sum([-2]);
+  return {
+    across: all.reshape([...all.shape.slice(0, -2), all.shape[all.rank - 1]]).max(-MOST_FORGOTTEN),
+    within: (side) => (C === 1 ? logs.mul(0) : logs.cumsum(-2, { exclusive: true, reverse: side === "before" })),
+  };
+}
+
+/** Per C tokens: from the shortest half-life, at the highest frequency of RoPE, to the longest. */
+function startingRates(pairs: number, [shortest, longest]: MemoryConfig["halfLives"], C: number): Float64Array {
   const place = (i: number) => (pairs === 1 ? 1 : i / (pairs - 1));
-  return Float64Array.from({ length: pairs }, (_, i) => Math.LN2 / (shortest * (longest / shortest) ** place(i)));
+  return Float64Array.from({ length: pairs }, (_, i) => (C * Math.LN2) / (shortest * (longest / shortest) ** place(i)));
 }
 
-/** FASTEST times a sigmoid, so that no decay is below 1/16 a chunk nor above 1. */
-function boundedRates(scope: Scope, start: Float64Array, heads: readonly number[], decided?: Tensor): Tensor {
-  const pairs = start.length;
-  const logits = Float32Array.from(start, (rate) => Math.log(rate / (FASTEST - rate)));
-  const learned = scope.parameter("offset", [...heads, pairs], { constant: 0 }).add(constant(logits, [pairs]));
-  return (decided ? learned.add(decided) : learned).sigmoid().mul(FASTEST);
+/** [..., s / 2] as [..., s]: the pairs of RoPE are (i, i + s / 2). */
+function ofPairs(t: Tensor): Tensor {
+  return t.concat([t], -1);
 }
 
-/** Rates [..., s / 2] as log decays [..., s]: the pairs of RoPE are (i, i + s / 2). */
-function twice(rates: Tensor): Tensor {
-  return rates.concat([rates], -1).neg();
+interface StateSizes {
+  readonly heads?: readonly number[];
+  readonly C: number;
+  readonly s: number;
+  readonly n: number;
 }
 
 /** The entries of a layer's state; `heads` is the axis of heads, or none. */
 export function memoryState(
   { memory }: MemoryConfig,
-  {
-    heads = [],
-    C,
-    s,
-    n,
-  }: { readonly heads?: readonly number[]; readonly C: number; readonly s: number; readonly n: number },
+  { heads = [], C, s, n }: StateSizes,
 ): Readonly<Record<string, StateEntry>> {
   const replaced = (rows: number, width: number): StateEntry => ({
     shape: [...heads, rows, width],
@@ -123,9 +141,13 @@ export function memoryState(
 }
 
 /** Recurrence.close of a mean: takes in kᵀ v of the chunk that is full. */
-export function closeIntoMean(decays: Tensor, { linearKeys, values, mean, weight }: Tensors): Tensors {
-  const earlier = weight.mul(decays.exp().reshape([...decays.shape, 1]));
-  const all = earlier.add(1);
-  const sum = mean.mul(earlier).add(linearKeys.swapLast().matmul(values));
+export function closeIntoMean(decays: Decays, { linearKeys, values, mean, weight }: Tensors): Tensors {
+  const { across } = decays;
+  const weights = decays.within("before").exp(); // [..., C, s]
+  const C = weights.shape[weights.rank - 2];
+  const own = weights.sum([-2]).div(C); // [..., 1, s]
+  const earlier = weight.mul(across.exp().reshape([...across.shape, 1]));
+  const all = earlier.add(own.reshape([...across.shape, 1]));
+  const sum = mean.mul(earlier).add(linearKeys.mul(weights).swapLast().matmul(values));
   return { mean: sum.div(all), weight: all };
 }

@@ -107,8 +107,8 @@ const variants: readonly (readonly [string, Omit<PlainUnit, "span" | "causal" | 
   { attentionFunction: "laplace" as const, tokenShift: true },
   { attention: "local" as const, attentionFunction: "softmax" as const, tokenShift: true },
   { attention: "global" as const },
-  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [0.3, 4] as const } })),
-  { attention: "global" as const, memory: { memory: "learned" as const, halfLives: [0.3, 4] as const } },
+  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [1, 30] as const } })),
+  { attention: "global" as const, memory: { memory: "learned" as const, halfLives: [1, 30] as const } },
   { attention: "quad" as const, tokenShift: true },
   { attention: "quad" as const, attentionFunction: "softmax" as const, norm: "layer" as const },
 ].map((fields) => [JSON.stringify(fields), { ...paper, ...fields }] as const);

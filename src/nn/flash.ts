@@ -6,7 +6,16 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { scoreScale } from "./attention-functions.ts";
 import { inChunks, outOfChunks } from "./chunks.ts";
-import { chunkDecays, closeIntoMean, type MemoryConfig, memoryState, SUM, tokenRates } from "./distant-memory.ts";
+import {
+  closeIntoMean,
+  type Decays,
+  fixedDecays,
+  gatedDecays,
+  type MemoryConfig,
+  memoryState,
+  SUM,
+  tokenRates,
+} from "./distant-memory.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { closeChunk } from "./linear-attention.ts";
@@ -41,6 +50,8 @@ export function flash(config: FlashConfig): Layer {
   });
 
   const isMean = isLinear && memory.memory !== "sum";
+  const decays = (scope: Scope, rates?: Tensor, real?: Tensor): Decays =>
+    rates ? gatedDecays(rates, real) : fixedDecays(scope, memory, { chunk: C, shared: s });
   const decidesByToken = isMean && memory.memory === "gated";
 
   /** Any number of tokens; with the state of a text, whole chunks after those that it has read. */
@@ -52,7 +63,7 @@ export function flash(config: FlashConfig): Layer {
     const pairs = unit.pairs.map(({ q, k }) => ({ q: inChunks(q, C), k: inChunks(k, C) }));
     const { quadratic, linear } = named(pairs);
     const decayScope = scope.at("decay");
-    const rates = decidesByToken ? inChunks(tokenRates(decayScope, memory, unit.z), C) : undefined;
+    const rates = decidesByToken ? inChunks(tokenRates(decayScope, memory, unit.z, C), C) : undefined;
     const chunks = visibility.inChunks(C, T);
     const { attended, after } = mixedChunkAttention(
       { quadratic, linear: distant ? linear : undefined, v: inChunks(unit.v, C) },
@@ -60,7 +71,7 @@ export function flash(config: FlashConfig): Layer {
       {
         attentionFunction,
         bias: isQuadratic ? relativeBias(scope.at("bias"), C, C, s) : undefined,
-        decays: isMean ? chunkDecays(decayScope, memory, { s, rates, real: chunks.real }) : undefined,
+        decays: isMean ? decays(decayScope, rates, chunks.real) : undefined,
         before: state.closedSum || state.mean ? state : undefined,
       },
     );
@@ -90,16 +101,14 @@ export function flash(config: FlashConfig): Layer {
         values: v,
         ...(local && { keys: local.keys }),
         ...(linear && { linearKeys: linear.k }),
-        ...(decidesByToken && { rates: tokenRates(scope.at("decay"), memory, unit.z) }),
+        ...(decidesByToken && { rates: tokenRates(scope.at("decay"), memory, unit.z, C) }),
         ...(forNext && { previous: tokens.last(forNext, previous) }),
       },
     };
   }
 
   function close(scope: Scope, state: Tensors): Tensors {
-    return isMean
-      ? closeIntoMean(chunkDecays(scope.at("decay"), memory, { s, rates: state.rates }), state)
-      : closeChunk(state);
+    return isMean ? closeIntoMean(decays(scope.at("decay"), state.rates), state) : closeChunk(state);
   }
 
   const rows = (width: number): StateEntry => ({ shape: [C, width], change: "open-rows", initial: 0 });

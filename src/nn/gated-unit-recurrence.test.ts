@@ -21,8 +21,8 @@ const flashes = [
   { attention: "local", attentionFunction: "softmax", gate: false },
   { attention: "global" },
   { attention: "global", tokenShift: true },
-  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [0.3, 6] as const } })),
-  { attention: "global" as const, memory: { memory: "gated" as const, halfLives: [0.5, 2] as const } },
+  ...memoryNames.slice(1).map((memory) => ({ memory: { memory, halfLives: [1, 50] as const } })),
+  { attention: "global" as const, memory: { memory: "gated" as const, halfLives: [4, 16] as const } },
 ] as const;
 
 const quads = [

@@ -1,15 +1,16 @@
 /**
  * Linear attention to a weighted mean over chunks (distant-memory.ts) instead of their sum: to the chunks before a
  * token's own or, bidirectional, to all real tokens of its document, its own chunk included. Row by row of the s rows
- * of q, with D(g, h) the product of the decays of the chunks strictly between g and h, chunk g attends to
+ * of q, with D(g, h) the product of the decays of the chunks strictly between g and h, and w(j) what token j of h counts
+ * at the border of h that faces g (all tokens of the own chunk count 1), chunk g attends to
  *
- *     sum over chunks h of D(g, h) k_hᵀ v_h  /  sum over chunks h of D(g, h) (tokens of h) / C
+ *     sum over h of D(g, h) sum over tokens j of h of w(j) k_jᵀ v_j  /  sum over h of D(g, h) sum over j of w(j) / C
  *
  * Symbols: B sequences, H heads (1 without heads), G chunks of C tokens, s width of queries and keys, n of values.
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type DecayedChunks, decayedSums, decayFactors } from "./decayed-sums.ts";
-import type { DistantMean } from "./distant-memory.ts";
+import type { Decays, DistantMean } from "./distant-memory.ts";
 import type { Side } from "./documents.ts";
 import { ownWeights } from "./linear-attention.ts";
 import type { ChunkVisibility } from "./visibility.ts";
@@ -23,8 +24,7 @@ export interface MeanInputs {
   readonly k: Tensor;
   /** [B, …, G, C, n]; zero after the last token. */
   readonly v: Tensor;
-  /** Log decays (chunkDecays): [s], [H, s] or [B, G, s]. */
-  readonly decays: Tensor;
+  readonly decays: Decays;
 }
 
 interface MeanAttention {
@@ -41,7 +41,7 @@ export function meanAttention(inputs: MeanInputs, chunks: ChunkVisibility, befor
   const [q, k, v] = [inputs.q, inputs.k, inputs.v].map(withHeads);
   const outer = inputs.v.shape.slice(0, -2);
   const asGiven = (t: Tensor) => t.reshape([...outer, ...t.shape.slice(-2)]);
-  const sums = sumsBeside({ k, v, log: logOfChunks(inputs) }, chunks);
+  const sums = sumsBeside({ k, v, decays: inputs.decays }, chunks);
   const earlier = sums("before", before && withDecay(before, q.shape[1]));
   if (chunks.causal) {
     const inverse = rows(earlier.weights.max(SMALLEST).reciprocal());
@@ -74,8 +74,12 @@ interface Beside {
   readonly after: { readonly values?: Tensor | undefined; readonly weights?: Tensor | undefined };
 }
 
-function sumsBeside({ k, v, log }: { k: Tensor; v: Tensor; log: Tensor }, { real, documents }: ChunkVisibility) {
-  const C = k.shape[3];
+function sumsBeside(
+  { k, v, decays }: { readonly k: Tensor; readonly v: Tensor; readonly decays: Decays },
+  { real, documents }: ChunkVisibility,
+) {
+  const [G, C] = k.shape.slice(2);
+  const log = logOfChunks(decays, G);
   return (side: Side, before?: { readonly values: Tensor; readonly weights: Tensor }): Beside => {
     const isBefore = side === "before";
     const ofDocument = documents && (isBefore ? documents.inLast : documents.inFirst);
@@ -83,16 +87,12 @@ function sumsBeside({ k, v, log }: { k: Tensor; v: Tensor; log: Tensor }, { real
     const seeing = documents && (isBefore ? documents.fromPrevious : documents.intoNext);
     const decayed: DecayedChunks = { log, side, labels: documents && (isBefore ? documents.last : documents.first) };
     const { summand, sum: factor } = decayFactors(decayed);
-    const keys = counted.reduce((keys, t) => keys.mul(t), k.mul(rows(summand)));
-    const all =
-      counted.length === 0
-        ? undefined
-        : counted
-            .reduce((a, b) => a.mul(b))
-            .sum([3])
-            .div(C);
+    const within = ofChunks(decays.within(side).exp(), G); // [B or 1, H or 1, G or 1, C, s]
+    const weighed = counted.reduce((weights, t) => weights.mul(t), within);
+    const all = weighed.sum([3]).div(C); // [B or 1, H or 1, G or 1, 1, s]
+    const keys = k.mul(weighed.mul(rows(summand)));
     const values = decayedSums(keys.swapLast().matmul(v), decayed, before?.values);
-    const weights = decayedSums(optionally(summand, all), decayed, before?.weights);
+    const weights = decayedSums(summand.mul(columns(all)), decayed, before?.weights);
     return {
       ...{ values: values.sums, weights: weights.sums, factor, seeing: seeing && ofTokens(seeing) },
       after: { values: values.after, weights: weights.after },
@@ -135,10 +135,22 @@ function optionally(t: Tensor, factor: Tensor | undefined): Tensor {
   return factor ? t.mul(factor) : t;
 }
 
+/** Row [.., 1, s] as column [.., s, 1]. */
+function columns(t: Tensor): Tensor {
+  return t.reshape([...t.shape.slice(0, -2), t.shape[t.rank - 1], 1]);
+}
+
 /** Log decays of each chunk, [B or 1, H or 1, G, s, 1]. */
-function logOfChunks({ q, decays }: MeanInputs): Tensor {
-  const [G, , s] = q.shape.slice(-3);
-  if (decays.rank === 3) return decays.reshape([decays.shape[0], 1, G, s, 1]);
-  const H = decays.rank === 2 ? decays.shape[0] : 1;
-  return decays.reshape([1, H, 1, s, 1]).expand([1, H, G, s, 1]);
+function logOfChunks({ across }: Decays, G: number): Tensor {
+  const s = across.shape[across.rank - 1];
+  if (across.rank === 3) return across.reshape([across.shape[0], 1, G, s, 1]);
+  const H = across.rank === 2 ? across.shape[0] : 1;
+  return across.reshape([1, H, 1, s, 1]).expand([1, H, G, s, 1]);
+}
+
+/** Of tokens [C, s], [H, C, s] or [B, G, C, s]: [B or 1, H or 1, G or 1, C, s]. */
+function ofChunks(t: Tensor, G: number): Tensor {
+  const [C, s] = t.shape.slice(-2);
+  if (t.rank === 4) return t.reshape([t.shape[0], 1, G, C, s]);
+  return t.reshape([1, t.rank === 3 ? t.shape[0] : 1, 1, C, s]);
 }

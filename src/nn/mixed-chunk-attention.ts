@@ -6,10 +6,12 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { type AttentionFunction, attend } from "./attention-functions.ts";
+import type { Decays } from "./distant-memory.ts";
 import type { Tensors } from "./layer.ts";
 import { acrossChunks, chunkSums, linearAttention, ownWeights } from "./linear-attention.ts";
 import { type MeanInputs, meanAttention } from "./mean-attention.ts";
 import type { QueriesKeys } from "./positions.ts";
+import type { QueriesKeysValues } from "./query-blocks.ts";
 import { addOptional, broadcastOverHeads, type ChunkVisibility, type Visibility } from "./visibility.ts";
 
 interface MixedInputs {
@@ -24,8 +26,8 @@ interface MixedOptions {
   readonly attentionFunction: AttentionFunction;
   /** Added to the quadratic scores, [C, C]. */
   readonly bias?: Tensor | undefined;
-  /** Log decays (chunkDecays) where the linear half is a mean over chunks; undefined: it is a sum. */
-  readonly decays?: Tensor | undefined;
+  /** Where the linear half is a mean over chunks; undefined: it is a sum. */
+  readonly decays?: Decays | undefined;
   /** The replaced entries of memoryState, of all tokens before the first chunk. */
   readonly before?: Tensors | undefined;
 }
@@ -51,7 +53,8 @@ export function mixedChunkAttention(
   chunks: ChunkVisibility,
   { attentionFunction, bias, decays, before }: MixedOptions,
 ): MixedAttention {
-  const distant = linear && (decays ? ofMean : ofSum)({ ...linear, v, decays: decays ?? v }, chunks, before);
+  const distant =
+    linear && (decays ? ofMean({ ...linear, v, decays }, chunks, before) : ofSum({ ...linear, v }, chunks, before));
   const { weights, attended, after } = distant ?? {};
   if (!quadratic) {
     const all = addOptional(weights?.matmul(v), attended);
@@ -75,7 +78,7 @@ interface Distant {
   readonly after?: Tensors | undefined;
 }
 
-function ofSum({ q, k, v }: MeanInputs, chunks: ChunkVisibility, before: Tensors | undefined): Distant {
+function ofSum({ q, k, v }: QueriesKeysValues, chunks: ChunkVisibility, before: Tensors | undefined): Distant {
   const inverseLength = chunks.causal ? undefined : chunks.documents?.inverseLength; // [B, G, C]
   const scaled = inverseLength
     ? q.mul(broadcastOverHeads(inverseLength.reshape([...inverseLength.shape, 1]), q.rank))

@@ -5,7 +5,7 @@
  */
 import type { Tensor } from "../graph/tensor.ts";
 import { inChunks, outOfChunks } from "./chunks.ts";
-import { chunkDecays, closeIntoMean, type MemoryConfig, memoryState, SUM } from "./distant-memory.ts";
+import { closeIntoMean, fixedDecays, type MemoryConfig, memoryState, SUM } from "./distant-memory.ts";
 import { type GatedUnitConfig, initialGamma } from "./gated-attention-unit.ts";
 import type { Layer, LayerInputs, StateEntry, Stepped, Tensors } from "./layer.ts";
 import { scaleAndShift } from "./linear.ts";
@@ -35,7 +35,7 @@ export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
   const isMean = memory.memory !== "sum";
   const w = d / H;
 
-  const decaysOf = (scope: Scope) => chunkDecays(scope.at("decay"), memory, { s: w, heads: [H] });
+  const decaysOf = (scope: Scope) => fixedDecays(scope.at("decay"), memory, { chunk: C, shared: w, heads: [H] });
 
   /** Queries (scaled) and keys of each half, and values, [B, H, T, w] each. */
   function inHeads(scope: Scope, x: Tensor, rotations: AngleTable, linear: number) {

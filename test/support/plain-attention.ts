@@ -2,13 +2,13 @@
  * The plain siblings of the multi-head attentions: their definitions as loops over tokens, without chunks of work, blocks
  * of products or fused anything. Gradients come from the tape.
  */
-import { type MemoryConfig, SHORTEST_HALF_LIFE } from "../../src/nn/distant-memory.ts";
+import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
 import { type Id, Tape } from "./tape.ts";
 
 export type Kind = "softmax" | "softmax-rope" | "mixed-chunk" | "mixed-chunk-learned" | "favor" | "combiner";
 
 /** What the distant half of mixed-chunk-learned keeps. */
-export const LEARNED: MemoryConfig = { memory: "learned", halfLives: [0.3, 4] };
+export const LEARNED: MemoryConfig = { memory: "learned", halfLives: [2, 30] };
 
 export interface PlainOptions {
   readonly kind: Kind;
@@ -156,8 +156,9 @@ function softmax(head: Head): Id[][] {
 function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] {
   const { tape, q, k, v, options } = head;
   const pairs = v[0].length / 2;
-  const each = offsets?.map((offset, i) => plainLogDecay(tape, LEARNED, { i, pairs, offset, id: tape.leaf(0) }));
-  const logDecays = each && Array.from({ length: chunkOf(head, options.T) + 1 }, () => [...each, ...each]);
+  const { chunk } = options;
+  const each = offsets?.map((offset, i) => plainRate(tape, LEARNED, { i, pairs, chunk, offset, id: tape.leaf(0) }));
+  const rates = each && Array.from({ length: options.T + chunk }, () => [...each, ...each]);
   return q.map((row, t) => {
     const own = chunkOf(head, t);
     const near = visible(head, t).filter((j) => chunkOf(head, j) === own);
@@ -165,8 +166,8 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] 
     if (near.length === 0) return nothing(head);
     const weights = tape.softmax(near.map((j) => score(tape, row, k[j])));
     const divisor = options.causal ? options.chunk : ofDocument(head, t).length;
-    const linear = logDecays
-      ? meanWeights(tape, { t, far, q: lq, k: lk, logDecays, chunk: options.chunk })
+    const linear = rates
+      ? meanWeights(tape, { t, far, q: lq, k: lk, rates, chunk, bidirectional: !options.causal })
       : far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
     return weighedSum(
       tape,
@@ -176,28 +177,28 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] 
   });
 }
 
-interface PlainDecay {
+interface PlainRate {
   /** Number of the pair of dimensions, and how many there are. */
   readonly i: number;
   readonly pairs: number;
+  readonly chunk: number;
   /** What is learned, and what a token asks for. */
   readonly offset: Id;
   readonly id: Id;
 }
 
-/** The log decay of one pair of dimensions. Constants are rounded once, as the graph's are. */
-export function plainLogDecay(
+/** How fast one pair of dimensions fades, per chunk. Constants are rounded once, as the graph's are. */
+export function plainRate(
   tape: Tape,
   { memory, halfLives }: MemoryConfig,
-  { i, pairs, offset, id }: PlainDecay,
+  { i, pairs, chunk, offset, id }: PlainRate,
 ): Id {
   const [shortest, longest] = halfLives;
-  const fastest = Math.LN2 / SHORTEST_HALF_LIFE;
-  const start = Math.LN2 / (shortest * (longest / shortest) ** (pairs === 1 ? 1 : i / (pairs - 1)));
+  const halfLife = shortest * (longest / shortest) ** (pairs === 1 ? 1 : i / (pairs - 1));
+  const start = Math.fround((chunk * Math.LN2) / halfLife);
   if (memory === "mean") return tape.leaf(0);
-  if (memory === "decay") return tape.leaf(-Math.fround(start));
-  const x = tape.affine(tape.add(offset, id), 1, Math.fround(Math.log(start / (fastest - start))));
-  return tape.affine(tape.power(tape.affine(tape.exp(tape.affine(x, -1)), 1, 1), -1), -Math.fround(fastest));
+  if (memory === "decay") return tape.leaf(start);
+  return tape.affine(tape.exp(tape.add(offset, id)), start);
 }
 
 interface MeanRequest {
@@ -206,22 +207,34 @@ interface MeanRequest {
   readonly far: readonly number[];
   readonly q: Id[][];
   readonly k: Id[][];
-  /** Of each chunk, [G][s]. */
-  readonly logDecays: Id[][];
+  /** By how much everything before each real token has faded when it is read, per chunk: [T][s]; empty for padding. */
+  readonly rates: Id[][];
   readonly chunk: number;
+  /** Whether all tokens of the own chunk count alike: bidirectional. */
+  readonly bidirectional: boolean;
 }
 
 /** Weights of the tokens `far` for token t: in each dimension of q and k a weighted mean over them. */
-export function meanWeights(tape: Tape, { t, far, q, k, logDecays, chunk }: MeanRequest): Id[] {
+export function meanWeights(tape: Tape, { t, far, q, k, rates, chunk, bidirectional }: MeanRequest): Id[] {
   const chunkOf = (j: number) => Math.floor(j / chunk);
-  const decays = far.map((j) => {
-    const [first, last] = [chunkOf(j), chunkOf(t)].sort((a, b) => a - b);
-    const between = logDecays.slice(first + 1, last);
-    return q[t].map((_, r) => tape.exp(tape.sum([tape.leaf(0), ...between.map((own) => own[r])])));
-  });
-  const totals = q[t].map((_, r) => tape.sum([tape.leaf(0), ...decays.map((own) => own[r])]));
+  const most = Math.fround(Math.log(16));
+  const width = q[t].length;
+  const sumOf = (tokens: number[], r: number) =>
+    tape.affine(tape.sum([tape.leaf(0), ...tokens.flatMap((j) => rates[j]?.[r] ?? [])]), Math.fround(1 / chunk));
+  const tokensOf = (g: number) => Array.from({ length: chunk }, (_, i) => g * chunk + i);
+  const weight = (j: number, r: number): Id => {
+    const [own, other] = [chunkOf(t), chunkOf(j)];
+    if (own === other && bidirectional) return tape.leaf(1);
+    const [first, last] = [own, other].sort((a, b) => a - b);
+    const nearer = tokensOf(other).filter((i) => (other < own ? i > j : i < j));
+    const between = Array.from({ length: last - first - 1 }, (_, i) => sumOf(tokensOf(first + 1 + i), r));
+    const limited = between.map((id) => (tape.value(id) > most ? tape.leaf(most) : id));
+    return tape.exp(tape.affine(tape.sum([sumOf(nearer, r), ...limited]), -1));
+  };
+  const weights = far.map((j) => Array.from({ length: width }, (_, r) => weight(j, r)));
+  const totals = q[t].map((_, r) => tape.sum([tape.leaf(0), ...weights.map((own) => own[r])]));
   return far.map((j, i) =>
-    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), decays[i][r]), totals[r]))),
+    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), weights[i][r]), totals[r]))),
   );
 }
 

@@ -6,7 +6,7 @@
 
 import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
 import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
-import { meanWeights, plainLogDecay, rope, weighedSum } from "./plain-attention.ts";
+import { meanWeights, plainRate, rope, weighedSum } from "./plain-attention.ts";
 import { type Id, Tape } from "./tape.ts";
 
 export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma">> {
@@ -92,10 +92,13 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
     );
 
   const memory = unit.config.memory ?? { memory: "sum", halfLives: [1, 1] };
-  const chunks = Array.from({ length: Math.ceil(T / span) }, (_, g) =>
-    hidden.slice(g * span, (g + 1) * span).flatMap((row, i) => (isReal(g * span + i) ? [row.slice(-s)] : [])),
-  );
-  const logDecays = linear && memory.memory !== "sum" ? plainLogDecays(unit, memory, chunks) : undefined;
+  const isMean = linear && memory.memory !== "sum";
+  const z = hidden.map((row) => row.slice(-s));
+  // Fixed decays pass padding as they pass tokens; gates are those of tokens alone.
+  const counts = (t: number) => memory.memory !== "gated" || isReal(t);
+  const rates = isMean
+    ? plainRates(unit, memory, z, T + span).map((row, t) => (t < T && !counts(t) ? [] : row))
+    : undefined;
 
   return x.map((row, t) => {
     const near = quadratic ? seen(t).filter((j) => chunkOf(j) === chunkOf(t)) : [];
@@ -107,8 +110,8 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
             near.map((j) => j - t),
           )
         : []),
-      ...(linear && !logDecays ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
-      ...(linear && logDecays ? meanWeights(tape, { t, far, ...linear, logDecays, chunk: span }) : []),
+      ...(linear && !rates ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
+      ...(linear && rates ? meanWeights(tape, { t, far, ...linear, rates, chunk: span, bidirectional: !causal }) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
@@ -117,19 +120,16 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
   });
 }
 
-/** The log decay of every chunk [G][s]; z of the real tokens of each. */
-function plainLogDecays({ tape, zero, parameter, config }: Unit, memory: MemoryConfig, z: Id[][][]): Id[][] {
+/** By how much each token lets what is before it fade, [T][s]: none where it is padding; z [T][s]. */
+function plainRates({ tape, zero, parameter, config }: Unit, memory: MemoryConfig, z: Id[][], T: number): Id[][] {
   const pairs = config.shared / 2;
-  return z.map((tokens) => {
-    const decided = (i: number, row: Id[]) =>
-      tape.sum(row.map((id, a) => tape.mul(id, parameter("decay.weight")[a * pairs + i])));
+  const decided = (i: number, row: Id[]) =>
+    tape.sum(row.map((id, a) => tape.mul(id, parameter("decay.weight")[a * pairs + i])));
+  return Array.from({ length: T }, (_, t) => {
+    const row = z[t];
     const each = Array.from({ length: pairs }, (_, i) => {
-      const own = memory.memory === "gated" ? tokens.map((row) => decided(i, row)) : [zero];
-      if (own.length === 0) return zero;
-      const logs = own.map((id) =>
-        plainLogDecay(tape, memory, { i, pairs, offset: parameter("decay.offset")?.[i], id }),
-      );
-      return tape.affine(tape.sum(logs), 1 / logs.length);
+      const id = memory.memory === "gated" && row ? decided(i, row) : zero;
+      return plainRate(tape, memory, { i, pairs, chunk: config.span, offset: parameter("decay.offset")?.[i], id });
     });
     return [...each, ...each];
   });

@@ -1,6 +1,6 @@
 /** What the records of FLASH and MC-TFM++ share: what the distant half of mixed chunk attention keeps, as fields. */
 import { z } from "zod";
-import { type MemoryConfig, memoryNames, SHORTEST_HALF_LIFE } from "../../nn/distant-memory.ts";
+import { type MemoryConfig, memoryNames } from "../../nn/distant-memory.ts";
 import { gammaNames } from "../../nn/gated-attention-unit.ts";
 import type { Ablation, ModelSize } from "../architecture.ts";
 
@@ -14,9 +14,9 @@ export const memoryFields = {
       "What the distant half keeps of earlier chunks: their sum (the paper's), their mean, a mean with fixed, learned or gated decays.",
     ),
   halfLives: z
-    .tuple([z.number().gt(SHORTEST_HALF_LIFE), z.number()])
-    .default([0.5, 32])
-    .describe("Chunks after which the fastest and the slowest decay of the memory have halved."),
+    .tuple([z.number().positive(), z.number().positive()])
+    .default([1, 1024])
+    .describe("Tokens after which the fastest and the slowest decay of the memory have halved."),
 };
 
 /** Where the scales of queries and keys start, a field of every architecture that has them. */
@@ -31,8 +31,8 @@ export const gammaField = {
  * What presets set; a configuration without these fields means the paper's sum. The slowest decay halves in one training
  * context: so a model meets in training about what it will meet in a text of any length.
  */
-export function memoryPreset({ chunk, context }: ModelSize) {
-  return { memory: "learned", halfLives: [0.5, Math.max(1, context / chunk)] } as const;
+export function memoryPreset({ context }: ModelSize) {
+  return { memory: "learned", halfLives: [1, context] } as const;
 }
 
 export function memoryConfig({ memory, halfLives: [shortest, longest] }: MemoryConfig): MemoryConfig {
