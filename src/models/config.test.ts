@@ -47,6 +47,9 @@ describe("a model configuration", () => {
       "embedding.weight": { normal: 0.02 },
       "position.scale": { constant: 0.02 },
     });
+    for (const name of architectureNames()) {
+      expect(presetModel(name, "nano", { context: 64 })).toMatchObject({ embedding: "normal" });
+    }
   });
 
   it("says where the maps back into the residual stream start: at zero in a preset, else not", () => {

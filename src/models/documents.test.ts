@@ -29,11 +29,11 @@ const variants: readonly (readonly [name: string, ArchitectureName, fields: obje
   ["flash-quad, rotary bias", "flash-quad", { maxLength: 600 }],
 ];
 
-/** Output maps that start at zero would hide what the layers compute. */
+/** Output maps that start at zero would hide what the layers compute, a small embedding would magnify rounding. */
 function configOf(architecture: ArchitectureName, fields: object, causal: boolean): ModelConfig {
   const preset = presetModel(architecture, "nano", { context: 256 });
   const small = {
-    ...{ layers: 2, width: 16 },
+    ...{ layers: 2, width: 16, embedding: "scaled" },
     ...("chunk" in preset ? { chunk } : {}),
     ...("heads" in preset ? { heads: 2, ffn: 16, outputMaps: "normal" } : { shared: 8 }),
     ...("features" in preset ? { features: 8 } : {}),

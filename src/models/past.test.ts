@@ -40,11 +40,11 @@ const variants: readonly (readonly [name: string, architecture: string, fields: 
   ["mc-tfm++, the paper's sum", "mc-tfm++", { memory: "sum" }],
 ];
 
-/** Output maps that start at zero would hide what the layers compute. */
+/** Output maps that start at zero would hide what the layers compute, a small embedding would magnify rounding. */
 function configOf(architecture: string, fields: object = {}): ModelConfig {
   const preset = presetModel(architecture, "nano", { context: 64 });
   const small = {
-    ...{ layers: 2, width: 16 },
+    ...{ layers: 2, width: 16, embedding: "scaled" },
     ...("chunk" in preset ? { chunk } : {}),
     ...("heads" in preset ? { heads: 2, ffn: 16, outputMaps: "normal" } : { shared: 8 }),
   };

@@ -35,7 +35,8 @@ export function unitConfig(config: GatedConfig): GatedUnitConfig {
 }
 
 export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {
-  return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale", gamma: "normal" };
+  const starts = { gamma: "normal", embedding: "normal" };
+  return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale", ...starts };
 }
 
 export function* gatedUnitProblems({ shared }: GatedConfig): Iterable<readonly [string, string]> {

@@ -21,7 +21,8 @@ type TransformerConfig = ConfigOf<typeof transformerFields>;
 
 export function transformerPreset({ width, layers, shared }: ModelSize, { gelu = false }: { gelu?: boolean } = {}) {
   const heads = width / headWidth(width);
-  return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }), outputMaps: "zero" };
+  const starts = { outputMaps: "zero", embedding: "normal" };
+  return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }), ...starts };
 }
 
 /** 64 as in the papers; 32 at the smallest size, which would otherwise have only two heads. */
