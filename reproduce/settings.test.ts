@@ -46,6 +46,13 @@ describe("resolveSettings", () => {
     expect(resolveSettings(JSON.parse(JSON.stringify(settings)))).toEqual(settings);
   });
 
+  it("keeps the sections that an older comparison was begun with", () => {
+    const older = { ...resolveSettings({ budget: 10 }), only: ["speed", "quality", "ablations", "context-use"] };
+    const stored = resolveSettings(JSON.parse(JSON.stringify(older)));
+    expect(stored.only).not.toContain("recall");
+    expect(() => requireSameSettings("runs/x", stored, { budget: 10 })).not.toThrow();
+  });
+
   it.each([
     [
       { only: "sped" },

@@ -20,8 +20,9 @@ import { stopSignal } from "../signals.ts";
 export function define(command: Command, streams: Streams): void {
   command
     .description(
-      "Measures speed, quality, ablations and the use of context of all architectures beside each other, and writes a " +
-        "report with plots, tables, CSV and JSON. Prints its plan first; a folder that was interrupted is gone on with.",
+      "Measures speed, quality, ablations, the use of context and recall over a distance of all architectures beside " +
+        "each other, and writes a report with plots, tables, CSV and JSON. Prints its plan first; a folder that was " +
+        "interrupted is gone on with.",
     )
     .addHelpText(
       "after",
