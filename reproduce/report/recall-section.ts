@@ -15,14 +15,14 @@ const titles: Readonly<Record<RecallTaskName, string>> = {
 export function recallSection({ recall: rows }: Summary): Section {
   const about = { id: "recall", title: "Recall over a distance" };
   if (rows.length === 0) return { ...about, parts: [] };
-  const [{ context, steps, tokensPerStep, lr }] = rows;
+  const [{ context, steps, tokensPerStep }] = rows;
   const seeds = Math.max(...rows.map((row) => row.seeds));
   const parts = [
     paragraph(
       `What a model still knows of what it read N tokens ago. In texts made from a seed, among filler, a name is told and asked for; ${PAIRS} keys get values, and a key is asked for its value (multi-query associative recall, Arora et al. 2023, “Zoology”, arXiv 2312.04927); passages of ${PASSAGE} symbols are copied. Nothing but the memory of them tells the answers: ${percent(CHANCE)} are right by chance, and up to ${percent(1 / PAIRS)} where a model knows what was said, but not to which key it belongs.`,
     ),
     paragraph(
-      `Models of preset nano, ${whole(steps)} steps of ${whole(tokensPerStep)} tokens in windows of ${whole(context)}, in which distances are drawn evenly by their logarithm, with a learning rate of ${lr}; then asked in windows long enough for each distance. ${seeds > 1 ? `All seeds together (${seeds}); bars from the lowest to the highest.` : "One seed."}`,
+      `Models of preset nano, ${whole(steps)} steps of ${whole(tokensPerStep)} tokens in windows of ${whole(context)}, in which distances are drawn evenly by their logarithm, FLASH and Transformer++ at the better of two learning rates, the others at that of their kin; then asked in windows long enough for each distance. ${seeds > 1 ? `All seeds together (${seeds}); bars from the lowest to the highest.` : "One seed."}`,
     ),
     ...recallTaskNames.flatMap((task) => taskParts(rows, task)),
   ];
@@ -56,6 +56,7 @@ function taskParts(rows: readonly RecallRow[], task: RecallTaskName): string[] {
     ),
     table(`Right answers at a distance of so many tokens: ${titles[task]}`, rows, [
       ["", variantLabel],
+      ["#learning rate", ({ lr }) => String(lr)],
       ["#seeds", ({ seeds }) => String(seeds)],
       ...ascending.map((distance): Column<RecallRow> => {
         return [`#${whole(distance)}`, (row) => accuracyText(at(row, distance))];

@@ -9,9 +9,16 @@ export type RecallRow = ReturnType<typeof recallRow>;
 
 export function recallRows(results: readonly TrainResult[], identityOf: (result: TrainResult) => number) {
   const asked = results.filter(({ recall }) => recall !== undefined);
-  return grouped(asked, ({ job: { model, ablation } }) => `${model} ${ablation}`).map((group) =>
-    recallRow(group, identityOf(group[0])),
-  );
+  return grouped(asked, ({ job: { model, ablation } }) => `${model} ${ablation}`).map((all) => {
+    const group = grouped(all, ({ seed }) => String(seed)).map(bestRate);
+    return recallRow(group, identityOf(group[0]));
+  });
+}
+
+/** Of trainings from one seed the one with the lowest loss on windows like those of the training. */
+function bestRate(all: readonly TrainResult[]): TrainResult {
+  const lossOf = ({ final }: TrainResult) => final?.loss ?? Number.POSITIVE_INFINITY;
+  return all.reduce((low, each) => (lossOf(each) < lossOf(low) ? each : low));
 }
 
 /** `group`: the trainings of one model from several seeds. */

@@ -113,10 +113,10 @@ describe("recall", () => {
   it("shows each task by distance, with the range of the seeds", () => {
     const table = cells(/^Right answers at a distance of so many tokens: a name$/);
     expect(table).toEqual([
-      ["", "seeds", "16", "64", "256", "1,024", "4,096", "16,384"],
-      ["FLASH", "2", "100 %", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "28 % (25 %–31 %)"],
-      ["Transformer++", "2", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "–", "–"],
-      ["FLASH local", "2", "100 %", ...new Array(5).fill("28 % (25 %–31 %)")],
+      ["", "learning rate", "seeds", "16", "64", "256", "1,024", "4,096", "16,384"],
+      ["FLASH", "0.002", "2", "100 %", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "28 % (25 %–31 %)"],
+      ["Transformer++", "0.002", "2", "100 %", "100 %", "100 %", "28 % (25 %–31 %)", "–", "–"],
+      ["FLASH local", "0.002", "2", "100 %", ...new Array(5).fill("28 % (25 %–31 %)")],
     ]);
     expect(cells(/^What is not in/)).toContainEqual([
       "recall of Transformer++ over 2,048 tokens and more",

@@ -126,9 +126,10 @@ describe("longhand reproduce", { timeout: 180_000 }, () => {
 
   it("asks models what they recall, without any text", async () => {
     const own = join(folder, "recall");
-    const some = "--only recall --models transformer++ --recall-steps 3 --budget 20 --vocab 300 --threads 1 --json";
+    const some =
+      "--only recall --models transformer++ --recall-steps 3 --budget 20 --vocab 300 --lr 1e-3 --threads 1 --json";
     const { stdout } = await succeed(["reproduce", "--out", own, ...some.split(" ")], { timeoutMs: 120_000 });
-    const ids = [1, 2, 3].map((seed) => `recall/transformerpp-seed-${seed}`);
+    const ids = ["1-lr-0.001", "2", "3"].map((seed) => `recall/transformerpp-seed-${seed}`);
     expect(measured(jsonLines(stdout))).toEqual(ids);
     const { result } = JSON.parse(readFileSync(join(own, "results", `${ids[1]}.json`), "utf8"));
     expect(result).toMatchObject({ seed: 2, failure: null, config: { architecture: "transformer++", width: 128 } });

@@ -194,10 +194,16 @@ export function recallResult(model: ArchitectureName, seed: number, reach: numbe
     }));
   const name = `${model.replaceAll("+", "p")}${ablation === undefined ? "" : `-${ablation}`}-seed-${seed}`;
   return {
-    ...base,
+    ...{ ...base, seed },
     job: { ...base.job, id: `recall/${name}`, section: "recall", batch: 4, recall: { seed, distances } },
     recall: distances.map((distance) => ({ distance, answers: answers(distance), leftOut: null })),
   };
+}
+
+/** The same training at another rate, which does worse. */
+function worseRate({ job, final, ...result }: TrainResult): TrainResult {
+  const worse = final && { ...final, loss: final.loss + 1 };
+  return { ...result, job: { ...job, id: `${job.id}-lr-0.008` }, lr: 0.008, final: worse };
 }
 
 /** All sections, as a run with a large budget leaves them. */
@@ -223,6 +229,7 @@ export function madeResults(): Result[] {
     ...ablationNames.map((ablation, i) =>
       trainResult({ model: "flash", context: 1024, ablation, end: 3.92 + i / 50, stepMs: 990 }),
     ),
+    worseRate(recallResult("flash", 1, 16)),
     ...[1, 2].flatMap((seed) => [
       recallResult("flash", seed, 1024),
       recallResult("transformer++", seed, 256),
