@@ -251,7 +251,7 @@ describe("a plan", () => {
       const few = plan(nano, { budget: 9, only: "recall" });
       const jobs = trainJobs(few);
       expect(jobs.length).toBeGreaterThan(3);
-      expect(jobs[0].steps).toBe(900);
+      expect(jobs[0].steps).toBe(1000);
       expect(few.leftOut.at(-1)?.what).toMatch(/^recall of /);
       expect(trainJobs(plan(nano, { budget: 5 })).some(({ section }) => section === "recall")).toBe(false);
       expect(plan(nano, { budget: 5 }).leftOut).toContainEqual({ what: "recall", why: "the budget does not allow it" });
