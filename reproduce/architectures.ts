@@ -55,6 +55,7 @@ const FIRST_ABLATIONS: readonly AblationName[] = [
   "no-gate",
   "softmax",
   "softmax-no-gate",
+  "paper",
   "layer-norm",
   "chunk-512",
   "chunk-64",

@@ -18,6 +18,10 @@ export const attentionNames = ["mixed", "local", "global"] as const;
 export const flashAblations = {
   local: { fields: { attention: "local" }, description: "Attention inside chunks alone." },
   global: { fields: { attention: "global" }, description: "Linear attention across chunks alone." },
+  paper: {
+    fields: { memory: "sum", absolute: true },
+    description: "FLASH as published: a sum over all chunks, and absolute positions.",
+  },
   ...memoryAblations,
   "memory-gated": { fields: { memory: "gated" }, description: "A mean whose decays the tokens of a chunk decide." },
   absolute: { fields: { absolute: true }, description: "An embedding of absolute positions, as in the paper." },

@@ -21,7 +21,13 @@ export const mcTfmPlusPlus = defineArchitecture({
   fields: { ...transformerFields, ...memoryFields, ...gammaField, chunk: positive().describe("C: tokens per chunk.") },
   quadratic: false,
   ...rotaryTransformer,
-  preset: (size) => ({ ...transformerPreset(size), chunk: size.chunk, ...memoryPreset(size), gamma: "normal", absolute: false }),
+  preset: (size) => ({
+    ...transformerPreset(size),
+    chunk: size.chunk,
+    ...memoryPreset(size),
+    gamma: "normal",
+    absolute: false,
+  }),
   *problems(config) {
     yield* rotaryTransformer.problems(config);
     yield* memoryProblems(config);
