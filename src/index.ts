@@ -15,6 +15,7 @@ export { type BatchDecoder, createBatchDecoder } from "./generate/batch-decoder.
 export { createDecoder, type Decoder } from "./generate/decoder.ts";
 export type { GeneratedPiece, StopReason } from "./generate/generate.ts";
 export { type SamplingOptions, sample } from "./generate/sampling.ts";
+export type { TextStretch } from "./generate/text-statistics.ts";
 export { type AblationName, ablationNames, ablations } from "./models/ablations.ts";
 export type { Ablation, ModelConfig } from "./models/architecture.ts";
 export { type ArchitectureDescription, describeArchitectures } from "./models/catalogue.ts";

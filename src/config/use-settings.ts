@@ -40,12 +40,37 @@ export const generateSettingsSchema = z.strictObject({
     .max(1)
     .default(0.95)
     .describe("Choose among the likeliest tokens that together reach this probability."),
+  minP: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe("Choose among tokens at least so many times as likely as the likeliest, such as 0.05; 0: all."),
+  typicalP: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe("Choose among the tokens nearest to the expected surprise that together reach this probability; 1: all."),
+  repetitionPenalty: z
+    .number()
+    .gt(0)
+    .default(1)
+    .describe("Divides the logits of recent tokens (multiplies negative ones), such as 1.1; 1: no penalty."),
+  repetitionWindow: whole(1)
+    .max(1_000_000)
+    .default(256)
+    .describe("How many of the last tokens `repetitionPenalty` applies to."),
   seed: seed("the choices"),
   stop: z
     .array(z.string().min(1))
     .optional()
     .describe("End before this text; may be repeated.")
     .meta({ value: "text" }),
+  statistics: z
+    .boolean()
+    .default(false)
+    .describe("Measure the text too: repeated 8-grams, and entropy of the choices, by stretches of 5000 tokens."),
 });
 
 export type GenerateSettings = z.input<typeof generateSettingsSchema>;

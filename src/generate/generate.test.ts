@@ -138,6 +138,43 @@ describe("generate", () => {
     expect(end).toMatchObject({ text: "", tokens: 0, tokensPerSecond: 0, stopReason: "aborted" });
   });
 
+  it("measures the text when asked to", async () => {
+    const { end } = await collect({ ...base, decoder: scripted(script), statistics: true });
+    const [stretch, ...others] = end.statistics ?? [];
+    expect(others).toEqual([]);
+    expect(stretch).toMatchObject({ from: 0, to: 5, repeated: Number.NaN });
+    expect(stretch.modelEntropy).toBeLessThan(1e-6); // one token is likelier by far, once padding and mask are left out
+    expect(stretch.sampledEntropy).toBeLessThan(1e-6);
+    expect((await collect({ ...base, decoder: scripted(script) })).end).not.toHaveProperty("statistics");
+  });
+
+  it("applies the repetition penalty to the prompt, and no longer outside the window", async () => {
+    const [a, b] = [word("Call"), word(" me")];
+    const penalty = { temperature: 0, repetitionPenalty: 1e6 };
+    // Every step makes `a` likeliest and `b` second.
+    const decoder = () => {
+      const row = new Float32Array(400);
+      row[a] = 3;
+      row[b] = 2;
+      const made = scripted([]);
+      return { ...made, position: 0, absorb: async () => row, step: async () => row };
+    };
+    const text = async (options: Partial<GenerateOptions>) =>
+      (await collect({ ...base, decoder: decoder(), tokens: 4, stop: [], ...penalty, ...options })).end.text;
+    expect(await text({ repetitionPenalty: 1 })).toBe("CallCallCallCall");
+    expect(await text({ repetitionWindow: 1 })).toBe("Call meCall me");
+    const encode = async () => Int32Array.of(a);
+    expect(await text({ tokenizer: { ...tokenizer, encode }, repetitionWindow: 1 })).toBe(" meCall meCall");
+  });
+
+  it("does not put off the end of a text for the one before it", async () => {
+    const row = new Float32Array(400).fill(-1);
+    row[END] = 3;
+    const decoder = { ...scripted([]), position: 0, absorb: async () => row, step: async () => row };
+    const { end } = await collect({ ...base, prompt: "", decoder, temperature: 0, repetitionPenalty: 1e6 });
+    expect(end).toMatchObject({ tokens: 0, stopReason: "end" });
+  });
+
   it("refuses wrong options at once", () => {
     const wrong = (options: Partial<GenerateOptions>) => () =>
       generate({ ...base, decoder: scripted(script), ...options });
@@ -190,6 +227,18 @@ describe("generate with a model", () => {
     expect((await write({ seed: 7 })).text).toBe(first.text);
     expect((await write({ seed: 8 })).text).not.toBe(first.text);
     expect((await write({ seed: 8, temperature: 0 })).text).toBe((await write({ temperature: 0 })).text);
+  });
+
+  it("is determined by the seed with every option, and the same whether it is measured or not", async () => {
+    const options = { seed: 5, topP: 0.9, minP: 0.02, typicalP: 0.9, repetitionPenalty: 1.2, repetitionWindow: 10 };
+    const first = await write(options);
+    expect((await write(options)).text).toBe(first.text);
+    const measured = await write({ ...options, statistics: true });
+    expect(measured.text).toBe(first.text);
+    expect(measured.statistics).toMatchObject([{ from: 0, to: 40 }]);
+    const [{ modelEntropy, sampledEntropy }] = measured.statistics ?? [];
+    expect(modelEntropy).toBeGreaterThan(sampledEntropy);
+    expect(sampledEntropy).toBeGreaterThan(0);
   });
 
   it("generates the beginning of the same text when asked for less", async () => {

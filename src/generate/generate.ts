@@ -5,8 +5,9 @@
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomUniform } from "../base/random.ts";
 import type { Decoder } from "./decoder.ts";
-import { checkSampling, type SamplingOptions, sample } from "./sampling.ts";
+import { checkSampling, entropyOfLogits, Sampler, type SamplingOptions } from "./sampling.ts";
 import { StopStrings } from "./stop-strings.ts";
+import { type TextStretch, textStatistics } from "./text-statistics.ts";
 
 /** What generation needs of a tokenizer. */
 interface GenerationTokenizer {
@@ -29,6 +30,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly seed?: number | undefined;
   /** The text ends before the first of these strings. */
   readonly stop?: readonly string[] | undefined;
+  /** Whether to measure the text as well; takes a few bytes a token. */
+  readonly statistics?: boolean | undefined;
   /** Stops between two tokens. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -45,6 +48,8 @@ export interface Generated {
   /** Steps per second, without the prompt and the time that the caller took; for a single token, with the prompt. */
   readonly tokensPerSecond: number;
   readonly stopReason: StopReason;
+  /** What the text is like, stretch by stretch, if it was measured. */
+  readonly statistics?: readonly TextStretch[];
 }
 
 /** A piece of text, whole characters only; in the end the record of the whole text. */
@@ -73,10 +78,11 @@ export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiec
 }
 
 async function* stream(
-  { decoder, tokenizer, prompt, tokens, signal, temperature, topK, topP }: GenerateOptions,
+  options: GenerateOptions,
   seed: number,
   stops: StopStrings,
 ): AsyncGenerator<GeneratedPiece, void, undefined> {
+  const { decoder, tokenizer, prompt, tokens, signal } = options;
   const { special } = tokenizer;
   const begin = performance.now();
   const context = prompt === "" ? Int32Array.of(special.endOfText) : await tokenizer.encode(prompt);
@@ -86,6 +92,10 @@ async function* stream(
     logits = await decoder.absorb(context.subarray(at, at + PROMPT_PART));
   }
 
+  const sampler = new Sampler(decoder.vocabSize, options);
+  // The end of a text that an empty prompt begins with is no reason to put off the end of this one.
+  for (const token of context) if (token !== special.endOfText) sampler.read(token);
+  const records = { tokens: [] as number[], modelEntropies: [] as number[], sampledEntropies: [] as number[] };
   const characters = new TextDecoder("utf-8", { ignoreBOM: true });
   const allowed = new Float32Array(decoder.vocabSize);
   const key = randomKey(seed, "sample");
@@ -103,12 +113,18 @@ async function* stream(
     allowed.set(logits);
     for (const id of [special.padding, special.mask]) allowed[id] = Number.NEGATIVE_INFINITY;
     allowed.fill(Number.NEGATIVE_INFINITY, tokenizer.vocabSize);
-    const token = sample(allowed, { temperature, topK, topP, uniform: randomUniform(key, count) });
+    const token = sampler.choose(allowed, randomUniform(key, count));
     if (token === special.endOfText) {
       stopReason = "end";
       break;
     }
     count++;
+    sampler.read(token);
+    if (options.statistics) {
+      records.tokens.push(token);
+      records.modelEntropies.push(entropyOfLogits(allowed));
+      records.sampledEntropies.push(sampler.entropy());
+    }
     const piece = stops.push(characters.decode(tokenizer.bytesOf(token), { stream: true }));
     time += performance.now() - start;
     text += piece;
@@ -124,7 +140,8 @@ async function* stream(
   if (last !== "") yield { type: "text", text: last };
   if (stops.found) stopReason = "stop";
   const tokensPerSecond = 1000 * (count > 1 ? (count - 1) / time : count / (promptTime + time));
-  yield { type: "end", text, tokens: count, tokensPerSecond, stopReason };
+  const statistics = options.statistics ? { statistics: textStatistics(records) } : {};
+  yield { type: "end", text, tokens: count, tokensPerSecond, stopReason, ...statistics };
 }
 
 function requireRoom({ position, maxLength }: Decoder, prompt: number, tokens: number): void {

@@ -78,5 +78,12 @@ describe("sample", () => {
     [{ topK: 1.5 }, "`topK`: expected a whole number of 1 or more, got 1.5"],
     [{ topP: 0 }, "`topP`: expected a number above 0 and up to 1, got 0"],
     [{ topP: 1.1 }, "`topP`: expected a number above 0 and up to 1, got 1.1"],
+    [{ minP: -0.1 }, "`minP`: expected a number from 0 to 1, got -0.1"],
+    [{ minP: Number.NaN }, "`minP`: expected a number from 0 to 1, got NaN"],
+    [{ typicalP: 0 }, "`typicalP`: expected a number above 0 and up to 1, got 0"],
+    [{ repetitionPenalty: 0 }, "`repetitionPenalty`: expected a number above 0, got 0"],
+    [{ repetitionPenalty: Number.POSITIVE_INFINITY }, "`repetitionPenalty`: expected a number above 0, got Infinity"],
+    [{ repetitionWindow: 0 }, "`repetitionWindow`: expected a whole number from 1 to 1000000, got 0"],
+    [{ repetitionWindow: 1e7 }, "`repetitionWindow`: expected a whole number from 1 to 1000000, got 10000000"],
   ])("refuses %j", (options, message) => expect(() => checkSampling(options)).toThrow(message));
 });

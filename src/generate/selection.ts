@@ -7,25 +7,29 @@
 const ID_SPAN = 2 ** 21;
 
 /**
- * One number for each value that also holds its index: the smallest key belongs to the largest value, and among equal
- * values to the lowest index. Keys are distinct and compare as numbers.
+ * One number for each value, or for those of the given indices, that also holds its index: the smallest key belongs to
+ * the largest value, and among equal values to the lowest index. Keys are distinct and compare as numbers. They are
+ * written to the beginning of `keys`.
  */
-export function rankedKeys(values: Float32Array): Float64Array {
-  const bits = new Uint32Array(Float32Array.from(values).buffer);
-  const keys = new Float64Array(values.length);
-  for (let id = 0; id < bits.length; id++) {
+export function rankedKeys(
+  values: Float32Array,
+  { ids, keys = new Float64Array(values.length) }: { readonly ids?: Int32Array; readonly keys?: Float64Array } = {},
+): Float64Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const count = ids?.length ?? values.length;
+  for (let i = 0; i < count; i++) {
+    const id = ids === undefined ? i : ids[i];
     const negative = values[id] < 0; // false for -0, which ranks like 0
     const descending = negative ? bits[id] : 0x7fffffff - (bits[id] & 0x7fffffff);
-    keys[id] = descending * ID_SPAN + id;
+    keys[i] = descending * ID_SPAN + id;
   }
-  return keys;
+  return keys.subarray(0, count);
 }
 
-/** The indices that keys hold. */
-export function idsOf(keys: Float64Array): Int32Array {
-  const ids = new Int32Array(keys.length);
+/** The indices that keys hold, written to the beginning of `ids`. */
+export function idsOf(keys: Float64Array, ids: Int32Array = new Int32Array(keys.length)): Int32Array {
   for (let i = 0; i < keys.length; i++) ids[i] = keys[i] - Math.floor(keys[i] / ID_SPAN) * ID_SPAN; // % is slower
-  return ids;
+  return ids.subarray(0, keys.length);
 }
 
 /** The sum of `weights` over the indices of keys from … to - 1. */

@@ -99,6 +99,28 @@ describe("longhand generate", { timeout: 60_000 }, () => {
     expect(one.text).toBe(a.text);
   });
 
+  it("takes every sampling option, with the same text from the same seed", async () => {
+    const options = "--top-p 1 --min-p 0.05 --typical-p 0.9 --repetition-penalty 1.2 --repetition-window 20".split(" ");
+    const first = await generate("It was", ...few, ...options);
+    expect((await generate("It was", ...few, ...options)).text).toBe(first.text);
+    expect(first.text).not.toBe((await generate("It was", ...few)).text);
+  });
+
+  it("measures the text with --statistics, on stderr or in the JSON line", async () => {
+    const options = ["It was", "--tokens", "1100", "--statistics"];
+    const { stderr } = await succeed(["generate", run, ...options]);
+    expect(stderr).toMatch(
+      /^1100 tokens, \d+ tokens\/s\ntokens, repeated 8-grams, .*\n {2}0–999 +\d+\.\d\d %( +\d\.\d{3}){2}\n {2}1000–1099 .*\n$/,
+    );
+    const { stdout } = await succeed(["generate", run, ...options, "--json"]);
+    const [record] = jsonLines(stdout) as { statistics?: { from: number; to: number }[] }[];
+    expect(record.statistics).toMatchObject([
+      { from: 0, to: 1000 },
+      { from: 1000, to: 1100 },
+    ]);
+    expect(await generate("It was", ...few)).not.toHaveProperty("statistics");
+  });
+
   it("ends before any --stop", async () => {
     const { text } = await generate("The whale", ...few);
     const at = text.indexOf(text.slice(10, 13));

@@ -18,8 +18,8 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       GeneratedPiece InspectOptions Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
       NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings
       PrepareSettingsInput PreparedSplit PresetName ResumeOptions RunConfig RunEvent SamplingOptions ShardOrigin
-      SplitEstimate StopReason TextPiece TextSource TextTokenizer TokenShards TrainOptions TrainResult TrainSettings
-      TrainSettingsInput WholeEvaluateResult`,
+      SplitEstimate StopReason TextPiece TextSource TextStretch TextTokenizer TokenShards TrainOptions TrainResult
+      TrainSettings TrainSettingsInput WholeEvaluateResult`,
   },
   "longhand/graph": {
     file: "src/public/graph.ts",

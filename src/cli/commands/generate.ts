@@ -6,6 +6,7 @@ import {
   type LoadSettings,
   loadSettingsSchema,
 } from "../../config/use-settings.ts";
+import type { TextStretch } from "../../generate/text-statistics.ts";
 import { generate } from "../../run/use/generate.ts";
 import { loadModel } from "../../run/use/model.ts";
 import { readStandardInput } from "../input.ts";
@@ -43,15 +44,25 @@ async function runGenerate(run: string, given: string, flags: GenerateFlags, str
         if (!json) streams.out.write(begun ? piece.text : prompt + piece.text);
         begun = true;
       } else if (json) {
-        const { text, tokens, tokensPerSecond, stopReason } = piece;
-        printJson(streams, { prompt, text, tokens, tokensPerSecond, stopReason });
+        const { type, ...record } = piece;
+        printJson(streams, { prompt, ...record });
       } else {
         streams.out.write("\n");
         streams.err.write(`${piece.tokens} tokens, ${piece.tokensPerSecond.toFixed(0)} tokens/s\n`);
+        if (piece.statistics) streams.err.write(table(piece.statistics));
       }
     }
   } finally {
     stopping.release();
     await model.close();
   }
+}
+
+function table(stretches: readonly TextStretch[]): string {
+  const rows = stretches.map(({ from, to, repeated, modelEntropy, sampledEntropy }) => {
+    const share = Number.isNaN(repeated) ? "-" : `${(100 * repeated).toFixed(2)} %`;
+    const entropies = [modelEntropy, sampledEntropy].map((entropy) => entropy.toFixed(3).padStart(12)).join("");
+    return `  ${`${from}–${to - 1}`.padEnd(16)}${share.padStart(10)}${entropies}\n`;
+  });
+  return `tokens, repeated 8-grams, entropy in nats of the model and of what was sampled from\n${rows.join("")}`;
 }
