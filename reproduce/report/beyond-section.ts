@@ -19,10 +19,10 @@ export function beyondSection({ quality, settings }: Summary): Section {
     ...{ label: labelOf(model), look: model },
     points: beyond.byPosition.map(({ from, to, perplexity }) => ({ x: (from + to) / 2, y: perplexity })),
   }));
-  const ticks = Array.from({ length: Math.floor(Math.log2(longest)) - 3 }, (_, i) => 2 ** (i + 4));
+  const ticks = Array.from({ length: Math.floor(Math.log2(longest)) - 4 }, (_, i) => 2 ** (i + 4));
   const parts = [
     paragraph(
-      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, from up to ${whole(Math.max(longest, settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
+      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, beyond the context from up to ${whole(Math.max(longest, settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
     ),
     figure(
       {
