@@ -1,4 +1,5 @@
 /** Recall over a distance in the report: for each task accuracy against distance, as a plot and a table. */
+import { labelOf } from "../architectures.ts";
 import { CHANCE, PAIRS, PASSAGE, type RecallTaskName, recallTaskNames } from "../recall-windows.ts";
 import { variantLabel } from "../variants.ts";
 import { whole } from "./format.ts";
@@ -35,7 +36,7 @@ function taskParts(rows: readonly RecallRow[], task: RecallTaskName): string[] {
   const ascending = distances.sort((a, b) => a - b);
   const { context } = rows[0];
   const series = own.map(({ row, points }, i) => ({
-    ...{ label: variantLabel(row), look: row.model, form: row.ablation === null ? 0 : i },
+    ...{ label: row.ablation ?? labelOf(row.model), look: row.model, form: row.ablation === null ? 0 : i },
     points: points.map(({ distance, accuracy, lowest, highest }) => ({
       ...{ x: distance, y: 100 * accuracy },
       ...(row.seeds > 1 ? { low: 100 * lowest, high: 100 * highest } : {}),
