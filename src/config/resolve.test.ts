@@ -90,7 +90,7 @@ describe("config.json of the first version", () => {
       model: {
         ...old.model,
         ...{ attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
-        ...{ memory: "sum", halfLives: [1, 1024], gamma: "ones", absolute: true }, // the paper's form
+        ...{ memory: "sum", halfLives: [1, 1024], gamma: "ones", absolute: true, embedding: "scaled" }, // the paper's form
       },
       training: {
         ...old.training,
