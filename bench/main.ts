@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
- * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, and every architecture
- * beside PyTorch. Progress goes to stderr, the report to stdout.
+ * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
+ * distant half, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -11,6 +11,7 @@ import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchData } from "./data.ts";
 import { benchDecode } from "./decode.ts";
+import { benchDistant } from "./distant.ts";
 import { benchDocuments } from "./documents.ts";
 import { describeMachine, versions } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
@@ -22,8 +23,8 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, data, documents, memory or architectures (default: the first four; the others
-                   take long)
+  --only SECTION   training, context, decode, data, documents, distant, memory or architectures (default: the first
+                   four; the others take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures (default tiny)
   --model LIST     which architectures (default all)
@@ -35,7 +36,7 @@ Example: npm run bench -- --only training --rounds 15
 `;
 
 const quickSections = ["training", "context", "decode", "data"] as const;
-const sectionNames = [...quickSections, "documents", "memory", "architectures"] as const;
+const sectionNames = [...quickSections, "documents", "distant", "memory", "architectures"] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -123,6 +124,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     context: wanted("context") ? await benchContext({ ...options, note }) : null,
     decode: wanted("decode") ? await benchDecode({ ...options, note }) : null,
     data: wanted("data") ? await benchData({ ...options, note }) : null,
+    distant: wanted("distant") ? await benchDistant({ ...options, note }) : null,
     documents: wanted("documents") ? await benchDocuments({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,

@@ -5,6 +5,7 @@ import type { PytorchSide } from "./beside-pytorch.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";
+import type { DistantComparison } from "./distant.ts";
 import type { DocumentsReport } from "./documents.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
@@ -15,6 +16,7 @@ export interface Sections {
   readonly context: ContextReport | null;
   readonly decode: DecodeReport | null;
   readonly data: DataReport | null;
+  readonly distant: readonly DistantComparison[] | null;
   readonly documents: DocumentsReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
@@ -49,12 +51,13 @@ export function machineText(machine: Machine, versions: Versions): string {
 }
 
 export function sectionsText(sections: Sections): string {
-  const { training, context, decode, data, documents, memory, architectures } = sections;
+  const { training, context, decode, data, distant, documents, memory, architectures } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
   if (decode) parts.push(decodeText(decode));
   if (data) parts.push(dataText(data));
+  if (distant) parts.push(distantText(distant));
   if (documents) parts.push(documentsText(documents));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
@@ -156,6 +159,18 @@ function dataText({ tokenizer, formats, batches, ...report }: DataReport): strin
       line(
         `  batch ${batch} x ${context}`,
         `${cachedMilliseconds.toFixed(3)} ms of a step of ${preset} of ${stepMilliseconds.toFixed(0)} ms (${finePercent(cachedMilliseconds / stepMilliseconds)}), not in memory ${coldMilliseconds.toFixed(3)} ms (${finePercent(coldMilliseconds / stepMilliseconds)})`,
+      ),
+    ),
+  ].join("\n");
+}
+
+function distantText(comparisons: readonly DistantComparison[]): string {
+  return [
+    "distant half: training of preset tiny with a mean of learned decays, in turn with the paper's sum",
+    ...comparisons.map(({ context, tokensPerStep, sumMilliseconds, ratio, memoryRatio }) =>
+      line(
+        `  context ${context}, ${tokensPerStep} tokens a step`,
+        `${show(ratio, 3)} times the step of ${show(sumMilliseconds, 0)} ms, ${memoryRatio.toFixed(3)} times the memory`,
       ),
     ),
   ].join("\n");
