@@ -1,7 +1,7 @@
 /**
- * The last tokens of a text, and the repetition penalty on them (Keskar et al. 2019, "CTRL", section 4.1). The paper
- * penalises every token of the text; here a token counts until it is out of the window, so that memory does not grow,
- * and a text longer than the vocabulary does not end with every token penalised alike.
+ * The last tokens of a text, and the repetition penalty on them (Keskar et al. 2019, "CTRL: A Conditional Transformer
+ * Language Model for Controllable Generation"). The paper penalises every token of the text; here a token counts until
+ * it is out of the window, so that memory does not grow and a long text does not have nearly every token penalised.
  */
 
 export const LONGEST_WINDOW = 1_000_000;

@@ -1,4 +1,4 @@
-/** The sampler against its definition in plain loops over whole distributions, for every option and all of them together. */
+/** The sampler against its definition in plain loops over whole distributions, for every option and all together. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { entropyOfLogits, Sampler, type SamplingOptions, sample } from "./sampling.ts";

@@ -1,9 +1,9 @@
 /**
- * Chooses the next token: a function of the logits, the text so far, the options and one uniform random number. In this
- * order, which is that of Hugging Face transformers: the repetition penalty on the model's logits; the temperature; then
- * what cuts off unlikely tokens, each of what the one before has left: top-k (Fan et al. 2018, "Hierarchical Neural
- * Story Generation"), top-p (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"), min-p (Nguyen et al.
- * 2024, "Turning Up the Heat") and typical-p (Meister et al. 2022, "Locally Typical Sampling").
+ * Chooses the next token: a function of the logits, the text so far, the options and one uniform random number. In the
+ * order of Hugging Face transformers: the repetition penalty on the model's logits; the temperature; then what cuts off
+ * tokens, each of what the one before has left: top-k (Fan et al. 2018, "Hierarchical Neural Story Generation"), top-p
+ * (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"), min-p (Nguyen et al. 2024, "Turning Up the
+ * Heat") and typical-p (Meister et al. 2022, "Locally Typical Sampling").
  */
 import { LonghandError } from "../base/errors.ts";
 import { LONGEST_WINDOW, RecentTokens } from "./recent-tokens.ts";
@@ -19,8 +19,8 @@ export interface SamplingOptions {
   /** Only tokens at least p times as likely as the likeliest can be chosen. Default 0: all. */
   readonly minP?: number | undefined;
   /**
-   * Only the fewest tokens with a total probability of at least p can be chosen whose -ln(probability) is nearest to the
-   * entropy: neither the surprising ones nor those that say less than expected. Default 1: all.
+   * Only the fewest tokens with a total probability of at least p can be chosen whose -ln(probability) is nearest to
+   * the entropy: neither the surprising ones nor those that say less than expected. Default 1: all.
    */
   readonly typicalP?: number | undefined;
   /** Divides the positive logits of recent tokens and multiplies their negative ones. Default 1: no change. */
@@ -74,10 +74,10 @@ export function sample(
 export class Sampler {
   readonly #options: { readonly [Name in Exclude<keyof SamplingOptions, "repetitionWindow">]-?: number };
   readonly #recent: RecentTokens | undefined;
-  /** By token, [V]: logits after the penalty; probabilities up to a factor; for typical-p, distances from the entropy. */
+  /** By token, [V]: logits after the penalty; probabilities up to a factor; for typical-p, how near to the entropy. */
   readonly #scores: Float32Array;
   readonly #weights: Float64Array;
-  readonly #distances: Float32Array;
+  readonly #nearness: Float32Array;
   /** Room for the tokens that are left, [V]. */
   readonly #keys: Float64Array;
   readonly #ids: Int32Array;
@@ -93,7 +93,7 @@ export class Sampler {
     this.#recent = repetitionPenalty === 1 ? undefined : new RecentTokens(V, repetitionWindow);
     this.#scores = new Float32Array(V);
     this.#weights = new Float64Array(V);
-    this.#distances = new Float32Array(V);
+    this.#nearness = new Float32Array(V);
     this.#keys = new Float64Array(V);
     this.#ids = new Int32Array(V);
   }
@@ -138,7 +138,7 @@ export class Sampler {
 
   /** The fewest of the tokens nearest to their entropy that have the share `mass` of their probability. */
   #mostTypical(left: Int32Array, mass: number): Int32Array {
-    const [weights, nearness] = [this.#weights, this.#distances];
+    const [weights, nearness] = [this.#weights, this.#nearness];
     const entropy = entropyOf(left, weights);
     let total = 0;
     for (let i = 0; i < left.length; i++) total += weights[left[i]];
@@ -153,7 +153,7 @@ export class Sampler {
   }
 }
 
-/** Those of the tokens whose weight, relative to that of the likeliest, is at least minP: as a view of the same array. */
+/** Those of the tokens whose weight, relative to that of the likeliest, is at least minP, in the same array. */
 function likelyEnough(ids: Int32Array, weights: Float64Array, minP: number): Int32Array {
   let count = 0;
   for (let i = 0; i < ids.length; i++) if (weights[ids[i]] >= minP) ids[count++] = ids[i];

@@ -1,7 +1,7 @@
 /**
- * What a long text is like, stretch by stretch: how much of it repeats itself (seq-rep-n of Welleck et al. 2020, "Neural
- * Text Generation with Unlikelihood Training", section 6.1), and how open its choices were. A text that degenerates
- * into loops has many repeated n-grams and little entropy, one that degenerates into noise much entropy.
+ * What a long text is like, stretch by stretch: how much of it repeats itself (seq-rep-n of Welleck et al. 2020,
+ * "Neural Text Generation with Unlikelihood Training"), and how open its choices were. A text that degenerates into
+ * loops has many repeated n-grams and little entropy, one that degenerates into noise much entropy.
  */
 
 /** One entry a token of the text, in order. Entropies are in nats. */
@@ -29,9 +29,9 @@ const STRETCH = 5000;
 const N = 8;
 
 /**
- * The first 1,000 tokens, in which the text is still near its prompt; stretches of 5,000 tokens after that; and the last
- * 5,000 (fewer where there are fewer), which overlap the stretch before them. All have one length, since a longer
- * stretch repeats more by chance.
+ * The first 1,000 tokens, in which the text is still near its prompt; stretches of 5,000 tokens after that; and the
+ * last 5,000 (fewer where there are fewer), which overlap the stretch before them unless they are one of these. All
+ * after the first have one length, since a longer stretch repeats more by chance.
  */
 export function textStatistics(records: TokenRecords): TextStretch[] {
   const { length } = records.tokens;
