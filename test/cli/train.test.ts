@@ -61,6 +61,11 @@ describe("longhand train", { timeout: 60_000 }, () => {
       tokenShift: false,
       norm: "scale",
       causal: true,
+      memory: "learned",
+      halfLives: [1, 64],
+      gamma: "normal",
+      absolute: false,
+      embedding: "normal",
     });
     expect(config.data.path).toBe(text);
     expect(config.training).toMatchObject({

@@ -20,7 +20,7 @@ export function define(command: Command, streams: Streams): void {
   command
     .description(
       "Continues a prompt with the model of a run and streams the text. There is no limit of length, and flash writes in " +
-        "constant memory; whether the text stays good beyond the trained context is another matter (see the README).",
+        "constant memory.",
     )
     .argument("<run>", "run folder")
     .argument("[prompt]", "what the text begins with; - reads it from stdin", "")
