@@ -169,8 +169,8 @@ function distantText(comparisons: readonly DistantComparison[]): string {
     "distant half: training of preset tiny with a mean of learned decays, in turn with the paper's sum",
     ...comparisons.map(({ context, tokensPerStep, sumMilliseconds, ratio, memoryRatio }) =>
       line(
-        `  context ${context}, ${tokensPerStep} tokens a step`,
-        `${show(ratio, 3)} times the step of ${show(sumMilliseconds, 0)} ms, ${memoryRatio.toFixed(3)} times the memory`,
+        `  context ${context}`,
+        `${show(ratio, 3)} times the step of ${tokensPerStep} tokens in ${show(sumMilliseconds, 0)} ms, ${memoryRatio.toFixed(3)} times the memory`,
       ),
     ),
   ].join("\n");
