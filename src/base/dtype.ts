@@ -11,6 +11,13 @@ export interface HostArrays {
 
 export type HostArray = Float32Array | Int32Array | Uint8Array;
 
+const arrayTypes = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+
+/** Whether an array is of the type that holds such elements. */
+export function isArrayOf(dtype: DType, data: HostArray): boolean {
+  return data instanceof arrayTypes[dtype];
+}
+
 /** Bytes of one element. */
 export const bytesPerElement: Record<DType, number> = { float32: 4, int32: 4, bool: 1 };
 

@@ -5,7 +5,7 @@
  */
 import { isCount, isRecord } from "../base/checked-json.ts";
 import type { DType, HostArray, HostTensor } from "../base/dtype.ts";
-import { bytesPerElement } from "../base/dtype.ts";
+import { bytesPerElement, isArrayOf } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type Shape, showShape, sizeOf } from "../base/shape.ts";
 
@@ -79,13 +79,8 @@ function checkTensor(name: string, { dtype, shape, data }: HostTensor): void {
   if (name === "__metadata__" || name === "__proto__") {
     throw new LonghandError("checkpoint", `${what}: this name is reserved and cannot be saved`);
   }
-  const fits =
-    dtype === "float32"
-      ? data instanceof Float32Array
-      : dtype === "int32"
-        ? data instanceof Int32Array
-        : data instanceof Uint8Array;
-  if (!fits) throw new LonghandError("checkpoint", `${what}: expected data of ${dtype}, got ${data.constructor.name}`);
+  if (!isArrayOf(dtype, data))
+    throw new LonghandError("checkpoint", `${what}: expected data of ${dtype}, got ${data.constructor.name}`);
   if (data.length !== sizeOf(shape)) {
     const expected = `expected ${sizeOf(shape)} elements for shape ${showShape(shape)}`;
     throw new LonghandError("checkpoint", `${what}: ${expected}, got ${data.length}`);

@@ -6,8 +6,8 @@
  * blocks of blocks where there are many. (The two levels are those of chunked gated linear attention, Yang et al. 2024.)
  * Symbols: B sequences, H heads, G chunks, s rows, n columns.
  */
-import { constant, type Tensor } from "../graph/tensor.ts";
-import { neighbours, type Side } from "./documents.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { neighbours, onOneSide, type Side } from "./documents.ts";
 
 /** K. The largest factor is exp(-K log decay), for the fastest decay (1/16 a chunk) 2^64. */
 const BLOCK = 16;
@@ -173,13 +173,4 @@ function runsOf(labels: Tensor, { N, K, side }: { readonly N: number; readonly K
       .cast("float32")
       .reshape([B, 1, N, K, 1, 1]),
   };
-}
-
-/** 1 where the column is before the row, or after it: [K, K]. */
-export function onOneSide(K: number, side: Side): Tensor {
-  const isThere = (row: number, column: number) => (side === "before" ? column < row : column > row);
-  return constant(
-    Float32Array.from({ length: K * K }, (_, at) => Number(isThere(Math.floor(at / K), at % K))),
-    [K, K],
-  );
 }

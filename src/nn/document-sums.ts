@@ -6,8 +6,7 @@
  * Symbols: B windows, H heads, G chunks of C tokens, s width of queries and keys, n of values.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { constant } from "../graph/tensor.ts";
-import { type ChunkDocuments, neighbours, type Side } from "./documents.ts";
+import { type ChunkDocuments, neighbours, onOneSide, type Side } from "./documents.ts";
 import { broadcastOverHeads, HIDDEN } from "./visibility.ts";
 
 /**
@@ -44,15 +43,6 @@ export function neighbourSums(x: Tensor, labels: Tensor, side: Side, atOnce = MO
     .add(reached.matmul(outside))
     .reshape([B, H, N * K, n])
     .slice(2, 0, G);
-}
-
-/** 1 where the column is before the row, or after it: [K, K]. */
-function onOneSide(K: number, side: Side): Tensor {
-  const isThere = (row: number, column: number) => (side === "before" ? column < row : column > row);
-  return constant(
-    Float32Array.from({ length: K * K }, (_, at) => Number(isThere(Math.floor(at / K), at % K))),
-    [K, K],
-  );
 }
 
 export interface LinearInputs {

@@ -4,7 +4,7 @@
  * the next chunk, and only the first can have begun in the chunk before.
  * Symbols: B windows of T tokens in G chunks of C.
  */
-import type { Tensor } from "../graph/tensor.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import type { AngleTable } from "./positions.ts";
 
 /** The documents of each chunk. After the end of the text the segment ID is 0. */
@@ -91,4 +91,13 @@ export type Side = "before" | "after";
 export function neighbours(labels: Tensor, side: Side): Tensor {
   const G = labels.shape[1];
   return side === "before" ? labels.sub(1).pad(1, 1, 0).slice(1, 0, G).add(1) : labels.pad(1, 0, 1).slice(1, 1, G + 1);
+}
+
+/** 1 where the column is before the row, or after it: [K, K]. */
+export function onOneSide(K: number, side: Side): Tensor {
+  const isThere = (row: number, column: number) => (side === "before" ? column < row : column > row);
+  return constant(
+    Float32Array.from({ length: K * K }, (_, at) => Number(isThere(Math.floor(at / K), at % K))),
+    [K, K],
+  );
 }

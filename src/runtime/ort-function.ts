@@ -4,7 +4,7 @@
  * the host are the function's own, those that stay are written again once they have been released.
  */
 import type { InferenceSession, InferenceSessionFactory, Tensor as OrtTensor } from "onnxruntime-common";
-import { type HostArray, hostArray, type TensorType } from "../base/dtype.ts";
+import { type HostArray, hostArray, isArrayOf, type TensorType } from "../base/dtype.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { showType } from "../graph/operator.ts";
@@ -206,12 +206,7 @@ export class OrtFunction implements ResidentFunction {
 }
 
 export function wrap({ Tensor }: OrtPackage, { dtype, shape }: TensorType, data: HostArray): OrtTensor {
-  const fits =
-    dtype === "float32"
-      ? data instanceof Float32Array
-      : dtype === "int32"
-        ? data instanceof Int32Array
-        : data instanceof Uint8Array;
-  if (!fits) throw new LonghandError("engine", `expected ${dtype} data, got ${data.constructor.name}`);
+  if (!isArrayOf(dtype, data))
+    throw new LonghandError("engine", `expected ${dtype} data, got ${data.constructor.name}`);
   return new Tensor(dtype as "float32", data as Float32Array, [...shape]);
 }
