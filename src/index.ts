@@ -1,5 +1,6 @@
 /** The library: everything that the command line does, typed, for Node. Re-exports only. */
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
+export type { BenchSettingsInput } from "./config/bench-settings.ts";
 export type { PrepareSettings, PrepareSettingsInput } from "./config/prepare-settings.ts";
 export type { RunConfig } from "./config/run-config.ts";
 export { objectiveNames, type TrainSettings, type TrainSettingsInput } from "./config/train-settings.ts";
@@ -23,6 +24,8 @@ export { decodingArchitecture } from "./models/decoding.ts";
 export { parameterCount } from "./models/language-model.ts";
 export { type PresetName, presetNames, presets } from "./models/presets.ts";
 export { type ArchitectureName, architectureNames } from "./models/registry.ts";
+export { type BenchOptions, type BenchResult, bench } from "./run/bench/bench.ts";
+export type { BenchPreset } from "./run/bench/estimate.ts";
 export { estimatePreparation, type PrepareEstimate, type SplitEstimate } from "./run/data/estimate.ts";
 export { type Inspection, type InspectOptions, inspectShards } from "./run/data/inspect.ts";
 export {

@@ -15,6 +15,7 @@ const commands = [
   ["data", "look at prepared text", () => import("./commands/data.ts")],
   ["models", "every architecture, its size and its cost", () => import("./commands/models.ts")],
   ["reproduce", "rerun the paper's comparison on your text and machine", () => import("./commands/reproduce.ts")],
+  ["bench", "measure this machine: speed and memory of every size", () => import("./commands/bench.ts")],
   ["doctor", "check this machine", () => import("./commands/doctor.ts")],
 ] as const;
 

@@ -17,6 +17,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["data inspect", "data inspect data/wiki"],
     ["models", "models --preset tiny"],
     ["reproduce", "reproduce --budget 10"],
+    ["bench", "bench --preset small base --seconds 300"],
     ["doctor", "doctor"],
   ])("%s has an example", async (name, example) => {
     const { stdout, stderr } = await succeed([...name.split(" ").filter(Boolean), "--help"]);
@@ -57,12 +58,15 @@ const NATIVE = `process.on("exit", () => {
 const toldNatives = { env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(NATIVE)}` } };
 
 describe("a command", { timeout: 60_000 }, () => {
-  it.each([["--version"], ["--help"], ["doctor --help"], ["train --halp"]])("loads what it needs: %s", async (line) => {
-    const { stderr } = await longhand(line.split(" "), toldNatives);
-    const loaded = JSON.parse(stderr.slice(stderr.indexOf("[")));
-    if (line.startsWith("train")) expect(loaded.join()).toContain("onnxruntime");
-    else expect(loaded).toEqual([]);
-  });
+  it.each([["--version"], ["--help"], ["doctor --help"], ["bench --help"], ["train --halp"]])(
+    "loads what it needs: %s",
+    async (line) => {
+      const { stderr } = await longhand(line.split(" "), toldNatives);
+      const loaded = JSON.parse(stderr.slice(stderr.indexOf("[")));
+      if (line.startsWith("train")) expect(loaded.join()).toContain("onnxruntime");
+      else expect(loaded).toEqual([]);
+    },
+  );
 });
 
 describe("longhand doctor", { timeout: 60_000 }, () => {

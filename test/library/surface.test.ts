@@ -8,12 +8,12 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   longhand: {
     file: "src/index.ts",
     values: `
-      LonghandError ablationNames ablations architectureNames createBatchDecoder createDecoder decodingArchitecture describeArchitectures
+      LonghandError ablationNames ablations architectureNames bench createBatchDecoder createDecoder decodingArchitecture describeArchitectures
       deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole fill generate inspectShards loadModel loadTokenizer
       ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
       presets resume sample train trainTokenizer version writeShards`,
     types: `
-      Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BlankCandidate Corpus CorpusOptions DataSpec Decoder
+      Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate Corpus CorpusOptions DataSpec Decoder
       Device Engine ErrorCode EvaluateOptions EvaluateResult FillOptions FillResult Finding GenerateTextOptions
       GeneratedPiece InspectOptions Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
       NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings

@@ -4,10 +4,9 @@
  */
 import { existsSync } from "node:fs";
 import { messageOf } from "../../base/errors.ts";
-import { program } from "../../graph/program.ts";
-import { input } from "../../graph/tensor.ts";
 import type { Device } from "../../runtime/engine.ts";
-import { ortNodeEngine, ortProviders } from "../../runtime/ort-node.ts";
+import { ortProviders } from "../../runtime/ort-node.ts";
+import { productsMs } from "./products.ts";
 
 export interface DeviceChoice {
   readonly device: Device;
@@ -71,21 +70,6 @@ function machineProbe(threads: number): DeviceProbe {
       const files = ["/dev/dri", "/dev/nvidia0", "/dev/dxg"];
       return process.platform === "linux" && !files.some((file) => existsSync(file)) ? "no graphics card" : undefined;
     },
-    async productsMs(device, size) {
-      const engine = ortNodeEngine({ device, threads });
-      try {
-        const x = input("x", [size, size]);
-        const product = x.matmul(x).matmul(x).matmul(x).matmul(x);
-        const compiled = await engine.compile(program("products", { sum: product.sum([0]).sum([1]) }));
-        const data = new Float32Array(size * size).fill(1 / size);
-        const tensor = await engine.upload({ dtype: "float32", shape: [size, size], data });
-        await compiled.run({ x: tensor }); // prepares kernels and buffers
-        const started = performance.now();
-        await compiled.run({ x: tensor });
-        return performance.now() - started;
-      } finally {
-        await engine.close();
-      }
-    },
+    productsMs: (device, size) => productsMs({ device, threads, size }),
   };
 }

@@ -1,9 +1,9 @@
 /** What this machine offers Longhand, and what to do about each problem found. */
-import { availableParallelism, cpus } from "node:os";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
 import { ortProviders, ortVersion } from "../../runtime/ort-node.ts";
 import { machineMemory } from "./available-memory.ts";
 import { problemOf } from "./device.ts";
+import { processors } from "./processors.ts";
 import { version } from "./version.ts";
 
 export interface Finding {
@@ -19,7 +19,7 @@ const GIB = 2 ** 30;
 export async function diagnose(): Promise<Finding[]> {
   return [
     node(),
-    processors(),
+    processing(),
     memory(),
     pages(),
     finding("engine", `onnxruntime-node ${ortVersion}`, await engineProblem()),
@@ -39,10 +39,9 @@ function node(): Finding {
   return finding("node", value, old && "Longhand needs Node 20.19 or newer: install it from nodejs.org");
 }
 
-function processors(): Finding {
-  const available = availableParallelism();
-  const all = cpus().length;
-  const value = `${available} of ${all}, ${cpus()[0]?.model.trim() ?? "unknown"}`;
+function processing(): Finding {
+  const { name, available, all } = processors();
+  const value = `${available} of ${all}, ${name}`;
   const advice = `this process may use only ${available}: widen its CPU affinity or the container's limit to use all`;
   return finding("processors", value, available < all && advice);
 }

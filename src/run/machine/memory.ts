@@ -98,6 +98,13 @@ function heldByEvaluation({ program }: LossProgram): number {
   return ARENA_FACTOR * programMemory(program).peakBytes;
 }
 
+/** Bytes that the training of this configuration takes at most, and the programs that were looked at for it. */
+export function memoryNeeded(config: RunConfig): { readonly needed: number; readonly built: BuiltPrograms } {
+  const inputs = inputsOf(config);
+  const built = build(inputs);
+  return { needed: memoryOf(built, inputs), built };
+}
+
 /**
  * The programs of the training of this configuration, where their memory was looked at: on the CPU. Throws "usage" with
  * what would fit when it needs more memory than there is. A run that goes on can change how activations are kept, but
@@ -109,10 +116,9 @@ export function requireMemory(
 ): BuiltPrograms | undefined {
   if (config.engine.device !== "cpu") return undefined;
   const available = availableMemory();
-  const inputs = inputsOf(config);
-  const built = build(inputs);
-  const needed = memoryOf(built, inputs);
+  const { needed, built } = memoryNeeded(config);
   if (needed <= available) return built;
+  const inputs = inputsOf(config);
   const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
   const otherwise = resumed ? "go on where there is more" : "choose a smaller `preset` or a shorter `context`";
   const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;
