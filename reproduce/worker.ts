@@ -101,12 +101,12 @@ function madeUpText(): TokenSequence {
 
 async function initialState(): Promise<LoopState> {
   const parameters = initialise(parametersOf(setup.model), training.seed);
+  const optimizer = initialOptimizerState(parameters);
   if (checkpoints !== undefined && (await listCheckpoints(checkpoints)).length > 0) {
-    const restored = restoreState(await loadLatestCheckpoint(checkpoints), parameters);
+    const restored = restoreState(await loadLatestCheckpoint(checkpoints), { parameters, optimizer });
     const place = { stored: restored.data, step: restored.step, examplesPerStep: training.batch, corpora };
     return { ...restored, data: placeInData(place) };
   }
-  const optimizer = initialOptimizerState(parameters);
   const data = firstPlace(corpora);
   return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, data };
 }

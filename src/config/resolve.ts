@@ -55,7 +55,11 @@ export function resolveConfig(
         decay: settings.schedule,
         floor: 0,
       },
-      optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, ...pick(settings, optimizerFields) },
+      optimizer: {
+        name: settings.optimizer,
+        ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.95, decayed: "matrices" },
+        ...pick(settings, optimizerFields),
+      },
       ...pick(settings, stepFields),
       maxSkips: 5,
     },

@@ -10,6 +10,7 @@ import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
+import { decayedNames, optimizerNames } from "../train/optimizer.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
 import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
@@ -37,6 +38,12 @@ export const runConfigSchema = z.strictObject({
     ...saved(exampleFields),
     schedule: scheduleSchema,
     optimizer: z.strictObject({
+      name: z.enum(optimizerNames).default("adamw"),
+      momentum: z.number().min(0).lt(1).default(0.95).describe("Of Muon."),
+      decayed: z
+        .enum(decayedNames)
+        .default("matrices")
+        .describe("What weight decay reaches: all parameters of two axes or more, or linear maps and the embedding."),
       beta1: z.number().min(0).lt(1),
       beta2: z.number().min(0).lt(1),
       epsilon: z.number().positive(),

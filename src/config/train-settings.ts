@@ -10,6 +10,7 @@ import { memoryNames } from "../models/architectures/memory-fields.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
+import { optimizerNames } from "../train/optimizer.ts";
 import {
   cameLater,
   dataField,
@@ -149,6 +150,10 @@ export const trainSettingsSchema = z.strictObject({
   lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
   schedule: z.enum(["linear", "cosine", "constant"]).default("linear").describe("Learning rate after the warm-up."),
+  optimizer: z
+    .enum(optimizerNames)
+    .default("adamw")
+    .describe("How parameters are updated: adamw, or muon, which updates linear maps by Muon and the rest by AdamW."),
   ...optimizerFields,
   ...stepFields,
   device: z

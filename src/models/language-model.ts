@@ -99,7 +99,7 @@ export function absolutePositions(scope: Scope, config: ModelConfig, angles: Ang
 export function tiedEmbedding(scope: Scope, config: ModelConfig): { table: Tensor; bias: Tensor } {
   const { vocabSize, width } = config;
   return {
-    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: embeddingStart(config) }),
+    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: embeddingStart(config) }, "table"),
     bias: scope.at("logits").parameter("bias", [vocabSize], { constant: 0 }),
   };
 }

@@ -68,7 +68,7 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
   const normal = norm(scope.at("norm"), x, config.norm);
   const { shifted, forNext } = tokenShift ? shiftTokens(normal, inputs) : { shifted: normal, forNext: undefined };
   const widths = gate ? [e, e, s] : [e, s]; // u, v and z, or v and z
-  const map = linearParameters(scope.at("hidden"), d, gate ? 2 * e + s : e + s);
+  const map = linearParameters(scope.at("hidden"), d, widths);
   const mapped = splitLinear(shifted, map, widths, silu);
   const [v, z] = mapped.slice(-2);
   return {

@@ -17,17 +17,19 @@ export const weightStarts = ["normal", "zero"] as const;
 /** Where weights start: at normal numbers of variance 1 / in, or at zero. */
 export type WeightStart = (typeof weightStarts)[number];
 
-/** Biases start at zero. */
+/** `outputs` of one map, or of several side by side. Biases start at zero. */
 export function linearParameters(
   scope: Scope,
   inputs: number,
-  outputs: number,
+  outputs: number | readonly number[],
   start: WeightStart = "normal",
 ): LinearParameters {
   const initial = start === "zero" ? { constant: 0 } : { normal: 1 / Math.sqrt(inputs) };
+  const map = typeof outputs === "number" ? [outputs] : outputs;
+  const columns = map.reduce((sum, width) => sum + width);
   return {
-    weight: scope.parameter("weight", [inputs, outputs], initial),
-    bias: scope.parameter("bias", [outputs], { constant: 0 }),
+    weight: scope.parameter("weight", [inputs, columns], initial, { map }),
+    bias: scope.parameter("bias", [columns], { constant: 0 }),
   };
 }
 

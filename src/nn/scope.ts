@@ -12,10 +12,17 @@ import { input, type Tensor } from "../graph/tensor.ts";
 /** Initial values of a parameter: normal numbers of this standard deviation, or one value everywhere. */
 export type Initial = { readonly normal: number } | { readonly constant: number };
 
+/**
+ * What a parameter is, for the optimiser: the weight of a linear map (or of several of one input, side by side, each of
+ * so many columns), a table of rows that are looked up, or another, such as a scale or a bias.
+ */
+export type Role = { readonly map: readonly number[] } | "table" | "other";
+
 export interface Parameter {
   readonly path: string;
   readonly shape: Shape;
   readonly initial: Initial;
+  readonly role: Role;
   readonly tensor: Tensor;
 }
 
@@ -43,11 +50,11 @@ export class Scope {
     return new Scope(this.path === "" ? String(name) : `${this.path}.${name}`, this);
   }
 
-  parameter(name: string, shape: Shape, initial: Initial): Tensor {
+  parameter(name: string, shape: Shape, initial: Initial, role: Role = "other"): Tensor {
     const { path } = this.at(name);
     const found = this.declared.get(path);
     if (found === undefined) {
-      const parameter = { path, shape, initial, tensor: input(path, shape) };
+      const parameter = { path, shape, initial, role, tensor: input(path, shape) };
       this.declared.set(path, parameter);
       return parameter.tensor;
     }

@@ -5,8 +5,8 @@
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import type { DeviceTensor, DeviceTensorsByName, Engine } from "../runtime/engine.ts";
-import { flatShape, flattenArrays, unflattenArrays } from "./flat.ts";
-import type { OptimizerState } from "./optimizer.ts";
+import { type FlatGroup, flatShape, flattenArrays, unflattenArrays } from "./flat.ts";
+import type { FloatArrays, OptimizerState } from "./optimizer.ts";
 import type { StepOutcome } from "./training-step.ts";
 import {
   accumulateProgram,
@@ -59,9 +59,8 @@ export async function createDeviceUpdate(
     log: { dtype: "float32", shape: [LOG_STEPS, 3], data: new Float32Array(3 * LOG_STEPS) },
   };
   for (const [i, group] of groups.entries()) {
-    const { m, v } = momentNames(i);
-    initial[m] = { dtype: "float32", shape: flatShape(group), data: flattenArrays(group, optimizer.m) };
-    initial[v] = { dtype: "float32", shape: flatShape(group), data: flattenArrays(group, optimizer.v) };
+    for (const [name, arrays] of momentsOf(i, group, optimizer))
+      initial[name] = { dtype: "float32", shape: flatShape(group), data: flattenArrays(group, arrays) };
   }
   let values: DeviceTensorsByName = {};
   for (const name in initial) values = { ...values, [name]: await engine.upload(initial[name]) };
@@ -112,9 +111,8 @@ export async function createDeviceUpdate(
     async download(state) {
       for (const path in state.parameters) state.parameters[path].data.set(await values[path].read());
       for (const [i, group] of groups.entries()) {
-        const { m, v } = momentNames(i);
-        unflattenArrays(group, await floats(values[m]), state.optimizer.m);
-        unflattenArrays(group, await floats(values[v]), state.optimizer.v);
+        for (const [name, arrays] of momentsOf(i, group, state.optimizer))
+          unflattenArrays(group, await floats(values[name]), arrays);
       }
     },
     async release() {
@@ -126,6 +124,12 @@ export async function createDeviceUpdate(
 }
 
 const floats = async (tensor: DeviceTensor) => (await tensor.read()) as Float32Array;
+
+/** The moments that a group has, by the names of the program's inputs. */
+function momentsOf(index: number, { parts: [{ path }] }: FlatGroup, { m, v }: OptimizerState): [string, FloatArrays][] {
+  const names = momentNames(index);
+  return [[names.m, m], ...(path in v ? [[names.v, v] satisfies [string, FloatArrays]] : [])];
+}
 
 /** A program's outputs under the names of the inputs that they are to be next. */
 function nextValues(outputs: DeviceTensorsByName): DeviceTensorsByName {

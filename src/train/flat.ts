@@ -5,18 +5,15 @@
 
 import { type Shape, sizeOf } from "../base/shape.ts";
 import { scalar, type Tensor } from "../graph/tensor.ts";
+import type { Parameter } from "../nn/scope.ts";
 
-export interface FlatPart {
-  readonly path: string;
-  readonly shape: Shape;
-}
+/** A parameter; role: default other. */
+export type FlatPart = Pick<Parameter, "path" | "shape"> & Partial<Pick<Parameter, "role">>;
 
-/** Tensors one after the other, then zeros up to a whole number of rows: float32 [rows, ROW]. */
+/** Tensors of one kind, one after the other, then zeros up to a whole number of rows: float32 [rows, ROW]. */
 export interface FlatGroup {
   readonly parts: readonly FlatPart[];
   readonly rows: number;
-  /** Whether weight decay applies: to matrices only. */
-  readonly decayed: boolean;
 }
 
 /** Sums run over a row, then over all rows: shorter sums round less, and keep more of a device busy. */
@@ -24,19 +21,25 @@ const ROW = 1024;
 /** Bytes of a group, unless one tensor is larger: half of what every WebGPU device can bind as one buffer. */
 const GROUP_BYTES = 2 ** 26;
 
-/** Divides tensors into groups, matrices apart from the others, in their order. */
+/** What an optimiser may tell apart: maps, tables, other matrices, vectors. */
+function kindOf({ shape, role = "other" }: FlatPart): string {
+  if (role !== "other") return role === "table" ? "table" : "map";
+  return shape.length > 1 ? "matrix" : "vector";
+}
+
+/** Divides tensors into groups of one kind each, in their order. */
 export function flatGroups(parts: readonly FlatPart[], mostBytes = GROUP_BYTES): FlatGroup[] {
   const groups: FlatGroup[] = [];
-  for (const decayed of [true, false]) {
+  for (const kind of ["map", "table", "matrix", "vector"]) {
     let open: FlatPart[] = [];
     let size = 0;
     const close = () => {
-      if (open.length > 0) groups.push({ parts: open, rows: Math.ceil(size / ROW), decayed });
+      if (open.length > 0) groups.push({ parts: open, rows: Math.ceil(size / ROW) });
       open = [];
       size = 0;
     };
     for (const part of parts) {
-      if (part.shape.length > 1 !== decayed) continue;
+      if (kindOf(part) !== kind) continue;
       if (4 * (size + sizeOf(part.shape)) > mostBytes) close();
       open.push(part);
       size += sizeOf(part.shape);

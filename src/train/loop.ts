@@ -11,7 +11,7 @@ import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixture.ts";
 import { CarriedLanes, type CarryOptions, type LaneStates } from "./carried.ts";
 import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss, type TextLoss } from "./evaluate.ts";
-import type { AdamWConfig, OptimizerState } from "./optimizer.ts";
+import type { OptimizerConfig, OptimizerState } from "./optimizer.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 
@@ -44,7 +44,7 @@ export interface LoopOptions {
   /** Step at which training ends. */
   readonly steps: number;
   readonly schedule: Schedule;
-  readonly optimizer: AdamWConfig;
+  readonly optimizer: OptimizerConfig;
   readonly seed: number;
   readonly evalEvery: number;
   readonly saveEvery: number;

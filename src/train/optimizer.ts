@@ -6,6 +6,7 @@
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
+import type { Parameter } from "../nn/scope.ts";
 
 export interface AdamWConfig {
   readonly beta1: number;
@@ -17,18 +18,60 @@ export interface AdamWConfig {
   readonly clip: number;
 }
 
+export const optimizerNames = ["adamw", "muon"] as const;
+/** Which parameters weight decay reaches: all of two axes or more; or linear maps and tables, not scales stored as rows. */
+export const decayedNames = ["matrices", "maps"] as const;
+
+export const MOMENTUM = 0.95;
+
+export interface OptimizerConfig extends AdamWConfig {
+  /** muon updates linear maps by Muon, everything else by AdamW. Default: adamw. */
+  readonly name?: (typeof optimizerNames)[number];
+  /** Of Muon. Default: MOMENTUM. */
+  readonly momentum?: number;
+  /** Default: matrices. */
+  readonly decayed?: (typeof decayedNames)[number];
+}
+
+/** How a parameter is updated. */
+export interface UpdateRule {
+  readonly by: (typeof optimizerNames)[number];
+  readonly decayed: boolean;
+}
+
+type Ruled = Pick<Parameter, "path" | "shape"> & Partial<Pick<Parameter, "role">>;
+
+export function ruleOf({ shape, role = "other" }: Ruled, { name, decayed }: OptimizerConfig): UpdateRule {
+  return {
+    by: name === "muon" && typeof role === "object" ? "muon" : "adamw",
+    decayed: decayed === "maps" ? role !== "other" : shape.length > 1,
+  };
+}
+
+export type UpdateRules = ReadonlyMap<string, UpdateRule>;
+
+/** By path. */
+export function rulesOf(parameters: readonly Ruled[], config: OptimizerConfig): UpdateRules {
+  return new Map(parameters.map((parameter) => [parameter.path, ruleOf(parameter, config)]));
+}
+
 export type FloatArrays = Readonly<Record<string, Float32Array>>;
 
-/** First and second moments of every gradient, by parameter path. */
+/** First moments, or momenta, of every gradient, and second moments of those that AdamW updates, by parameter path. */
 export interface OptimizerState {
   readonly m: FloatArrays;
   readonly v: FloatArrays;
 }
 
-export function initialOptimizerState(parameters: Readonly<Record<string, HostTensor>>): OptimizerState {
-  const zeros = () =>
-    Object.fromEntries(Object.entries(parameters).map(([path, { shape }]) => [path, new Float32Array(sizeOf(shape))]));
-  return { m: zeros(), v: zeros() };
+/** Zeros. `rules`: default, all by AdamW. */
+export function initialOptimizerState(
+  parameters: Readonly<Record<string, HostTensor>>,
+  rules?: UpdateRules,
+): OptimizerState {
+  const zeros = (paths: readonly string[]) =>
+    Object.fromEntries(paths.map((path) => [path, new Float32Array(sizeOf(parameters[path].shape))]));
+  const paths = Object.keys(parameters);
+  return { m: zeros(paths), v: zeros(paths.filter((path) => rules?.get(path)?.by !== "muon")) };
 }
 
 /** Root of the sum of squares of all elements, accumulated in float64; NaN or Infinity when any element is. */
@@ -63,7 +106,7 @@ export interface AdamWStep {
   readonly learningRate: number;
   /** The scaled gradients' global norm. */
   readonly gradientNorm: number;
-  readonly config: AdamWConfig;
+  readonly config: OptimizerConfig;
 }
 
 /**
@@ -77,16 +120,22 @@ export function adamwFactors(update: number, learningRate: number, config: AdamW
   return [rate, epsilon * Math.sqrt(1 - beta2 ** update), 1 - learningRate * weightDecay];
 }
 
-/** Updates parameters and state in place. */
-export function adamw(update: AdamWStep): void {
-  const { parameters, gradients, state, step, learningRate, gradientNorm, config } = update;
-  const { beta1, beta2, clip } = config;
-  const scale = (update.scale ?? 1) * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
-  const [rate, epsilon, keepOfMatrices] = adamwFactors(step, learningRate, config);
+/** What gradients are multiplied with: 1 / batches, and what clips their global norm. */
+export function clipScale({ scale = 1, gradientNorm, config: { clip } }: AdamWStep): number {
+  return scale * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
+}
+
+/** Updates parameters and state in place: those that `rules` give to AdamW; default: all, and decays matrices. */
+export function adamw(update: AdamWStep, rules?: UpdateRules): void {
+  const { parameters, gradients, state, step, learningRate, config } = update;
+  const { beta1, beta2 } = config;
+  const scale = clipScale(update);
+  const [rate, epsilon, keepOfDecayed] = adamwFactors(step, learningRate, config);
   for (const path in parameters) {
     const { data, shape } = parameters[path];
-    const keep = shape.length > 1 ? keepOfMatrices : 1;
-    const factors = { scale, beta1, beta2, rate, epsilon, keep };
+    const { by, decayed } = rules?.get(path) ?? ruleOf({ path, shape }, config);
+    if (by !== "adamw") continue;
+    const factors = { scale, beta1, beta2, rate, epsilon, keep: decayed ? keepOfDecayed : 1 };
     updateOne(data as Float32Array, gradients[path], state.m[path], state.v[path], factors);
   }
 }

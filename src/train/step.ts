@@ -5,9 +5,10 @@
  */
 import { documentsInWindows } from "../data/document-windows.ts";
 import type { CarriedState } from "../nn/past.ts";
-import type { CompiledFunction, Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
+import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { readBy, statesAfter } from "./carried.ts";
 import { createDeviceStep } from "./device-step.ts";
+import { createHostUpdate, type HostUpdate } from "./host-update.ts";
 import {
   addRows,
   type BatchShape,
@@ -16,7 +17,7 @@ import {
   type TrainingProgram,
   trainingProgram,
 } from "./objective.ts";
-import { adamw, type FloatArrays, globalNorm } from "./optimizer.ts";
+import { type FloatArrays, globalNorm } from "./optimizer.ts";
 import type { Batch, TrainStep } from "./training-step.ts";
 
 export interface TrainStepOptions {
@@ -51,7 +52,7 @@ export async function createTrainStep(
   });
   const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));
   if (onDevice) return createDeviceStep(engine, { training, inputsOf, afterOf, tellEach });
-  return createHostStep(await engine.compile(training.program), { training, inputsOf, afterOf });
+  return createHostStep(engine, { training, inputsOf, afterOf });
 }
 
 interface HostStepOptions {
@@ -61,7 +62,9 @@ interface HostStepOptions {
   readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
 }
 
-function createHostStep(compiled: CompiledFunction, { training, inputsOf, afterOf }: HostStepOptions): TrainStep {
+async function createHostStep(engine: Engine, { training, inputsOf, afterOf }: HostStepOptions): Promise<TrainStep> {
+  const compiled = await engine.compile(training.program);
+  let optimizer: HostUpdate | undefined;
   // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
   let sums: Record<string, Float32Array> | undefined;
   const run: TrainStep["run"] = async ({ parameters, state, batches, learningRate, update, config }) => {
@@ -87,7 +90,12 @@ function createHostStep(compiled: CompiledFunction, { training, inputsOf, afterO
     const scale = 1 / batches.length;
     const gradientNorm = globalNorm(gradients) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
-    if (applied) adamw({ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config });
+    if (applied) {
+      optimizer ??= await createHostUpdate(engine, training.parameters, config);
+      await optimizer.apply({
+        ...{ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config },
+      });
+    }
     const took = { graphMs: graphDone - started, optimizerMs: performance.now() - graphDone };
     return { loss, gradientNorm, applied, ...took, ...(afterOf && { after }) };
   };
@@ -97,7 +105,10 @@ function createHostStep(compiled: CompiledFunction, { training, inputsOf, afterO
     settle: async () => [],
     current: (parameters) => parameters,
     toHost: async () => {},
-    release: () => compiled.release(),
+    release: async () => {
+      await optimizer?.release();
+      await compiled.release();
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 /** What a training step is, on the host or on a device: what it is given, what comes of it. */
 import type { HostTensor } from "../base/dtype.ts";
 import type { DeviceTensor, HostArraysByName } from "../runtime/engine.ts";
-import type { AdamWConfig, FloatArrays, OptimizerState } from "./optimizer.ts";
+import type { FloatArrays, OptimizerConfig, OptimizerState } from "./optimizer.ts";
 
 export interface Batch {
   /** [B, T] */
@@ -23,7 +23,7 @@ export interface StepInputs {
   readonly learningRate: number;
   /** 1 for the first update that is applied. A device counts on by itself. */
   readonly update: number;
-  readonly config: AdamWConfig;
+  readonly config: OptimizerConfig;
 }
 
 /** What came of a step. */

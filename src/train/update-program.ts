@@ -8,7 +8,8 @@ import type { Shape } from "../base/shape.ts";
 import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { type FlatGroup, flatShape, flatten, unflatten } from "./flat.ts";
-import { type AdamWConfig, adamwFactors } from "./optimizer.ts";
+import { mapsOf, muonUpdates } from "./muon.ts";
+import { type AdamWConfig, adamwFactors, MOMENTUM, type OptimizerConfig, ruleOf } from "./optimizer.ts";
 
 /** Steps whose outcomes the device keeps at most. */
 export const LOG_STEPS = 8;
@@ -22,17 +23,17 @@ export interface UpdateOptions {
   readonly groups: readonly FlatGroup[];
   /** Batches whose gradients and losses were added up. */
   readonly accumulate: number;
-  readonly config: AdamWConfig;
+  readonly config: OptimizerConfig;
 }
 
 /**
- * Inputs: every parameter by path; `m/i`, `v/i` and `gradients/i` [rows, 1024] of each group; loss [1], a sum over the
+ * Inputs: every parameter by path; `m/i`, of what AdamW updates `v/i`, and `gradients/i` [rows, 1024] of each group; loss [1], a sum over the
  * batches; count int32 [1], the updates applied so far; known int32 [1], the count that row 0 of the table is for;
- * factors [LOG_STEPS, 3], as `updateFactors` makes them; log [LOG_STEPS, 3]. Outputs, by `nextName`: the new values of
+ * factors [LOG_STEPS, 4], as `updateFactors` makes them; log [LOG_STEPS, 3]. Outputs, by `nextName`: the new values of
  * parameters, moments and count; log without its first row, and with [loss, gradient norm, 1 if applied] as its last.
  */
 export function updateProgram({ groups, accumulate, config }: UpdateOptions): Program {
-  const { beta1, beta2, clip } = config;
+  const { beta1, beta2, clip, momentum = MOMENTUM } = config;
   const gradients = groups.map((group, i) => input(groupGradientName(i), flatShape(group)));
   const count = input("count", [1], "int32");
   const loss = input("loss", [1]).mul(1 / accumulate);
@@ -43,33 +44,48 @@ export function updateProgram({ groups, accumulate, config }: UpdateOptions): Pr
     .sqrt()
     .mul(1 / accumulate);
   const applied = finite(loss).and(finite(norm));
-  const row = input("factors", [LOG_STEPS, 3]).gather(count.sub(input("known", [1], "int32")));
-  const [rate, epsilon, keep] = row.reshape([3]).split(0, [1, 1, 1]);
+  const row = input("factors", [LOG_STEPS, FACTORS]).gather(count.sub(input("known", [1], "int32")));
+  const [rate, epsilon, keep, learningRate] = row.reshape([FACTORS]).split(0, new Array<number>(FACTORS).fill(1));
   // clip / (norm + 1e-6), at most 1
   const clipped = clip > 0 ? norm.add(1e-6).reciprocal().mul(clip).min(1) : norm.constant(1);
   const scale = clipped.mul(1 / accumulate);
 
   const outputs: Record<string, Tensor> = {};
   for (const [i, group] of groups.entries()) {
+    const { by, decayed } = ruleOf(group.parts[0], config);
     const names = momentNames(i);
-    const [m, v] = [input(names.m, flatShape(group)), input(names.v, flatShape(group))];
-    const parameters = new Map(group.parts.map(({ path, shape }) => [path, input(path, shape)]));
-    const p = flatten(group, parameters);
+    const m = input(names.m, flatShape(group));
+    const p = flatten(group, new Map(group.parts.map(({ path, shape }) => [path, input(path, shape)])));
     const g = gradients[i].mul(scale);
-    const newM = m.mul(beta1).add(g.mul(1 - beta1));
-    const newV = v.mul(beta2).add(g.mul(g).mul(1 - beta2));
-    const kept = group.decayed ? p.mul(keep) : p;
-    const newP = kept.sub(newM.mul(rate).div(newV.sqrt().add(epsilon)));
+    let newM: Tensor;
+    let move: Tensor;
+    if (by === "muon") {
+      newM = m.mul(momentum).add(g);
+      move = muonOf(group, g.add(newM.mul(momentum))).mul(learningRate);
+    } else {
+      const v = input(names.v, flatShape(group));
+      newM = m.mul(beta1).add(g.mul(1 - beta1));
+      const newV = v.mul(beta2).add(g.mul(g).mul(1 - beta2));
+      move = newM.mul(rate).div(newV.sqrt().add(epsilon));
+      outputs[nextName(names.v)] = applied.where(newV, v);
+    }
+    const newP = (decayed ? p.mul(keep) : p).sub(move);
     for (const [k, tensor] of unflatten(group, applied.where(newP, p)).entries()) {
       outputs[nextName(group.parts[k].path)] = tensor;
     }
     outputs[nextName(names.m)] = applied.where(newM, m);
-    outputs[nextName(names.v)] = applied.where(newV, v);
   }
   outputs[nextName("count")] = count.add(applied.cast("int32"));
   const entry = loss.concat([norm, applied.cast("float32")], 0).reshape([1, 3]);
   outputs[nextName("log")] = input("log", [LOG_STEPS, 3]).slice(0, 1, LOG_STEPS).concat([entry], 0);
   return program("update", outputs);
+}
+
+/** Muon's updates of a group of maps, from their directions, flat as well. */
+function muonOf(group: FlatGroup, directions: Tensor): Tensor {
+  const tensors = unflatten(group, directions);
+  const momenta = new Map(group.parts.map(({ path }, i) => [path, tensors[i]]));
+  return flatten(group, muonUpdates(mapsOf(group.parts), momenta));
 }
 
 /** Adds up batches. Inputs: `gradients/i` and loss so far, and of one more batch as `added.…`; outputs, by `nextName`: the sums. */
@@ -87,13 +103,13 @@ function finite(x: Tensor): Tensor {
   return x.less(largest).and(largest.neg().less(x));
 }
 
-/**
- * What an update is made with, as rows [rate, epsilon, keep] of the next LOG_STEPS updates after `updates`, of which the
- * steps that are not applied use up none: rate and epsilon with Adam's bias corrections, and the share of a matrix that
- * decay leaves.
- */
+/** Of one update: rate and epsilon with Adam's bias corrections, the share that decay leaves, the plain learning rate. */
+const FACTORS = 4;
+
+/** The factors of the next LOG_STEPS updates after `updates`, of which the steps that are not applied use up none, as rows. */
 export function updateFactors(updates: number, learningRate: number, config: AdamWConfig): Float32Array {
-  const factors = new Float32Array(3 * LOG_STEPS);
-  for (let i = 0; i < LOG_STEPS; i++) factors.set(adamwFactors(updates + 1 + i, learningRate, config), 3 * i);
+  const factors = new Float32Array(FACTORS * LOG_STEPS);
+  for (let i = 0; i < LOG_STEPS; i++)
+    factors.set([...adamwFactors(updates + 1 + i, learningRate, config), learningRate], FACTORS * i);
   return factors;
 }

@@ -17,7 +17,7 @@ import type { CarriedState } from "../../nn/past.ts";
 import { initialise } from "../../nn/scope.ts";
 import { emptyLanes, type LaneStates } from "../../train/carried.ts";
 import type { LoopState, TrainingState } from "../../train/loop.ts";
-import { type FloatArrays, initialOptimizerState } from "../../train/optimizer.ts";
+import { type FloatArrays, initialOptimizerState, type OptimizerState, rulesOf } from "../../train/optimizer.ts";
 
 const whole = () => z.number().int().min(0);
 
@@ -57,8 +57,9 @@ export function initialState(config: RunConfig): TrainingState & Pick<LoopState,
   const { model, training } = config;
   const state = carryOf(config);
   const carried = state && emptyLanes(state, corporaIn(config).length * lanesOf(config));
-  const parameters = initialise(parametersOf(model), training.seed);
-  const optimizer = initialOptimizerState(parameters);
+  const declared = parametersOf(model);
+  const parameters = initialise(declared, training.seed);
+  const optimizer = initialOptimizerState(parameters, rulesOf(declared, training.optimizer));
   return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, ...(carried && { carried }) };
 }
 
@@ -103,29 +104,34 @@ export interface RestoredState extends TrainingState {
   readonly carried?: LaneStates | undefined;
 }
 
+export interface InitialState {
+  readonly parameters: Tensors;
+  readonly optimizer: OptimizerState;
+  readonly carried?: LaneStates | undefined;
+}
+
 /**
- * The state of a checkpoint, with its place in the data if it has one, and what lanes carry on, like `lanes`, where they
- * do. Throws `checkpoint` naming the first tensor that differs from `expected` in name, shape or dtype.
+ * The state of a checkpoint, with its place in the data if it has one, and what lanes carry on, where `initial`, the
+ * state before the first step, does. Throws `checkpoint` naming the first tensor that differs from those of `initial` in
+ * name, shape or dtype.
  */
 export function restoreState(
   { path, step, model, optimizer, carried, state }: FullCheckpoint,
-  expected: Tensors,
-  lanes?: LaneStates,
+  { parameters: expected, optimizer: moments, carried: lanes }: InitialState,
 ): RestoredState {
   const counters = countersSchema.safeParse(state);
   if (!counters.success)
     throw new LonghandError("checkpoint", `${path}/state.json: the training counters are missing or damaged`);
   requireTensors(model, expected, path);
-  const moments = (prefix: string): FloatArrays => {
-    const named = Object.fromEntries(Object.keys(expected).map((name) => [`${prefix}.${name}`, expected[name]]));
+  const saved = (prefix: "m" | "v"): FloatArrays => {
+    const names = Object.keys(moments[prefix]);
+    const named = Object.fromEntries(names.map((name) => [`${prefix}.${name}`, expected[name]]));
     const own = Object.fromEntries(Object.entries(optimizer).filter(([name]) => name.startsWith(`${prefix}.`)));
     requireTensors(own, named, path);
-    return Object.fromEntries(
-      Object.keys(expected).map((name) => [name, own[`${prefix}.${name}`].data as Float32Array]),
-    );
+    return Object.fromEntries(names.map((name) => [name, own[`${prefix}.${name}`].data as Float32Array]));
   };
   const { positions, ...counted } = counters.data;
-  const own = { parameters: { ...model }, optimizer: { m: moments("m"), v: moments("v") }, step, ...counted };
+  const own = { parameters: { ...model }, optimizer: { m: saved("m"), v: saved("v") }, step, ...counted };
   if (lanes === undefined) return own;
   requireTensors(carried ?? {}, tensorsOf(lanes), path);
   if (positions?.length !== lanes.positions.length) {

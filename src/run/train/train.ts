@@ -147,7 +147,7 @@ export async function resume(run: string, options: ResumeOptions = {}): Promise<
     const initial = initialState(config);
     const warn = (message: string) => onEvent({ type: "warning", message });
     const state: ReturnType<typeof restoreState> = started
-      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial.parameters, initial.carried)
+      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
       : initial;
     if (state.step > config.training.steps) {
       throw new LonghandError(
