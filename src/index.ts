@@ -37,14 +37,9 @@ export {
 } from "./run/data/prepare.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";
-export {
-  type ResumeOptions,
-  type RunEvent,
-  resume,
-  type TrainOptions,
-  type TrainResult,
-  train,
-} from "./run/train/train.ts";
+export { type ResumeOptions, resume } from "./run/train/resume.ts";
+export type { RunEvent, TrainOptions, TrainResult } from "./run/train/run-loop.ts";
+export { train } from "./run/train/train.ts";
 export {
   type EvaluateOptions,
   type EvaluateResult,

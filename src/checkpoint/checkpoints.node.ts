@@ -31,8 +31,10 @@ export interface CheckpointContent {
 interface SaveOptions extends CheckpointContent {
   /** How many checkpoints to keep, 1 or more: the newest up to this one. */
   readonly keep: number;
+  /** The checkpoint of this step is kept in any case. */
+  readonly always?: number | undefined;
   /** Called with one sentence when an old checkpoint could not be removed; without it that is an error. */
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 interface ModelCheckpoint {
@@ -56,7 +58,7 @@ interface CheckpointPlace {
 interface LoadOptions {
   readonly parts?: "model" | "all";
   /** Called with one sentence about each damaged checkpoint that is skipped. */
-  readonly onWarning?: (message: string) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 const STATE_FILE = "state.json";
@@ -71,7 +73,7 @@ const folderOf = (runDir: string): string => join(runDir, "checkpoints");
  * cannot be saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
  */
 export async function saveCheckpoint(runDir: string, options: SaveOptions): Promise<string> {
-  const { step, model, optimizer, carried, state, keep, onWarning } = options;
+  const { step, model, optimizer, carried, state, keep, always, onWarning } = options;
   if (!Number.isSafeInteger(step) || step < 0) {
     throw new LonghandError("checkpoint", `step: expected an integer of 0 or more, got ${step}`);
   }
@@ -105,12 +107,15 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
     },
     { bytes, again: `go on with \`resume\` ${runDir}` },
   );
-  await prune(runDir, step, keep, onWarning);
+  await prune(runDir, { step, keep, always, onWarning });
   return path;
 }
 
 /** Checkpoints after `step` stay: training was resumed before them and will replace them. */
-async function prune(runDir: string, step: number, keep: number, onWarning: LoadOptions["onWarning"]): Promise<void> {
+async function prune(
+  runDir: string,
+  { step, keep, always, onWarning }: Pick<SaveOptions, "step" | "keep" | "always" | "onWarning">,
+): Promise<void> {
   let kept = 0;
   for (const place of (await listCheckpoints(runDir)).toReversed()) {
     if (place.step > step) continue;
@@ -118,6 +123,7 @@ async function prune(runDir: string, step: number, keep: number, onWarning: Load
       if (place.step === step || (await looksComplete(place.path))) kept++;
       continue;
     }
+    if (place.step === always) continue;
     try {
       await removeDirectoryAtomic(place.path);
     } catch (error) {

@@ -54,6 +54,8 @@ export function resolveConfig(
         warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
         decay: settings.schedule,
         floor: 0,
+        cooldown: settings.cooldown,
+        cooldownShape: "sqrt",
       },
       optimizer: {
         name: settings.optimizer,

@@ -90,6 +90,12 @@ function checkTogether({ data, model, training }: RunConfig): void {
   if (training.schedule.warmup > training.steps) {
     throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
   }
+  if (training.schedule.cooldown > training.steps) {
+    throw new LonghandError(
+      "usage",
+      `\`cooldown\` ${training.schedule.cooldown}: it exceeds the ${training.steps} steps`,
+    );
+  }
 }
 
 function requireCarry(model: RunConfig["model"], { context, objective }: RunConfig["training"]): void {

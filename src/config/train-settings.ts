@@ -11,6 +11,7 @@ import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { optimizerNames } from "../train/optimizer.ts";
+import { decayNames } from "../train/schedule.ts";
 import {
   cameLater,
   dataField,
@@ -149,7 +150,12 @@ export const trainSettingsSchema = z.strictObject({
   ...exampleFields,
   lr: z.number().positive().default(2e-3).describe("Highest learning rate."),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
-  schedule: z.enum(["linear", "cosine", "constant"]).default("linear").describe("Learning rate after the warm-up."),
+  schedule: z.enum(decayNames).default("linear").describe("Learning rate after the warm-up."),
+  cooldown: whole(0)
+    .default(0)
+    .describe(
+      "Last steps, in which the rate goes to zero: with `schedule` constant, a run that can be ended well at any step.",
+    ),
   optimizer: z
     .enum(optimizerNames)
     .default("adamw")
@@ -168,10 +174,12 @@ export type TrainSettings = z.infer<typeof trainSettingsSchema>;
 /** What a caller must give: everything with a default may be left out. */
 export type TrainSettingsInput = z.input<typeof trainSettingsSchema>;
 
-/** What a run that goes on can change: how long it is, and what is kept for the backward pass, not what is learnt. */
+/** What a run that goes on can change: how it ends, what is kept for the backward pass, and where it is, not what is learnt. */
 export const resumeSettingsSchema = z.strictObject({
   steps: exampleFields.steps.unwrap().optional(),
   recompute: exampleFields.recompute.unwrap().optional(),
+  cooldown: whole(1).optional(),
+  out: trainSettingsSchema.shape.out,
 });
 
 export type ResumeSettings = z.infer<typeof resumeSettingsSchema>;

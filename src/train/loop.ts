@@ -12,7 +12,7 @@ import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixt
 import { CarriedLanes, type CarryOptions, type LaneStates } from "./carried.ts";
 import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss, type TextLoss } from "./evaluate.ts";
 import type { OptimizerConfig, OptimizerState } from "./optimizer.ts";
-import { learningRate, type Schedule } from "./schedule.ts";
+import { coolsFrom, learningRate, type Schedule } from "./schedule.ts";
 import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 
 /** Everything that changes during training; what a checkpoint holds. */
@@ -151,7 +151,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     stopping = stopRequested();
     const last = submitted === steps;
     const evaluates = last || submitted % options.evalEvery === 0;
-    const saves = last || submitted % options.saveEvery === 0;
+    const saves = last || submitted % options.saveEvery === 0 || submitted === coolsFrom(options.schedule, steps);
     if (stopping || evaluates || saves) yield* record(await step.settle());
     if (!stopping && evaluates) {
       const result = await evaluateParts(evaluator, step.current(parameters), heldOut, () => !stopRequested());

@@ -9,7 +9,9 @@ import {
   trainSettingsSchema,
 } from "../../config/train-settings.ts";
 import { windowsPerLane } from "../../data/lanes.ts";
-import { type RunEvent, resume, type TrainOptions, type TrainResult, train } from "../../run/train/train.ts";
+import { resume } from "../../run/train/resume.ts";
+import type { RunEvent, TrainOptions, TrainResult } from "../../run/train/run-loop.ts";
+import { train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -28,7 +30,7 @@ export function define(command: Command, streams: Streams): void {
     .addOption(
       new Option(
         "--resume <folder>",
-        "Go on with a run exactly where it stopped (with --steps: further; with --recompute: in other memory).",
+        "Go on with a run exactly where it stopped (with --steps: further; with --cooldown: to a good end in so many steps; with --out: in a copy; with --recompute: in other memory).",
       ),
     )
     .addOption(new Option("--config <file>", "JSON file with any of these flags; flags given here win."))

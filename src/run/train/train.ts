@@ -1,84 +1,21 @@
-/**
- * Training as a user asks for it: from settings to a run folder, or from a run folder onwards. Composes text, model,
- * engine, loop, checkpoints and metrics; reports only through `onEvent`.
- */
+/** Training as a user asks for it: from settings to a run folder. */
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
-import { LonghandError } from "../../base/errors.ts";
-import { sizeOf } from "../../base/shape.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
-import { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../../checkpoint/checkpoints.node.ts";
-import { createRunFolder, readConfig, writeConfig } from "../../checkpoint/run-folder.node.ts";
-import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
-import { corporaIn, given } from "../../config/corpora.ts";
-import { parseSettings, pick } from "../../config/fields.ts";
+import { createRunFolder, writeConfig } from "../../checkpoint/run-folder.node.ts";
+import type { RunLock } from "../../checkpoint/run-lock.node.ts";
+import { corporaIn } from "../../config/corpora.ts";
 import { resolveConfig, withData } from "../../config/resolve.ts";
-import { documentStartOf, maskingOf, parseRunConfig, type RunConfig } from "../../config/run-config.ts";
-import {
-  parseTrainSettings,
-  type ResumeSettings,
-  resumeSettingsSchema,
-  type TrainSettingsInput,
-} from "../../config/train-settings.ts";
+import { parseTrainSettings, type TrainSettingsInput } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
-import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
-import { modelOf } from "../../models/language-model.ts";
-import { ortNodeEngine } from "../../runtime/ort-node.ts";
-import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../../train/evaluate.ts";
-import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
-import { createTrainStep } from "../../train/step.ts";
-import type { ModelParameters } from "../../train/training-step.ts";
-import { createWholeEvaluator } from "../../train/whole.ts";
-import { type CorpusOfRun, corporaOf, defaultRunFolder, sharesOf, tokensOf } from "../data/corpora.ts";
-import { type PrepareProgress, prepareRunData } from "../data/run-data.ts";
-import { loadRunTokenizer, openRunTokens, type RunData } from "../data/run-tokens.ts";
+import { corporaOf, defaultRunFolder } from "../data/corpora.ts";
+import { prepareRunData } from "../data/run-data.ts";
+import type { RunData } from "../data/run-tokens.ts";
 import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
-import { type BuiltPrograms, explainMemory, requireMemory } from "../machine/memory.ts";
+import { requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
-import { openMetrics } from "../records/metrics.ts";
-import { carryOf, examplesPerStepOf, initialState, lanesOf, placeInData, restoreState, storedState } from "./state.ts";
-
-export type RunEvent =
-  | ({ readonly type: "prepare" } & PrepareProgress)
-  | {
-      readonly type: "start";
-      readonly run: string;
-      readonly config: RunConfig;
-      readonly parameters: number;
-      readonly trainTokens: number;
-      readonly heldOutTokens: number;
-      /** Of a mixture. */
-      readonly corpora?: readonly CorpusOfRun[];
-      /** Why "auto" stands for the device in `config`. */
-      readonly deviceReason?: string;
-      /** Step that is already done: 0 for a new run. */
-      readonly step: number;
-    }
-  | Exclude<TrainEvent, { type: "save" | "end" }>
-  | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
-  | { readonly type: "warning"; readonly message: string };
-
-export interface TrainOptions {
-  readonly onEvent?: (event: RunEvent) => void;
-  /** Ends training after the current step, with a checkpoint. Before the first step, throws its reason and keeps nothing. */
-  readonly signal?: AbortSignal;
-  /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
-  readonly overrides?: Readonly<Record<string, unknown>>;
-}
-
-export interface TrainResult {
-  readonly run: string;
-  readonly step: number;
-  /** False when training was stopped before its last step. */
-  readonly finished: boolean;
-  /** The last held-out evaluation, if there was one. */
-  readonly loss: number | undefined;
-  readonly perplexity: number | undefined;
-}
-
-const LOCK_PATIENCE_MS = 2000;
+import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { initialState, lanesOf } from "./state.ts";
 
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text that cannot be used. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
@@ -124,165 +61,5 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     return await runLoop(run, config, data, { ...initialState(config), data: place }, { ...options, ...found });
   } finally {
     lock.release();
-  }
-}
-
-/** With `steps`, a new last step, to train longer than was planned: the schedule then ends there. */
-export interface ResumeOptions extends TrainOptions, ResumeSettings {}
-
-/** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
-export async function resume(run: string, options: ResumeOptions = {}): Promise<TrainResult> {
-  const { onEvent = () => {} } = options;
-  const changes = given(parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape)));
-  const before = await readConfig(run, parseRunConfig);
-  const config = parseRunConfig({ ...before, training: { ...before.training, ...changes } });
-  const examplesPerStep = examplesPerStepOf(config);
-  await requireDevice(config.engine.device);
-  const built = requireMemory(config, { resumed: true });
-  const lock = await lockRun(run);
-  try {
-    const tokenizer = await loadRunTokenizer(run, config);
-    // A run that was killed before its first checkpoint begins again, which is the same training.
-    const started = (await listCheckpoints(run)).length > 0;
-    const initial = initialState(config);
-    const warn = (message: string) => onEvent({ type: "warning", message });
-    const state: ReturnType<typeof restoreState> = started
-      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
-      : initial;
-    if (state.step > config.training.steps) {
-      throw new LonghandError(
-        "usage",
-        `\`steps\` ${config.training.steps}: ${run} is already at step ${state.step}; give a larger number`,
-      );
-    }
-    const data = await openRunTokens(join(run, "data"), config, tokenizer);
-    const corpora = corporaOf(config, data);
-    const lanes = lanesOf(config);
-    let place = firstPlace(corpora, lanes);
-    try {
-      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, lanes, corpora });
-      if (!isDeepStrictEqual(config, before)) await writeConfig(run, config);
-    } catch (error) {
-      data.close();
-      throw error;
-    }
-    return await runLoop(run, config, data, { ...state, data: place }, { ...options, built });
-  } finally {
-    lock.release();
-  }
-}
-
-/** Locks a run. Waits a moment for a holder that is about to exit, such as one whose parent was just killed. */
-async function lockRun(run: string): Promise<RunLock> {
-  const deadline = performance.now() + LOCK_PATIENCE_MS;
-  for (;;) {
-    try {
-      return await acquireRunLock(run);
-    } catch (error) {
-      const held = error instanceof LonghandError && error.code === "usage";
-      if (!held || performance.now() > deadline) throw error;
-      await pause(50);
-    }
-  }
-}
-
-interface LoopRunOptions extends TrainOptions {
-  /** The programs, if they have been built already. */
-  readonly built: BuiltPrograms | undefined;
-  readonly deviceReason?: string | undefined;
-}
-
-async function runLoop(
-  run: string,
-  config: RunConfig,
-  data: RunData,
-  state: LoopState,
-  { onEvent = () => {}, signal, built, deviceReason }: LoopRunOptions,
-): Promise<TrainResult> {
-  const { training } = config;
-  const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
-  const metrics = await openMetrics(run, { resumeStep: state.step });
-  const corpora = corporaOf(config, data);
-  try {
-    const masking = maskingOf(config, data.tokenizer);
-    const endOfText = documentStartOf(config, data.tokenizer);
-    const { context, batch, recompute } = training;
-    const carried = carryOf(config);
-    const options = { weighted: masking !== undefined, endOfText, carried, built: built?.training };
-    const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
-    const borders = { endOfText: data.tokenizer.special.endOfText, separate: endOfText !== undefined };
-    const how = { built: built?.evaluation };
-    const evaluator: Evaluator<TextLoss> = carried
-      ? createWholeEvaluator(engine, modelOf(config.model), { carried, endOfText: borders.endOfText, ...how })
-      : await createEvaluator(engine, modelOf(config.model), evaluationShape(context), { masking, endOfText, ...how });
-    const onWarning = (message: string) => onEvent({ type: "warning", message });
-    // Diverged parameters are not saved: the last good checkpoint stays the newest.
-    const [sample] = data.heldOut;
-    const probe = sliceTokens(sample, 0, Math.min(sample.tokens, context + 1));
-    let evaluated = state.step; // initial or loaded parameters need no check
-    let unsaved: string | undefined;
-    const save = async () => {
-      unsaved =
-        evaluated === state.step ? undefined : await problemOf(evaluator, step.current(state.parameters), probe);
-      if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
-      const path = await saveCheckpoint(run, { ...storedState(state), keep: training.keep, onWarning });
-      metrics.record({ type: "checkpoint", step: state.step, path });
-      onEvent({ type: "checkpoint", step: state.step, path });
-    };
-    onEvent({
-      type: "start",
-      run,
-      config,
-      parameters: Object.values(state.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
-      trainTokens: tokensOf(data.train),
-      heldOutTokens: tokensOf(data.heldOut),
-      ...(corpora.length === 1 ? {} : { corpora: sharesOf(corpora) }),
-      ...(deviceReason === undefined ? {} : { deviceReason }),
-      step: state.step,
-    });
-    if ((await listCheckpoints(run)).length === 0) await save();
-    const heldOut = data.heldOut.map((sequence, i) => ({ name: corpora[i].name, sequence }));
-    const stopRequested = () => signal?.aborted === true;
-    let finished = state.step >= training.steps;
-    let loss: number | undefined;
-    const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
-    const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
-    for await (const event of trainLoop(loop)) {
-      if (event.type === "save") await save();
-      else if (event.type === "end") finished = event.finished;
-      else {
-        if (event.type === "eval") {
-          loss = event.loss;
-          evaluated = event.step;
-        }
-        metrics.record(event);
-        onEvent(event);
-      }
-    }
-    if (unsaved !== undefined)
-      throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);
-    if (finished) metrics.record({ type: "finished", step: state.step });
-    return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
-  } catch (error) {
-    throw explainMemory(error, config);
-  } finally {
-    metrics.close();
-    data.close();
-    await engine.close();
-  }
-}
-
-/** Why the loss on a sample is not finite; undefined when it is. */
-async function problemOf(
-  evaluator: Evaluator<TextLoss>,
-  parameters: ModelParameters,
-  sample: TokenSequence,
-): Promise<string | undefined> {
-  try {
-    await evaluator.run(parameters, sample);
-    return undefined;
-  } catch (error) {
-    if (error instanceof LonghandError && error.code === "diverged") return error.message;
-    throw error;
   }
 }

@@ -1,0 +1,95 @@
+/** A run gone on with: exactly where it stopped, or to another end, or in a copy. */
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { LonghandError } from "../../base/errors.ts";
+import { listCheckpoints, loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
+import { readConfig, writeConfig } from "../../checkpoint/run-folder.node.ts";
+import { given } from "../../config/corpora.ts";
+import { parseSettings, pick } from "../../config/fields.ts";
+import { parseRunConfig } from "../../config/run-config.ts";
+import { type ResumeSettings, resumeSettingsSchema } from "../../config/train-settings.ts";
+import { firstPlace } from "../../data/mixture.ts";
+import { corporaOf } from "../data/corpora.ts";
+import { loadRunTokenizer, openRunTokens } from "../data/run-tokens.ts";
+import { requireDevice } from "../machine/device.ts";
+import { requireMemory } from "../machine/memory.ts";
+import { copyRun } from "./copy-run.ts";
+import { cooledFrom, withEnding } from "./ending.ts";
+import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { examplesPerStepOf, initialState, lanesOf, placeInData, restoreState } from "./state.ts";
+
+/**
+ * With `steps`, a new last step, to train longer than was planned: the schedule then ends there. With `cooldown`, the last
+ * steps of it, in which the rate goes to zero; without `steps`, from where the run is. With `out`, all this in a copy.
+ */
+export interface ResumeOptions extends TrainOptions, ResumeSettings {}
+
+/** Goes on from the newest whole checkpoint of a run folder, exactly as if it had never stopped. */
+export async function resume(original: string, options: ResumeOptions = {}): Promise<TrainResult> {
+  const { onEvent = () => {} } = options;
+  const changes = given(parseSettings(resumeSettingsSchema, pick(options, resumeSettingsSchema.shape)));
+  const warn = (message: string) => onEvent({ type: "warning", message });
+  const run = await placeToGoOn(original, changes, warn);
+  const before = await readConfig(run, parseRunConfig);
+  await requireDevice(before.engine.device);
+  const lock = await lockRun(run);
+  try {
+    const initial = initialState(before);
+    // A run that was killed before its first checkpoint begins again, which is the same training.
+    const started = (await listCheckpoints(run)).length > 0;
+    const state: ReturnType<typeof restoreState> = started
+      ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
+      : initial;
+    const config = withEnding(before, { run, step: state.step }, changes);
+    const built = requireMemory(config, { resumed: true });
+    const tokenizer = await loadRunTokenizer(run, config);
+    const data = await openRunTokens(join(run, "data"), config, tokenizer);
+    const corpora = corporaOf(config, data);
+    const lanes = lanesOf(config);
+    const examplesPerStep = examplesPerStepOf(config);
+    let place = firstPlace(corpora, lanes);
+    try {
+      if (started) place = placeInData({ stored: state.data, step: state.step, examplesPerStep, lanes, corpora });
+      if (!isDeepStrictEqual(config, before)) await writeConfig(run, config);
+    } catch (error) {
+      data.close();
+      throw error;
+    }
+    return await runLoop(run, config, data, { ...state, data: place }, { ...options, built });
+  } finally {
+    lock.release();
+  }
+}
+
+/**
+ * The run to go on with: the original, or with `out` a copy of it. Throws "usage" for a run that has cooled down and is to
+ * be trained longer in its own folder, which would lose what it has become.
+ */
+async function placeToGoOn(
+  run: string,
+  { out, steps, cooldown }: ResumeSettings,
+  onWarning: (message: string) => void,
+): Promise<string> {
+  if (out === undefined && steps === undefined && cooldown === undefined) return run;
+  const config = await readConfig(run, parseRunConfig);
+  const places = await listCheckpoints(run);
+  const newest = places.at(-1)?.step ?? 0;
+  const from = steps === undefined && cooldown === undefined ? undefined : cooledFrom(config, newest);
+  if (out === undefined) {
+    if (from === undefined) return run;
+    throw new LonghandError(
+      "usage",
+      `${run} has cooled down since step ${from}; to go on from there, beside it, give \`out\` and a new folder`,
+    );
+  }
+  const chosen = from === undefined ? (await loadLatestCheckpoint(run, { parts: "model", onWarning })).path : undefined;
+  const checkpoint = chosen ?? places.find(({ step }) => step === from)?.path;
+  if (checkpoint === undefined) {
+    throw new LonghandError(
+      "checkpoint",
+      `${run}: expected a checkpoint of step ${from}, before its cool-down, got none`,
+    );
+  }
+  await copyRun(run, checkpoint, out);
+  return out;
+}

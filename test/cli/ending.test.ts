@@ -1,0 +1,93 @@
+/** How a run ends: cooled down from any step, gone on with beside what it has become, and updated by Muon. */
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { jsonLines, longhand, succeed, tiny, workspace } from "./command.ts";
+
+const { folder, text } = workspace();
+const stable = ["--schedule", "constant", "--warmup", "2", "--eval-every", "100"];
+const trainInto = (run: string, ...more: string[]) => ["train", "--data", text, "--out", run, ...tiny, ...more];
+const checkpointsOf = (run: string) => readdirSync(join(run, "checkpoints")).sort();
+const bytesOf = (run: string, step: number, file: string) =>
+  readFileSync(join(run, "checkpoints", `step-${String(step).padStart(8, "0")}`, file));
+const ratesOf = (run: string) =>
+  jsonLines(readFileSync(join(run, "metrics.jsonl"), "utf8"))
+    .filter(({ type }) => type === "train")
+    .map(({ learningRate }) => learningRate as number);
+
+describe("a cool-down", { timeout: 120_000 }, () => {
+  const run = join(folder, "stable");
+  const longer = join(folder, "longer");
+
+  it("ends a run of constant rate in so many steps from where it is, and keeps where it began", async () => {
+    await succeed(trainInto(run, ...stable, "--steps", "6", "--save-every", "3", "--keep", "1"));
+    await succeed(["train", "--resume", run, "--cooldown", "4"]);
+    const rates = ratesOf(run);
+    expect(rates).toHaveLength(10);
+    expect(new Set(rates.slice(2, 6))).toEqual(new Set([2e-3]));
+    expect(rates.slice(6).map((rate) => Number((rate / 2e-3).toFixed(4)))).toEqual([0.5, 0.2929, 0.134, 0]);
+    expect(checkpointsOf(run)).toEqual(["step-00000006", "step-00000010"]);
+  });
+
+  it("is not gone on from in the same folder, but beside it, from the step before it, with the same bits", async () => {
+    const refused = await longhand(["train", "--resume", run, "--steps", "20"]);
+    expect([refused.status, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining(`${run} has cooled down since step 6; to go on from there, beside it, give --out`),
+    ]);
+    const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+    expect(config.training).toMatchObject({ steps: 10, schedule: { cooldown: 4 } });
+    await succeed(["train", "--resume", run, "--out", longer, "--steps", "14"]);
+    expect(checkpointsOf(run)).toEqual(["step-00000006", "step-00000010"]);
+    const whole = join(folder, "whole");
+    await succeed(trainInto(whole, ...stable, "--steps", "14", "--cooldown", "4"));
+    for (const file of ["model.safetensors", "optimizer.safetensors"])
+      expect(bytesOf(longer, 14, file).equals(bytesOf(whole, 14, file))).toBe(true);
+    expect(ratesOf(longer)).toEqual(ratesOf(whole));
+  });
+
+  it("cuts a linear decay short from the rate that it had reached", async () => {
+    const linear = join(folder, "linear");
+    await succeed(trainInto(linear, "--steps", "10", "--warmup", "0", "--eval-every", "100", "--save-every", "4"));
+    // As if it had been stopped after step 4.
+    for (const step of ["08", "10"]) rmSync(join(linear, "checkpoints", `step-000000${step}`), { recursive: true });
+    const cut = join(folder, "cut");
+    await succeed(["train", "--resume", linear, "--cooldown", "2", "--out", cut]);
+    const rates = ratesOf(cut);
+    expect(rates.slice(0, 4)).toEqual(ratesOf(linear).slice(0, 4));
+    expect(rates.slice(3).map((rate) => Number((rate / 2e-3).toFixed(4)))).toEqual([0.6, 0.1757, 0]);
+  });
+
+  it.each([
+    ["stable", ["--cooldown", "0"], "--cooldown 0: expected a whole number of at least 1"],
+    ["linear", ["--cooldown", "5", "--steps", "6"], "is already at step 4; give --steps of at least 9"],
+    ["stable", ["--out", join(folder, "stable")], "this folder exists and is not empty"],
+    ["stable", ["--lr", "1e-3"], "--lr cannot be combined with --resume"],
+  ] as const)("refuses for the run %s %j with a sentence", async (name, flags, message) => {
+    const { status, stderr } = await longhand(["train", "--resume", join(folder, name), ...flags]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(message);
+  });
+
+  it("refuses one that is longer than the run", async () => {
+    const { status, stderr } = await longhand(trainInto(join(folder, "none"), "--steps", "3", "--cooldown", "4"));
+    expect([status, stderr]).toEqual([2, expect.stringContaining("--cooldown 4: it exceeds the 3 steps")]);
+  });
+});
+
+describe("Muon", { timeout: 60_000 }, () => {
+  it("resumes with the same bits, and saves no second moments of the maps that it updates", async () => {
+    const flags = ["--optimizer", "muon", "--steps", "6", "--eval-every", "100", "--schedule", "constant"];
+    const whole = join(folder, "muon");
+    const parts = join(folder, "muon-parts");
+    await succeed(trainInto(whole, ...flags));
+    await succeed(trainInto(parts, ...flags, "--steps", "3"));
+    await succeed(["train", "--resume", parts, "--steps", "6"]);
+    for (const file of ["model.safetensors", "optimizer.safetensors"])
+      expect(bytesOf(parts, 6, file).equals(bytesOf(whole, 6, file))).toBe(true);
+    const moments = bytesOf(whole, 6, "optimizer.safetensors").toString("latin1");
+    expect(moments).toContain("m.layers.0.hidden.weight");
+    expect(moments).not.toContain("v.layers.0.hidden.weight");
+    expect(moments).toContain("v.layers.0.hidden.bias");
+  });
+});
