@@ -99,6 +99,16 @@ export const exampleFields = {
 export const optimizerFields = {
   weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
   clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
+  ema: cameLater(
+    z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe(
+        "What a step leaves of a moving average of the parameters, such as 0.999, which is then what is evaluated, saved and used; 0: none.",
+      ),
+  ),
 };
 
 export const stepFields = {

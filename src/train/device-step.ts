@@ -83,7 +83,7 @@ export async function createDeviceStep(
       const graphMs = (performance.now() - since) / outcomes.length;
       return outcomes.map((outcome): StepResult => ({ ...outcome, graphMs, optimizerMs: 0 }));
     },
-    current: (parameters) => (held?.parameters === parameters ? held.update.parameters : parameters),
+    current: (parameters) => (held?.parameters === parameters ? held.update.averaged : parameters),
     async toHost() {
       await held?.update.download({ parameters: held.parameters, optimizer: held.state });
     },

@@ -11,6 +11,7 @@ import type { StepOutcome } from "./training-step.ts";
 import {
   accumulateProgram,
   addedName,
+  averageName,
   LOG_STEPS,
   momentNames,
   nextName,
@@ -27,6 +28,8 @@ export interface HostState {
 export interface DeviceUpdate {
   /** The parameters as of now, by path. They are released by the next update. */
   readonly parameters: DeviceTensorsByName;
+  /** Their average; themselves where none is kept. */
+  readonly averaged: DeviceTensorsByName;
   /** Steps whose outcome has not been read; `read` is due when there are LOG_STEPS. */
   readonly unread: number;
   /** Adds the gradients of a batch, `gradients/i` of each group, and its loss [1] to those of this step; releases them. */
@@ -55,6 +58,9 @@ export async function createDeviceUpdate(
 
   const initial: Record<string, HostTensor> = {
     ...parameters,
+    ...Object.fromEntries(
+      Object.entries(optimizer.average ?? {}).map(([path, data]) => [averageName(path), { ...parameters[path], data }]),
+    ),
     count: { dtype: "int32", shape: [1], data: Int32Array.of(updates) },
     log: { dtype: "float32", shape: [LOG_STEPS, 3], data: new Float32Array(3 * LOG_STEPS) },
   };
@@ -68,10 +74,15 @@ export async function createDeviceUpdate(
   /** Updates that were applied, as far as outcomes were read. */
   let known = updates;
   let unread = 0;
+  const byPath = (name: (path: string) => string): DeviceTensorsByName =>
+    Object.fromEntries(Object.keys(parameters).map((path) => [path, values[name(path)]]));
 
   return {
     get parameters() {
-      return Object.fromEntries(Object.keys(parameters).map((path) => [path, values[path]]));
+      return byPath((path) => path);
+    },
+    get averaged() {
+      return byPath(optimizer.average ? averageName : (path) => path);
     },
     get unread() {
       return unread;
@@ -110,6 +121,8 @@ export async function createDeviceUpdate(
     },
     async download(state) {
       for (const path in state.parameters) state.parameters[path].data.set(await values[path].read());
+      for (const [path, mean] of Object.entries(state.optimizer.average ?? {}))
+        mean.set(await floats(values[averageName(path)]));
       for (const [i, group] of groups.entries()) {
         for (const [name, arrays] of momentsOf(i, group, state.optimizer))
           unflattenArrays(group, await floats(values[name]), arrays);

@@ -5,7 +5,7 @@
 import type { CompiledFunction, Engine } from "../runtime/engine.ts";
 import type { FlatPart } from "./flat.ts";
 import { mapsOf, muonProgram, updateName } from "./muon.ts";
-import { type AdamWStep, adamw, clipScale, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer.ts";
+import { type AdamWStep, adamw, clipScale, emaKeep, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer.ts";
 
 export interface HostUpdate {
   /** Updates parameters and state in place. */
@@ -25,22 +25,32 @@ export async function createHostUpdate(
   return {
     async apply(step) {
       adamw(step, rules);
-      if (!muon) return;
-      const { parameters, gradients, state, learningRate } = step;
-      const { momentum = MOMENTUM, weightDecay } = config;
-      const scale = clipScale(step);
-      for (const path in directions)
-        takeMomentum(directions[path], state.m[path], gradients[path], { scale, momentum });
-      const updates = await muon.run(directions);
-      for (const path in directions) {
-        const keep = rules.get(path)?.decayed ? 1 - learningRate * weightDecay : 1;
-        move(parameters[path].data as Float32Array, updates[updateName(path)] as Float32Array, { keep, learningRate });
-      }
+      if (muon) await applyMuon(step, muon);
+      if (config.ema) average(step, emaKeep(config.ema, step.step));
     },
     async release() {
       await muon?.release();
     },
   };
+
+  async function applyMuon(step: AdamWStep, { run }: CompiledFunction): Promise<void> {
+    const { parameters, gradients, state, learningRate } = step;
+    const { momentum = MOMENTUM, weightDecay } = config;
+    const scale = clipScale(step);
+    for (const path in directions) takeMomentum(directions[path], state.m[path], gradients[path], { scale, momentum });
+    const updates = await run(directions);
+    for (const path in directions) {
+      const keep = rules.get(path)?.decayed ? 1 - learningRate * weightDecay : 1;
+      move(parameters[path].data as Float32Array, updates[updateName(path)] as Float32Array, { keep, learningRate });
+    }
+  }
+}
+
+function average({ parameters, state }: AdamWStep, keep: number): void {
+  for (const [path, mean] of Object.entries(state.average ?? {})) {
+    const { data } = parameters[path];
+    for (let i = 0; i < mean.length; i++) mean[i] += (1 - keep) * (data[i] - mean[i]);
+  }
 }
 
 interface MomentumFactors {

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { openEngine, testedEngines } from "../../test/conformance/engines.ts";
 import { expectClose } from "../../test/support/compare.ts";
+import { muonReference } from "../../test/support/muon-reference.ts";
 import type { HostTensor } from "../base/dtype.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
 import { type Shape, sizeOf } from "../base/shape.ts";
@@ -64,6 +65,8 @@ const cases: readonly Case[] = [
     accumulate: 2,
     broken: { 3: { loss: Number.NaN } },
   },
+  { name: "with an average of the parameters", config: { ema: 0.9 }, steps: 12, broken: { 5: { loss: Number.NaN } } },
+  { name: "Muon with an average that remembers little", config: { name: "muon", ema: 0.3 }, updates: 100 },
   { name: "Muon of a gradient of zeros", config: { name: "muon" }, size: 0, steps: 2 },
   { name: "more steps than the device keeps outcomes of", steps: 19, broken: { 7: { loss: Number.NaN } } },
 ];
@@ -79,6 +82,7 @@ interface Values {
   readonly parameters: FloatArrays;
   readonly m: FloatArrays;
   readonly v: FloatArrays;
+  readonly average?: FloatArrays | undefined;
 }
 
 interface Result extends Values {
@@ -111,11 +115,22 @@ function stepsOf({ size = 1, accumulate = 1, broken = {}, steps = 4 }: Case): St
 
 /** The definition: float64, element by element. */
 const reference: Form = async (initial, steps, of) => {
-  const { beta1, beta2, epsilon, weightDecay, clip, name, momentum = 0.95, decayed } = { ...config, ...of.config };
+  const {
+    beta1,
+    beta2,
+    epsilon,
+    weightDecay,
+    clip,
+    name,
+    momentum = 0.95,
+    decayed,
+    ema = 0,
+  } = { ...config, ...of.config };
   const copy = (path: string) => Float64Array.from(initial[path].data);
   const [p, m, v] = [copy, (path: string) => copy(path).fill(0), (path: string) => copy(path).fill(0)].map((values) =>
     Object.fromEntries(Object.keys(shapes).map((path) => [path, values(path)])),
   );
+  const average = Object.fromEntries(Object.keys(shapes).map((path) => [path, copy(path)]));
   let t = of.updates ?? 0;
   const outcomes: StepOutcome[] = [];
   for (const { losses, gradients, learningRate } of steps) {
@@ -148,45 +163,19 @@ const reference: Form = async (initial, steps, of) => {
         p[path][i] -= learningRate * (direction + decay);
       }
     }
+    const keep = Math.min(ema, (1 + t) / (10 + t));
+    for (const path in shapes) average[path] = average[path].map((mean, i) => keep * mean + (1 - keep) * p[path][i]);
   }
   const single = (values: Record<string, Float64Array>) => byPath((path) => Float32Array.from(values[path]));
-  return { parameters: single(p), m: single(m), v: single(v), outcomes };
+  return { parameters: single(p), m: single(m), v: single(v), average: single(average), outcomes };
 };
-
-type Matrix = number[][];
-const times = (a: Matrix, b: Matrix): Matrix =>
-  a.map((row) => b[0].map((_, j) => row.reduce((sum, x, k) => sum + x * b[k][j], 0)));
-const transposed = (a: Matrix): Matrix => a[0].map((_, j) => a.map((row) => row[j]));
-
-/** The published iteration on each map of `columns` side by side, in rows of `width`. */
-function muonReference(direction: Float64Array, width: number, columns: readonly number[]): Float64Array {
-  const update = new Float64Array(direction.length);
-  let from = 0;
-  for (const own of columns) {
-    let x: Matrix = Array.from({ length: direction.length / width }, (_, r) => [
-      ...direction.slice(r * width + from, r * width + from + own),
-    ]);
-    const norm = Math.sqrt(x.flat().reduce((sum, value) => sum + value * value, 0));
-    x = x.map((row) => row.map((value) => value / (norm + 1e-7)));
-    for (let i = 0; i < 5; i++) {
-      const gram = times(x, transposed(x));
-      const [third, fifth] = [times(gram, x), times(gram, times(gram, x))];
-      x = x.map((row, r) => row.map((value, c) => 3.4445 * value - 4.775 * third[r][c] + 2.0315 * fifth[r][c]));
-    }
-    const size = 0.2 * Math.sqrt(Math.max(x.length, own));
-    for (const [r, row] of x.entries())
-      for (const [c, value] of row.entries()) update[r * width + from + c] = size * value;
-    from += own;
-  }
-  return update;
-}
 
 const engineOfHost = openEngine("cpu");
 
 const onHost: Form = async (initial, steps, of) => {
   const parameters = copyOf(initial);
   const all = { ...config, ...of.config };
-  const state = initialOptimizerState(parameters, rulesOf(parts, all));
+  const state = initialOptimizerState(parameters, rulesOf(parts, all), all.ema);
   const optimizer = await createHostUpdate(engineOfHost, parts, all);
   const outcomes: StepOutcome[] = [];
   let update = of.updates ?? 0;
@@ -212,7 +201,7 @@ const onDevice =
     const all = { ...config, ...of.config };
     const groups = flatGroups(parts);
     const parameters = copyOf(initial);
-    const optimizer = initialOptimizerState(parameters, rulesOf(parts, all));
+    const optimizer = initialOptimizerState(parameters, rulesOf(parts, all), all.ema);
     const options = { groups, accumulate: of.accumulate ?? 1, config: all };
     const update = await createDeviceUpdate(engine, options, { parameters, optimizer, updates: of.updates ?? 0 });
     const outcomes: StepOutcome[] = [];
@@ -229,7 +218,10 @@ const onDevice =
       if (update.unread === LOG_STEPS) outcomes.push(...(await update.read()));
     }
     outcomes.push(...(await update.read()));
-    const result = { parameters: copyOf(initial), optimizer: initialOptimizerState(initial, rulesOf(parts, all)) };
+    const result = {
+      parameters: copyOf(initial),
+      optimizer: initialOptimizerState(initial, rulesOf(parts, all), all.ema),
+    };
     await update.download(result);
     await update.release();
     return { parameters: byPath((path) => result.parameters[path].data), ...result.optimizer, outcomes };
@@ -265,11 +257,12 @@ describe.each(forms)("updates $title", ({ form }) => {
       if (Number.isFinite(norm) && norm > 0) expect(gradientNorm / norm).toBeCloseTo(1, 5);
       else expect(gradientNorm).toBe(norm);
     }
-    for (const kind of ["parameters", "m", "v"] as const) {
+    expect(actual.average !== undefined).toBe((of.config?.ema ?? 0) > 0);
+    for (const kind of ["parameters", "m", "v", "average"] as const) {
       if (kind === "v" && of.config?.name === "muon") expect(Object.keys(actual.v)).not.toContain("wide");
       for (const [path, shape] of Object.entries(shapes)) {
-        if (!(path in actual[kind])) continue;
-        expectClose(actual[kind][path], expected[kind][path], { name: `${kind} ${path}`, tolerance: 1e-5, shape });
+        const [found, wanted] = [actual[kind]?.[path], expected[kind]?.[path]];
+        if (found && wanted) expectClose(found, wanted, { name: `${kind} ${path}`, tolerance: 1e-5, shape });
       }
     }
   });

@@ -31,6 +31,16 @@ export interface OptimizerConfig extends AdamWConfig {
   readonly momentum?: number;
   /** Default: matrices. */
   readonly decayed?: (typeof decayedNames)[number];
+  /** What each update leaves of the exponential moving average of the parameters; 0: there is none. Default: 0. */
+  readonly ema?: number;
+}
+
+/**
+ * What update number `update` leaves of the average: less at first, so that it does not remember where training started
+ * (Tan and Le 2019, EfficientNet, as in its published code).
+ */
+export function emaKeep(ema: number, update: number): number {
+  return Math.min(ema, (1 + update) / (10 + update));
 }
 
 /** How a parameter is updated. */
@@ -61,17 +71,24 @@ export type FloatArrays = Readonly<Record<string, Float32Array>>;
 export interface OptimizerState {
   readonly m: FloatArrays;
   readonly v: FloatArrays;
+  /** The average of the parameters, where one is kept: the model that is evaluated, saved and used. */
+  readonly average?: FloatArrays | undefined;
 }
 
-/** Zeros. `rules`: default, all by AdamW. */
+/** Zeros, and where there is an average the parameters themselves. `rules`: default, all by AdamW. */
 export function initialOptimizerState(
   parameters: Readonly<Record<string, HostTensor>>,
   rules?: UpdateRules,
+  ema = 0,
 ): OptimizerState {
   const zeros = (paths: readonly string[]) =>
     Object.fromEntries(paths.map((path) => [path, new Float32Array(sizeOf(parameters[path].shape))]));
   const paths = Object.keys(parameters);
-  return { m: zeros(paths), v: zeros(paths.filter((path) => rules?.get(path)?.by !== "muon")) };
+  const copies = () => Object.fromEntries(paths.map((path) => [path, parameters[path].data.slice() as Float32Array]));
+  return {
+    ...{ m: zeros(paths), v: zeros(paths.filter((path) => rules?.get(path)?.by !== "muon")) },
+    ...(ema > 0 && { average: copies() }),
+  };
 }
 
 /** Root of the sum of squares of all elements, accumulated in float64; NaN or Infinity when any element is. */

@@ -36,7 +36,10 @@ export function learningRate(schedule: Schedule, step: number, steps: number): n
   const from = coolsFrom(schedule, steps);
   if (step <= from || cooldown === 0) return decayedRate(schedule, step, planned);
   const progress = Math.min(1, (step - from) / cooldown);
-  return decayedRate(schedule, Math.max(1, from), planned) * (1 - (cooldownShape === "sqrt" ? Math.sqrt(progress) : progress));
+  return (
+    decayedRate(schedule, Math.max(1, from), planned) *
+    (1 - (cooldownShape === "sqrt" ? Math.sqrt(progress) : progress))
+  );
 }
 
 /** The last step before the cool-down; the last of all without one. */

@@ -18,7 +18,7 @@ import {
   trainingProgram,
 } from "./objective.ts";
 import { type FloatArrays, globalNorm } from "./optimizer.ts";
-import type { Batch, TrainStep } from "./training-step.ts";
+import type { Batch, StepInputs, TrainStep } from "./training-step.ts";
 
 export interface TrainStepOptions {
   /** Batches say by `weights` which tokens count; default: all count alike. */
@@ -65,9 +65,12 @@ interface HostStepOptions {
 async function createHostStep(engine: Engine, { training, inputsOf, afterOf }: HostStepOptions): Promise<TrainStep> {
   const compiled = await engine.compile(training.program);
   let optimizer: HostUpdate | undefined;
+  /** Of the last step. */
+  let average: FloatArrays | undefined;
   // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
   let sums: Record<string, Float32Array> | undefined;
   const run: TrainStep["run"] = async ({ parameters, state, batches, learningRate, update, config }) => {
+    average = state.average;
     const arrays = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
     const started = performance.now();
     let total = 0;
@@ -103,13 +106,18 @@ async function createHostStep(engine: Engine, { training, inputsOf, afterOf }: H
     run,
     submit: async (inputs) => [await run(inputs)],
     settle: async () => [],
-    current: (parameters) => parameters,
+    current: (parameters) => (average ? averaged(parameters, average) : parameters),
     toHost: async () => {},
     release: async () => {
       await optimizer?.release();
       await compiled.release();
     },
   };
+}
+
+/** The parameters with the values of their average. */
+function averaged(parameters: StepInputs["parameters"], average: FloatArrays): StepInputs["parameters"] {
+  return Object.fromEntries(Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] }]));
 }
 
 function gradientsOf(

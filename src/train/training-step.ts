@@ -55,7 +55,7 @@ export interface TrainStep {
   submit(inputs: StepInputs): Promise<readonly StepResult[]>;
   /** The results of submitted steps that have not been returned yet. */
   settle(): Promise<readonly StepResult[]>;
-  /** These parameters after all steps, where they are: for evaluation. */
+  /** These parameters after all steps, or their average where one is kept, where they are: for evaluation. */
   current(parameters: StepInputs["parameters"]): ModelParameters;
   /** Brings parameters and state on the host up to date. */
   toHost(): Promise<void>;

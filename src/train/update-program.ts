@@ -9,7 +9,7 @@ import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { type FlatGroup, flatShape, flatten, unflatten } from "./flat.ts";
 import { mapsOf, muonUpdates } from "./muon.ts";
-import { type AdamWConfig, adamwFactors, MOMENTUM, type OptimizerConfig, ruleOf } from "./optimizer.ts";
+import { adamwFactors, emaKeep, MOMENTUM, type OptimizerConfig, ruleOf } from "./optimizer.ts";
 
 /** Steps whose outcomes the device keeps at most. */
 export const LOG_STEPS = 8;
@@ -17,6 +17,7 @@ export const LOG_STEPS = 8;
 export const momentNames = (group: number) => ({ m: `m/${group}`, v: `v/${group}` });
 /** The name under which a program returns the next value of one of its inputs. */
 export const nextName = (name: string) => `next.${name}`;
+export const averageName = (path: string) => `average.${path}`;
 export const groupGradientName = (group: number) => `gradients/${group}`;
 
 export interface UpdateOptions {
@@ -27,13 +28,13 @@ export interface UpdateOptions {
 }
 
 /**
- * Inputs: every parameter by path; `m/i`, of what AdamW updates `v/i`, and `gradients/i` [rows, 1024] of each group; loss [1], a sum over the
+ * Inputs: every parameter by path, with an average `average.PATH` too; `m/i`, of what AdamW updates `v/i`, and `gradients/i` [rows, 1024] of each group; loss [1], a sum over the
  * batches; count int32 [1], the updates applied so far; known int32 [1], the count that row 0 of the table is for;
- * factors [LOG_STEPS, 4], as `updateFactors` makes them; log [LOG_STEPS, 3]. Outputs, by `nextName`: the new values of
+ * factors [LOG_STEPS, 5], as `updateFactors` makes them; log [LOG_STEPS, 3]. Outputs, by `nextName`: the new values of
  * parameters, moments and count; log without its first row, and with [loss, gradient norm, 1 if applied] as its last.
  */
 export function updateProgram({ groups, accumulate, config }: UpdateOptions): Program {
-  const { beta1, beta2, clip, momentum = MOMENTUM } = config;
+  const { beta1, beta2, clip, momentum = MOMENTUM, ema = 0 } = config;
   const gradients = groups.map((group, i) => input(groupGradientName(i), flatShape(group)));
   const count = input("count", [1], "int32");
   const loss = input("loss", [1]).mul(1 / accumulate);
@@ -45,7 +46,9 @@ export function updateProgram({ groups, accumulate, config }: UpdateOptions): Pr
     .mul(1 / accumulate);
   const applied = finite(loss).and(finite(norm));
   const row = input("factors", [LOG_STEPS, FACTORS]).gather(count.sub(input("known", [1], "int32")));
-  const [rate, epsilon, keep, learningRate] = row.reshape([FACTORS]).split(0, new Array<number>(FACTORS).fill(1));
+  const [rate, epsilon, keep, learningRate, fresh] = row
+    .reshape([FACTORS])
+    .split(0, new Array<number>(FACTORS).fill(1));
   // clip / (norm + 1e-6), at most 1
   const clipped = clip > 0 ? norm.add(1e-6).reciprocal().mul(clip).min(1) : norm.constant(1);
   const scale = clipped.mul(1 / accumulate);
@@ -70,8 +73,16 @@ export function updateProgram({ groups, accumulate, config }: UpdateOptions): Pr
       outputs[nextName(names.v)] = applied.where(newV, v);
     }
     const newP = (decayed ? p.mul(keep) : p).sub(move);
-    for (const [k, tensor] of unflatten(group, applied.where(newP, p)).entries()) {
-      outputs[nextName(group.parts[k].path)] = tensor;
+    const put = (name: (path: string) => string, flat: Tensor) => {
+      for (const [k, tensor] of unflatten(group, flat).entries()) outputs[nextName(name(group.parts[k].path))] = tensor;
+    };
+    put((path) => path, applied.where(newP, p));
+    if (ema > 0) {
+      const average = flatten(
+        group,
+        new Map(group.parts.map(({ path, shape }) => [path, input(averageName(path), shape)])),
+      );
+      put(averageName, applied.where(average.add(newP.sub(average).mul(fresh)), average));
     }
     outputs[nextName(names.m)] = applied.where(newM, m);
   }
@@ -103,13 +114,17 @@ function finite(x: Tensor): Tensor {
   return x.less(largest).and(largest.neg().less(x));
 }
 
-/** Of one update: rate and epsilon with Adam's bias corrections, the share that decay leaves, the plain learning rate. */
-const FACTORS = 4;
+/** Of one update: rate and epsilon with Adam's bias corrections, the share that decay leaves, the plain learning rate,
+ * and how much of the new parameters goes into their average. */
+const FACTORS = 5;
 
 /** The factors of the next LOG_STEPS updates after `updates`, of which the steps that are not applied use up none, as rows. */
-export function updateFactors(updates: number, learningRate: number, config: AdamWConfig): Float32Array {
+export function updateFactors(updates: number, learningRate: number, config: OptimizerConfig): Float32Array {
   const factors = new Float32Array(FACTORS * LOG_STEPS);
-  for (let i = 0; i < LOG_STEPS; i++)
-    factors.set([...adamwFactors(updates + 1 + i, learningRate, config), learningRate], FACTORS * i);
+  for (let i = 0; i < LOG_STEPS; i++) {
+    const update = updates + 1 + i;
+    const fresh = 1 - emaKeep(config.ema ?? 0, update);
+    factors.set([...adamwFactors(update, learningRate, config), learningRate, fresh], FACTORS * i);
+  }
   return factors;
 }

@@ -10,6 +10,10 @@ const trainInto = (run: string, ...more: string[]) => ["train", "--data", text, 
 const checkpointsOf = (run: string) => readdirSync(join(run, "checkpoints")).sort();
 const bytesOf = (run: string, step: number, file: string) =>
   readFileSync(join(run, "checkpoints", `step-${String(step).padStart(8, "0")}`, file));
+const lossesOf = (run: string, of: "train" | "eval") =>
+  jsonLines(readFileSync(join(run, "metrics.jsonl"), "utf8"))
+    .filter(({ type }) => type === of)
+    .map(({ loss }) => loss);
 const ratesOf = (run: string) =>
   jsonLines(readFileSync(join(run, "metrics.jsonl"), "utf8"))
     .filter(({ type }) => type === "train")
@@ -72,6 +76,28 @@ describe("a cool-down", { timeout: 120_000 }, () => {
   it("refuses one that is longer than the run", async () => {
     const { status, stderr } = await longhand(trainInto(join(folder, "none"), "--steps", "3", "--cooldown", "4"));
     expect([status, stderr]).toEqual([2, expect.stringContaining("--cooldown 4: it exceeds the 3 steps")]);
+  });
+});
+
+describe("a moving average of the parameters", { timeout: 60_000 }, () => {
+  it("is what is saved as the model, and resumes with the same bits", async () => {
+    const flags = ["--ema", "0.9", "--steps", "6", "--eval-every", "3", "--schedule", "constant"];
+    const whole = join(folder, "ema");
+    const parts = join(folder, "ema-parts");
+    const plain = join(folder, "ema-without");
+    await succeed(trainInto(whole, ...flags));
+    await succeed(trainInto(parts, ...flags, "--steps", "3"));
+    await succeed(["train", "--resume", parts, "--steps", "6"]);
+    await succeed(trainInto(plain, ...flags, "--ema", "0"));
+    for (const file of ["model.safetensors", "optimizer.safetensors"])
+      expect(bytesOf(parts, 6, file).equals(bytesOf(whole, 6, file))).toBe(true);
+    expect(bytesOf(whole, 6, "model.safetensors").equals(bytesOf(plain, 6, "model.safetensors"))).toBe(false);
+    // Training itself does not see the average.
+    expect(lossesOf(whole, "train")).toEqual(lossesOf(plain, "train"));
+    expect(lossesOf(whole, "eval")).not.toEqual(lossesOf(plain, "eval"));
+    const { stdout } = await succeed(["eval", whole, "--data", text, "--json"]);
+    const again = await succeed(["eval", plain, "--data", text, "--json"]);
+    expect(jsonLines(stdout)[0].loss).not.toBe(jsonLines(again.stdout)[0].loss);
   });
 });
 

@@ -59,7 +59,7 @@ export function initialState(config: RunConfig): TrainingState & Pick<LoopState,
   const carried = state && emptyLanes(state, corporaIn(config).length * lanesOf(config));
   const declared = parametersOf(model);
   const parameters = initialise(declared, training.seed);
-  const optimizer = initialOptimizerState(parameters, rulesOf(declared, training.optimizer));
+  const optimizer = initialOptimizerState(parameters, rulesOf(declared, training.optimizer), training.optimizer.ema);
   return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, ...(carried && { carried }) };
 }
 
@@ -73,15 +73,9 @@ export function storedState({
   data,
   carried,
 }: TrainingState & Partial<Pick<LoopState, "data" | "carried">>): CheckpointContent {
-  const moments = (prefix: string, arrays: FloatArrays) =>
-    Object.entries(arrays).map(([path, data]) => [
-      `${prefix}.${path}`,
-      { dtype: "float32", shape: parameters[path].shape, data } satisfies HostTensor,
-    ]);
   return {
     step,
-    model: parameters,
-    optimizer: Object.fromEntries([...moments("m", optimizer.m), ...moments("v", optimizer.v)]),
+    ...modelAndOptimizer(parameters, optimizer),
     ...(carried && { carried: tensorsOf(carried) }),
     state: {
       ...{ updates, skippedInRow, seconds },
@@ -89,6 +83,25 @@ export function storedState({
       ...(carried && { positions: carried.positions }),
     },
   };
+}
+
+/**
+ * What is saved as the model is what is used: with an average, that, and the parameters that training goes on from are
+ * saved with the moments.
+ */
+function modelAndOptimizer(
+  parameters: Tensors,
+  { m, v, average }: OptimizerState,
+): Pick<CheckpointContent, "model" | "optimizer"> {
+  const named = (prefix: string, arrays: FloatArrays) =>
+    Object.entries(arrays).map(([path, data]) => [`${prefix}.${path}`, { ...parameters[path], data }] as const);
+  const moments = [...named("m", m), ...named("v", v)];
+  if (!average) return { model: parameters, optimizer: Object.fromEntries(moments) };
+  const latest = Object.entries(parameters).map(([path, own]) => [`latest.${path}`, own] as const);
+  const model = Object.fromEntries(
+    Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] }]),
+  );
+  return { model, optimizer: Object.fromEntries([...moments, ...latest]) };
 }
 
 /** The states of lanes as tensors [lanes, …]. */
@@ -123,16 +136,21 @@ export function restoreState(
   if (!counters.success)
     throw new LonghandError("checkpoint", `${path}/state.json: the training counters are missing or damaged`);
   requireTensors(model, expected, path);
-  const saved = (prefix: "m" | "v"): FloatArrays => {
-    const names = Object.keys(moments[prefix]);
+  const saved = (prefix: string, names: readonly string[]): Record<string, HostTensor> => {
     const named = Object.fromEntries(names.map((name) => [`${prefix}.${name}`, expected[name]]));
     const own = Object.fromEntries(Object.entries(optimizer).filter(([name]) => name.startsWith(`${prefix}.`)));
     requireTensors(own, named, path);
-    return Object.fromEntries(names.map((name) => [name, own[`${prefix}.${name}`].data as Float32Array]));
+    return Object.fromEntries(names.map((name) => [name, own[`${prefix}.${name}`]]));
   };
+  const arraysOf = (tensors: Tensors): FloatArrays =>
+    Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data as Float32Array]));
+  const [m, v] = (["m", "v"] as const).map((prefix) => arraysOf(saved(prefix, Object.keys(moments[prefix]))));
   const { positions, ...counted } = counters.data;
-  const own = { parameters: { ...model }, optimizer: { m: saved("m"), v: saved("v") }, step, ...counted };
-  if (lanes === undefined) return own;
+  const own = moments.average
+    ? { parameters: saved("latest", Object.keys(expected)), optimizer: { m, v, average: arraysOf(model) } }
+    : { parameters: { ...model }, optimizer: { m, v } };
+  const restored = { ...own, step, ...counted };
+  if (lanes === undefined) return restored;
   requireTensors(carried ?? {}, tensorsOf(lanes), path);
   if (positions?.length !== lanes.positions.length) {
     const got = positions?.length ?? "none";
@@ -142,7 +160,7 @@ export function restoreState(
     );
   }
   const arrays = Object.keys(lanes.arrays).map((key) => [key, carried?.[key].data as Float32Array]);
-  return { ...own, carried: { arrays: Object.fromEntries(arrays), positions } };
+  return { ...restored, carried: { arrays: Object.fromEntries(arrays), positions } };
 }
 
 export interface PlaceRequest {
