@@ -16,7 +16,7 @@ import { type PresetName, presetModel } from "../src/models/presets.ts";
 import { type ArchitectureName, hasField } from "../src/models/registry.ts";
 import { orthogonalFeatures } from "../src/nn/favor-attention.ts";
 import { initialise } from "../src/nn/scope.ts";
-import type { AdamWConfig } from "../src/train/optimizer.ts";
+import type { AdamWConfig } from "../src/train/optimizer-config.ts";
 import type { Batch } from "../src/train/training-step.ts";
 
 export interface Setup<M extends ModelConfig = ModelConfig> {

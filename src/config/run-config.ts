@@ -10,7 +10,7 @@ import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { decayedNames, optimizerNames } from "../train/optimizer.ts";
+import { decayedNames, optimizerNames } from "../train/optimizer-config.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
 import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";

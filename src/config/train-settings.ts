@@ -10,7 +10,7 @@ import { memoryNames } from "../models/architectures/memory-fields.ts";
 import { presetNames } from "../models/presets.ts";
 import { architectureNameSchema, architectureNames } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { optimizerNames } from "../train/optimizer.ts";
+import { optimizerNames } from "../train/optimizer-config.ts";
 import { decayNames } from "../train/schedule.ts";
 import {
   cameLater,

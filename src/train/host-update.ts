@@ -5,7 +5,8 @@
 import type { CompiledFunction, Engine } from "../runtime/engine.ts";
 import type { FlatPart } from "./flat.ts";
 import { mapsOf, muonProgram, updateName } from "./muon.ts";
-import { type AdamWStep, adamw, clipScale, emaKeep, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer.ts";
+import { type AdamWStep, adamw, clipScale } from "./optimizer.ts";
+import { emaKeep, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer-config.ts";
 
 export interface HostUpdate {
   /** Updates parameters and state in place. */

@@ -11,7 +11,8 @@ import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixture.ts";
 import { CarriedLanes, type CarryOptions, type LaneStates } from "./carried.ts";
 import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss, type TextLoss } from "./evaluate.ts";
-import type { OptimizerConfig, OptimizerState } from "./optimizer.ts";
+import type { OptimizerState } from "./optimizer.ts";
+import type { OptimizerConfig } from "./optimizer-config.ts";
 import { coolsFrom, learningRate, type Schedule } from "./schedule.ts";
 import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 

@@ -11,7 +11,8 @@ import type { Engine } from "../runtime/engine.ts";
 import { createDeviceUpdate } from "./device-update.ts";
 import { type FlatPart, flatGroups, flatShape, flattenArrays } from "./flat.ts";
 import { createHostUpdate } from "./host-update.ts";
-import { type FloatArrays, globalNorm, initialOptimizerState, type OptimizerConfig, rulesOf } from "./optimizer.ts";
+import { type FloatArrays, globalNorm, initialOptimizerState } from "./optimizer.ts";
+import { type OptimizerConfig, rulesOf } from "./optimizer-config.ts";
 import type { StepOutcome } from "./training-step.ts";
 import { groupGradientName, LOG_STEPS } from "./update-program.ts";
 

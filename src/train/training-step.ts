@@ -1,7 +1,8 @@
 /** What a training step is, on the host or on a device: what it is given, what comes of it. */
 import type { HostTensor } from "../base/dtype.ts";
 import type { DeviceTensor, HostArraysByName } from "../runtime/engine.ts";
-import type { FloatArrays, OptimizerConfig, OptimizerState } from "./optimizer.ts";
+import type { FloatArrays, OptimizerState } from "./optimizer.ts";
+import type { OptimizerConfig } from "./optimizer-config.ts";
 
 export interface Batch {
   /** [B, T] */

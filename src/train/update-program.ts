@@ -9,7 +9,8 @@ import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
 import { type FlatGroup, flatShape, flatten, unflatten } from "./flat.ts";
 import { mapsOf, muonUpdates } from "./muon.ts";
-import { adamwFactors, emaKeep, MOMENTUM, type OptimizerConfig, ruleOf } from "./optimizer.ts";
+import { adamwFactors } from "./optimizer.ts";
+import { emaKeep, MOMENTUM, type OptimizerConfig, ruleOf } from "./optimizer-config.ts";
 
 /** Steps whose outcomes the device keeps at most. */
 export const LOG_STEPS = 8;

@@ -41,7 +41,15 @@ export const rules: Rules = {
     generate: { about: "decoding, sampling", imports: ["base", "graph", "nn", "runtime/engine.ts"] },
     config: {
       about: "what can be configured",
-      imports: ["base", "data", "graph", "models", "runtime/engine.ts", "train/schedule.ts"],
+      imports: [
+        "base",
+        "data",
+        "graph",
+        "models",
+        "runtime/engine.ts",
+        "train/optimizer-config.ts",
+        "train/schedule.ts",
+      ],
     },
     run: { about: "what a user asks for", imports: LIBRARY },
     public: { about: "the published library", imports: [...LIBRARY, "run"] },

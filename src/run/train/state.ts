@@ -17,7 +17,8 @@ import type { CarriedState } from "../../nn/past.ts";
 import { initialise } from "../../nn/scope.ts";
 import { emptyLanes, type LaneStates } from "../../train/carried.ts";
 import type { LoopState, TrainingState } from "../../train/loop.ts";
-import { type FloatArrays, initialOptimizerState, type OptimizerState, rulesOf } from "../../train/optimizer.ts";
+import { type FloatArrays, initialOptimizerState, type OptimizerState } from "../../train/optimizer.ts";
+import { rulesOf } from "../../train/optimizer-config.ts";
 
 const whole = () => z.number().int().min(0);
 
