@@ -1,5 +1,5 @@
 /**
- * The engine on ONNX Runtime, whichever of its packages is given (ort-node.ts: the native one for Node). On WebGPU, tensors
+ * The engine on ONNX Runtime, whichever of its packages is given (ort-node.ts chooses one for Node). On WebGPU, tensors
  * that stay are GPU buffers. They are uploaded and read by programs of one Identity, because the binding for Node ends the
  * process when a GPU buffer is asked for its data.
  */
@@ -11,7 +11,7 @@ import { type Program, program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { toOnnx } from "../onnx/model.ts";
 import type { CompiledFunction, CompileOptions, Device, DeviceTensor, Engine, ResidentFunction } from "./engine.ts";
-import { HeldTensor, OrtFunction, type OrtPackage, wrap } from "./ort-function.ts";
+import { HeldTensor, OrtFunction, type OrtPackage, type OrtSession, wrap } from "./ort-function.ts";
 
 export interface OrtOptions {
   /** Threads of one operation. Default: 1; the caller chooses, since the count is part of a run's identity. */
@@ -23,6 +23,8 @@ export interface OrtOptions {
   readonly wholeOnDevice?: boolean;
   /** Writes each optimised graph here, for looking at what the runtime made of it. */
   readonly dumpOptimizedTo?: string;
+  /** More of the runtime's session options, by their keys (onnxruntime_session_options_config_keys.h). */
+  readonly config?: Readonly<Record<string, string>>;
 }
 
 /** A WebGPU kernel may bind 8 storage buffers: the parts and their whole. */
@@ -81,7 +83,7 @@ export class OrtEngine implements Engine {
     const { device, threads } = this;
     const { mostParts = device === "webgpu" ? WEBGPU_PARTS : undefined } = this.#options;
     const { bytes, constants } = toOnnx(program, { mostParts });
-    let session: InferenceSession;
+    let session: OrtSession;
     try {
       session = await this.#ort.InferenceSession.create(bytes, {
         ...sessionOptions(program, { ...this.#options, device, threads }, keepDuplicates),
@@ -148,6 +150,7 @@ function sessionOptions(
     threads,
     wholeOnDevice,
     dumpOptimizedTo,
+    config,
   }: OrtOptions & { readonly device: Device; readonly threads: number },
   keepDuplicates: boolean,
 ): InferenceSession.SessionOptions {
@@ -162,8 +165,9 @@ function sessionOptions(
     logSeverityLevel: 4, // failures are thrown, not logged as well
     ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${name}.onnx` } : {}),
     extra: {
-      ...(wholeOnDevice ? { session: { disable_cpu_ep_fallback: "1" } } : {}),
-      optimization: { disable_specified_optimizers: disabledOptimizers(keepDuplicates).join(";") },
+      ...(wholeOnDevice ? { "session.disable_cpu_ep_fallback": "1" } : {}),
+      "optimization.disable_specified_optimizers": disabledOptimizers(keepDuplicates).join(";"),
+      ...config,
     },
   };
 }

@@ -3,7 +3,7 @@
  * the host's memory, inputs wrap the caller's arrays, and outputs are written into buffers that are kept: those that go to
  * the host are the function's own, those that stay are written again once they have been released.
  */
-import type { InferenceSession, InferenceSessionFactory, Tensor as OrtTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { type HostArray, hostArray, isArrayOf, type TensorType } from "../base/dtype.ts";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { sameShape, showShape, sizeOf } from "../base/shape.ts";
@@ -11,10 +11,20 @@ import { showType } from "../graph/operator.ts";
 import type { Program } from "../graph/program.ts";
 import type { Device, DeviceTensor, InputsByName, ResidentFunction } from "./engine.ts";
 
+export type OrtTensors = Readonly<Record<string, OrtTensor>>;
+
 /** What is used of an onnxruntime package. */
 export interface OrtPackage {
-  readonly InferenceSession: InferenceSessionFactory;
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<OrtSession>;
+  };
   readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => OrtTensor;
+}
+
+export interface OrtSession {
+  /** Outputs are written where `fetches` say; where one says null, the device keeps it. */
+  run(feeds: OrtTensors, fetches: Readonly<Record<string, OrtTensor | null>>): Promise<OrtTensors>;
+  release(): Promise<void>;
 }
 
 /** A tensor of this engine. */
@@ -59,7 +69,7 @@ interface FunctionContext {
 }
 
 export class OrtFunction implements ResidentFunction {
-  readonly #session: InferenceSession;
+  readonly #session: OrtSession;
   readonly #program: Program;
   readonly #context: FunctionContext;
   readonly #feeds: Record<string, OrtTensor> = {};
@@ -71,11 +81,13 @@ export class OrtFunction implements ResidentFunction {
   readonly #free: Readonly<Record<string, OrtTensor[]>>;
   /** Tensors on the device that this function made; the session must outlive them. */
   readonly #alive = new Set<HeldTensor>();
+  /** The run that is under way. */
+  #running: Promise<unknown> | undefined;
   #released = false;
   #ended = false;
   #hostBytes = 0;
 
-  constructor(session: InferenceSession, program: Program, resident: readonly string[], context: FunctionContext) {
+  constructor(session: OrtSession, program: Program, resident: readonly string[], context: FunctionContext) {
     this.#session = session;
     this.#program = program;
     this.#resident = resident;
@@ -97,11 +109,24 @@ export class OrtFunction implements ResidentFunction {
   }
 
   async run(inputs: InputsByName) {
+    const { name } = this.#program;
+    if (this.#released) throw new LonghandError("engine", `${name}: run after release`);
+    if (this.#running !== undefined)
+      throw new LonghandError("engine", `${name}: expected one run at a time, got another; await each before the next`);
+    const running = this.#run(inputs);
+    this.#running = running;
+    try {
+      return await running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #run(inputs: InputsByName) {
     const { device, traffic, separateMemory } = this.#context;
-    if (this.#released) throw new LonghandError("engine", `${this.#program.name}: run after release`);
     this.#bind(inputs);
     const own = this.#ownBuffers();
-    let results: Readonly<Record<string, OrtTensor>>;
+    let results: OrtTensors;
     try {
       results = await this.#session.run(this.#feeds, own === undefined ? this.#fetches : { ...this.#fetches, ...own });
     } catch (error) {
@@ -183,16 +208,22 @@ export class OrtFunction implements ResidentFunction {
   }
 
   async release(): Promise<void> {
-    if (this.#released) return;
     this.#released = true;
+    await this.#idle();
     await this.#end();
   }
 
   /** Releases what is left of its tensors as well. */
   async close(): Promise<void> {
     this.#released = true;
+    await this.#idle();
     for (const held of [...this.#alive]) held.release();
     await this.#end();
+  }
+
+  /** Until no run is under way. */
+  async #idle(): Promise<void> {
+    await this.#running?.catch(() => {});
   }
 
   /** Ends the session once nothing that it made is in use: the runtime crashes in the other order. */

@@ -83,6 +83,25 @@ describe("--resume", { timeout: 120_000 }, () => {
     expect(readdirSync(join(run, "checkpoints")).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
+  it.runIf(process.platform !== "win32").each([
+    ["SIGSEGV", "c-api", "node"],
+    ["SIGABRT", "node", "c-api"],
+  ] as const)(
+    "goes on bit for bit after native code died by %s, from binding %s to %s",
+    async (signal, first, second) => {
+      const run = join(folder, signal);
+      const { child, ended, saw } = start(trainInto(run), { env: { LONGHAND_BINDING: first } });
+      await saw(/"type":"train","step":4,/);
+      child.kill(signal);
+      expect(await ended).toMatchObject({ status: null, signal });
+      const reached = Math.max(...stepsOf(run));
+      expect(reached).toBeGreaterThanOrEqual(3);
+      const { stderr } = await succeed(["train", "--resume", run], { env: { LONGHAND_BINDING: second } });
+      expect(stderr).toContain(`from step ${reached}`);
+      expect(learnt(run, STEPS)).toEqual(learnt(whole, STEPS));
+    },
+  );
+
   it.runIf(process.platform === "linux")(
     "leaves no process behind a parent that was killed, however early",
     async () => {

@@ -9,6 +9,8 @@ const engines = {
   interpreter: interpreterEngine,
   // Two threads, so that a kernel that races shows it.
   cpu: () => ortNodeEngine({ threads: 2 }),
+  // The binding that stands in where the default one does not work.
+  "cpu-node": () => ortNodeEngine({ threads: 2, binding: "node" }),
   // Where the machine has a GPU: ENGINE=webgpu.
   webgpu: () => ortNodeEngine({ device: "webgpu" }),
 } satisfies Record<string, () => Engine>;
@@ -18,7 +20,7 @@ export type EngineName = keyof typeof engines;
 /** The engines whose conformance is tested: the one named in ENGINE, or all that any machine has. */
 export const testedEngines: readonly EngineName[] = process.env.ENGINE
   ? [engineOfEnvironment()]
-  : ["interpreter", "cpu"];
+  : ["interpreter", "cpu", "cpu-node"];
 
 export function openEngine(name: EngineName): Engine {
   return engines[name]();

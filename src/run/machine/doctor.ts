@@ -1,6 +1,6 @@
 /** What this machine offers Longhand, and what to do about each problem found. */
 import { hugePages } from "../../runtime/huge-pages.node.ts";
-import { ortProviders, ortVersion } from "../../runtime/ort-node.ts";
+import { chooseBinding, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
 import { machineMemory } from "./available-memory.ts";
 import { problemOf } from "./device.ts";
 import { processors } from "./processors.ts";
@@ -15,14 +15,14 @@ export interface Finding {
 
 const GIB = 2 ** 30;
 
-/** Checks Node, processors, memory, huge pages and the engine's providers, and computes one product. */
+/** Checks Node, processors, memory, huge pages, the engine with its binding and providers, and computes one product. */
 export async function diagnose(): Promise<Finding[]> {
   return [
     node(),
     processing(),
     memory(),
     pages(),
-    finding("engine", `onnxruntime-node ${ortVersion}`, await engineProblem()),
+    await engine(),
     finding("providers", ortProviders().join(", ")),
     finding("longhand", version),
   ];
@@ -70,7 +70,12 @@ function pagesAdvice(): string {
     : `GLIBC_TUNABLES is set to "${tunables}": add glibc.malloc.hugetlb=1 to it`;
 }
 
-async function engineProblem(): Promise<string | undefined> {
+async function engine(): Promise<Finding> {
+  const { binding, reason } = chooseBinding("cpu");
   const problem = await problemOf("cpu");
-  return problem && `it does not work; reinstall with npm ci (${problem})`;
+  return finding(
+    "engine",
+    `onnxruntime-node ${ortVersion}, binding ${binding} (${reason})`,
+    problem && `it does not work; reinstall with npm ci (${problem})`,
+  );
 }
