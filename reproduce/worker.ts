@@ -54,8 +54,8 @@ const model = modelOf(setup.model);
 const trained = modelOf(setup.model, { recompute: training.recompute });
 const corpora = recall ? [] : [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
-const weighted = masking !== undefined || recall !== undefined;
-const trainStep = await createTrainStep(engine, trained, training, { weighted, tellEach: true });
+const objective = { weighted: recall !== undefined, masked: masking !== undefined };
+const trainStep = await createTrainStep(engine, trained, training, { ...objective, tellEach: true });
 let last: StepResult | undefined;
 const timedStep: TrainStep = {
   ...trainStep,

@@ -9,6 +9,11 @@ import type { SpecialTokens } from "./tokenizer.ts";
 /** The share of tokens selected; of these, the shares that become [MASK] and any other token. */
 const MASKING = { selected: 0.15, mask: 0.8, random: 0.1 } as const;
 
+/** How many of so many tokens are selected when all are ordinary: the most that a batch of this size can have. */
+export function mostMasked(tokens: number): number {
+  return Math.max(1, Math.round(MASKING.selected * tokens));
+}
+
 /** What masking must know of a tokenizer. */
 export interface MaskingVocabulary {
   readonly vocabSize: number;
@@ -49,7 +54,7 @@ export function maskedBatch({ vocabulary, tokens: targets, real, seed, index }: 
   for (let at = 0; at < targets.length; at++) {
     if (real?.[at] !== 0 && !specials.includes(targets[at])) ordinary.push(at);
   }
-  const count = Math.min(ordinary.length, Math.max(1, Math.round(MASKING.selected * ordinary.length)));
+  const count = Math.min(ordinary.length, mostMasked(ordinary.length));
   const places = randomKey(seed, "masked places", index);
   const kinds = randomKey(seed, "masked kinds", index);
   const others = randomKey(seed, "masked tokens", index);

@@ -6,7 +6,7 @@ import type { HostArray } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { type EvaluationRequest, evaluationBatches } from "../data/batches.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
-import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
+import { type MaskingVocabulary, maskedBatch, mostMasked } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { DeviceTensor, Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import {
@@ -16,6 +16,7 @@ import {
   type Model,
   maskedEvaluationProgram,
 } from "./objective.ts";
+import { predictedIn } from "./predicted.ts";
 import type { ModelParameters } from "./training-step.ts";
 
 /** The loss of a text. */
@@ -86,16 +87,16 @@ export async function createEvaluator(
     const tokensByPosition = new Float64Array(context);
     const total = { loss: 0, correct: 0, tokens: 0 };
     let seen = 0;
-    for (const { inputs, real, weights, count } of inputBatches({ sequence, ...shape }, masking)) {
+    for (const { inputs, real, places, predicted, count } of inputBatches({ sequence, ...shape }, masking)) {
       const documents = documentsOf(inputs.tokens, real);
-      const { losses, correct } = await compiled.run({ ...parameters, ...inputs, ...documents, weights });
-      for (let i = 0; i < losses.length; i++) {
-        if (weights[i] === 0) continue;
+      const { losses, correct } = await compiled.run({ ...parameters, ...inputs, ...documents });
+      for (let i = 0; i < predicted; i++) {
+        const position = (places?.[i] ?? i) % context;
         total.loss += losses[i];
         if (masking !== undefined) total.correct += correct[i];
         total.tokens += 1;
-        lossByPosition[i % context] += losses[i];
-        tokensByPosition[i % context] += 1;
+        lossByPosition[position] += losses[i];
+        tokensByPosition[position] += 1;
       }
       seen += count;
       if (onProgress?.(seen / (sequence.tokens - 1)) === false) break;
@@ -194,8 +195,10 @@ interface InputBatch {
   readonly inputs: HostArraysByName & { readonly tokens: Int32Array };
   /** 1 where the batch holds a token of the sequence. */
   readonly real: Float32Array;
-  /** Not 0 at the tokens to predict. */
-  readonly weights: Float32Array;
+  /** Tokens to predict: the program's first so many losses are theirs. */
+  readonly predicted: number;
+  /** Where they stand in the batch; undefined: at its beginning. */
+  readonly places?: Int32Array;
   /** Tokens of the sequence in the batch. */
   readonly count: number;
 }
@@ -204,11 +207,13 @@ interface InputBatch {
 function* inputBatches(request: EvaluationRequest, masking: MaskingVocabulary | undefined): Generator<InputBatch> {
   let index = 0;
   for (const { tokens, targets, weights, count } of evaluationBatches(request)) {
-    if (masking === undefined) yield { inputs: { tokens, targets }, real: weights, weights, count };
-    else {
+    if (masking === undefined) {
+      yield { inputs: { tokens, targets, weights }, real: weights, predicted: count, count };
+    } else {
       const masked = maskedBatch({ vocabulary: masking, tokens: targets, real: weights, seed: MASKING_SEED, index });
-      const inputs = { tokens: masked.tokens, targets, mask: weights };
-      yield { inputs, real: weights, weights: masked.weights, count };
+      const { inputs, count: predicted } = predictedIn(masked, mostMasked(targets.length));
+      const { places } = inputs;
+      yield { inputs: { tokens: masked.tokens, mask: weights, ...inputs }, real: weights, places, predicted, count };
     }
     index++;
   }

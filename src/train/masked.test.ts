@@ -42,7 +42,7 @@ describe.each(architectureNames())("%s", (architecture) => {
   it("learns to fill in", async () => {
     const parameters = initialise(parametersOf(config), 1);
     const state = initialOptimizerState(parameters);
-    const step = await createTrainStep(engine, model, { batch, context }, { weighted: true });
+    const step = await createTrainStep(engine, model, { batch, context }, { masked: true });
     const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, clip: 1 };
     const losses: number[] = [];
     for (let update = 1; update <= 40; update++) {

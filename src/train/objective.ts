@@ -3,6 +3,7 @@
  * from a table leave the graph as rows; the host adds them up (exact, in a fixed order, and ten times faster on the CPU
  * than ScatterElements).
  */
+import { mostMasked } from "../data/masking.ts";
 import { gradients } from "../graph/gradients.ts";
 import { type Program, program } from "../graph/program.ts";
 import { constant, input, type Tensor } from "../graph/tensor.ts";
@@ -70,17 +71,21 @@ export interface ProgramOptions {
 interface BuildOptions extends ProgramOptions {
   /** Input weights [B * T] instead of 1 / (B T) for each token. */
   readonly weighted: boolean;
+  /** Logits of the tokens at input places [M] alone; targets and weights are theirs, [M] as well (predicted.ts). */
+  readonly masked?: boolean;
   /** Input mask [B, T]: 1 where a token is real. */
   readonly padded?: boolean;
 }
 
 function build(model: Model, { batch, context }: BatchShape, options: BuildOptions): Built {
-  const { weighted, padded = false, documents = false, carried } = options;
+  const { weighted, masked = false, padded = false, documents = false, carried } = options;
   const scope = new Scope();
   const tokens = input("tokens", [batch, context], "int32");
-  const targets = input("targets", [batch, context], "int32");
-  const count = batch * context;
-  const weights = weighted ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
+  const count = masked ? mostMasked(batch * context) : batch * context; // rows of logits
+  const places = masked ? input("places", [count], "int32") : undefined;
+  const targets = input("targets", masked ? [count] : [batch, context], "int32");
+  const weights =
+    weighted || masked ? input("weights", [count]) : constant(new Float32Array(count).fill(1 / count), [count]);
   const {
     finalStates,
     table,
@@ -91,8 +96,9 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
     documents: documents ? new Documents(input("documents", [3, batch, context], "int32")) : undefined,
     past: carried && pastInputs(carried, batch),
   });
+  const states = finalStates.reshape([batch * context, finalStates.shape[2]]);
   const losses = crossEntropy({
-    x: finalStates.reshape([count, finalStates.shape[2]]),
+    x: places ? states.gather(places) : states,
     table,
     bias,
     targets: targets.reshape([count]),
@@ -102,15 +108,22 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
   return { scope, ...losses, head: [table, bias], state: after, batch, context };
 }
 
+interface TrainingOptions extends ProgramOptions {
+  readonly weighted?: boolean;
+  readonly masked?: boolean;
+  readonly dense?: boolean;
+}
+
 /**
  * Inputs: every parameter, tokens and targets [B, T] int32. Outputs: loss [1] (mean nats a token) and
  * `gradient.<path>` of every parameter, of its shape. A weighted program has one more input, weights [B * T], and its
- * loss is the weighted sum: masked language modelling gives the tokens to predict 1 / their number, the others 0.
+ * loss is the weighted sum. A masked one computes the logits of M tokens, as many as masking selects: places [M] says
+ * which, and targets and weights [M] are theirs (predicted.ts).
  */
 export function trainingProgram(
   model: Model,
   shape: BatchShape,
-  { weighted = false, dense = false, ...options }: ProgramOptions & { weighted?: boolean; dense?: boolean } = {},
+  { weighted = false, dense = false, ...options }: TrainingOptions = {},
 ): TrainingProgram {
   const { scope, sum, head, state } = build(model, shape, { ...options, weighted });
   const { parameters } = scope;
@@ -150,11 +163,17 @@ export function evaluationProgram(
 }
 
 /**
- * The same for a bidirectional model, which must not see padding: one more input, mask [B, T], and one more output,
- * correct [B * T], 1 where the target is the likeliest token.
+ * The same for a bidirectional model, which must not see padding, at M places of a batch, as many as masking selects: in
+ * addition inputs mask [B, T] and places [M], and output correct [M], 1 where the target is the likeliest token; targets,
+ * weights and losses are [M].
  */
 export function maskedEvaluationProgram(model: Model, shape: BatchShape, options: ProgramOptions = {}): LossProgram {
-  const { scope, sum, perToken, correct } = build(model, shape, { ...options, weighted: true, padded: true });
+  const { scope, sum, perToken, correct } = build(model, shape, {
+    ...options,
+    weighted: true,
+    masked: true,
+    padded: true,
+  });
   const outputs = { loss: sum, losses: perToken, correct };
   return { program: program("masked_evaluation", outputs), parameters: scope.parameters };
 }

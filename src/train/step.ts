@@ -18,11 +18,14 @@ import {
   trainingProgram,
 } from "./objective.ts";
 import { type FloatArrays, globalNorm } from "./optimizer.ts";
+import { predictedIn } from "./predicted.ts";
 import type { Batch, StepInputs, TrainStep } from "./training-step.ts";
 
 export interface TrainStepOptions {
   /** Batches say by `weights` which tokens count; default: all count alike. */
   readonly weighted?: boolean;
+  /** The same of batches that masking made: logits are computed only where it can have selected a token. Default: false. */
+  readonly masked?: boolean;
   /** The token at which a document of its own begins; default: a window is one document. */
   readonly endOfText?: number | undefined;
   /** What the windows of a batch go on from; default: each begins anew. */
@@ -39,15 +42,19 @@ export async function createTrainStep(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { weighted = false, endOfText, carried, onDevice = engine.separateMemory, built, tellEach }: TrainStepOptions = {},
+  options: TrainStepOptions = {},
 ): Promise<TrainStep> {
+  const { weighted = false, masked = false, endOfText, carried, onDevice = engine.separateMemory } = options;
+  const { built, tellEach } = options;
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
-  const training = known ?? trainingProgram(model, shape, { weighted, documents, carried, dense: onDevice });
+  const training = known ?? trainingProgram(model, shape, { weighted, masked, documents, carried, dense: onDevice });
   const { context } = shape;
+  const { inputs } = training.program;
+  const places = inputs.get("places");
   const inputsOf = ({ tokens, targets, weights, past }: Batch) => ({
-    ...{ tokens, targets, ...readBy(training.program.inputs, past) },
-    ...(weights && { weights }),
+    ...{ tokens, targets, ...readBy(inputs, past) },
+    ...(weights && (places ? predictedIn({ targets, weights }, places.size).inputs : { weights })),
     ...(documents && { documents: documentsInWindows({ tokens, context, endOfText }) }),
   });
   const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));

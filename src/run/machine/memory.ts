@@ -58,7 +58,7 @@ export function trainingMemory(inputs: TrainingMemoryInputs): number {
 function build(inputs: TrainingMemoryInputs): BuiltPrograms {
   const { model, recompute, documents = false, carry = false, evaluated = true, ...shape } = inputs;
   const carried = carry ? carriedState(model) : undefined;
-  const options = { weighted: !model.causal, documents, carried };
+  const options = { masked: !model.causal, documents, carried };
   const training = trainingProgram(modelOf(model, { recompute }), shape, options);
   if (!evaluated) return { training };
   return { training, evaluation: carried ? builtWhole(model) : builtEvaluation(model, shape.context, documents) };

@@ -97,7 +97,7 @@ export async function runLoop(
     const endOfText = documentStartOf(config, data.tokenizer);
     const { context, batch, recompute } = training;
     const carried = carryOf(config);
-    const options = { weighted: masking !== undefined, endOfText, carried, built: built?.training };
+    const options = { masked: masking !== undefined, endOfText, carried, built: built?.training };
     const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
     const borders = { endOfText: data.tokenizer.special.endOfText, separate: endOfText !== undefined };
     const how = { built: built?.evaluation };
