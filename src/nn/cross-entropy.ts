@@ -27,8 +27,18 @@ interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {
   readonly weights: Tensor;
 }
 
-/** Bytes of the logits of one slice: few enough to stay in cache, enough for a fast product. */
-const SLICE_BYTES = 16 << 20;
+/**
+ * Logits of one slice: so many bytes stay in cache. Of fewer rows, adding each slice's gradient to that of the table, a
+ * pass over [d, V], would cost too much beside the products (docs/decisions/0034), up to a size that every device can bind.
+ */
+const SLICE = { bytes: 16 << 20, fewestRows: 512, mostBytes: 64 << 20 } as const;
+
+/** Rows of logits [N, V] that are computed at a time. */
+function sliceRows(N: number, V: number): number {
+  const rowsOf = (bytes: number) => Math.floor(bytes / (4 * V));
+  const wanted = Math.max(rowsOf(SLICE.bytes), Math.min(SLICE.fewestRows, rowsOf(SLICE.mostBytes)));
+  return Math.max(1, Math.min(N, wanted));
+}
 
 interface CrossEntropy {
   /** [1]: the weighted sum of -log p(target), in nats. */
@@ -42,7 +52,7 @@ interface CrossEntropy {
 export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyInputs): CrossEntropy {
   const [N, d] = x.shape;
   const [V] = table.shape;
-  const sliceLength = Math.max(1, Math.min(N, Math.floor(SLICE_BYTES / (4 * V))));
+  const sliceLength = sliceRows(N, V);
   const sizes: number[] = [];
   for (let start = 0; start < N; start += sliceLength) sizes.push(Math.min(sliceLength, N - start));
   const xs = x.split(0, sizes);
