@@ -33,10 +33,18 @@ function optionOf(name: string, field: z.ZodType): Option {
   const shown = typeof value === "string" ? value : valueName(one);
   const hint = fallback === undefined || fallback === false ? "" : ` (default: ${[fallback].flat().join(" ")})`;
   const option = new Option(flagOf(name) + (shown === "" ? "" : ` <${shown}>`), withFlags(description) + hint);
-  if (inner instanceof z.ZodArray) option.argParser(listOf(one instanceof z.ZodNumber ? numberOrText : String));
+  if (inner instanceof z.ZodArray) option.argParser(listOf(isNumeric(one) ? numberOrText : String));
   else if (option.variadic) option.argParser(oneOrMore);
-  else if (one instanceof z.ZodNumber) option.argParser(numberOrText);
+  else if (isNumeric(one)) option.argParser(numberOrText);
   return option;
+}
+
+/** Whether a value may be a number. */
+function isNumeric(field: z.ZodType): boolean {
+  return (
+    field instanceof z.ZodNumber ||
+    (field instanceof z.ZodUnion && field.options.some((own) => own instanceof z.ZodNumber))
+  );
 }
 
 /** What stands for the value in help; nothing for a flag without one. */

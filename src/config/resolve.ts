@@ -10,7 +10,14 @@ import { presetModel } from "../models/presets.ts";
 import { corporaFrom, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
-import { evaluationFields, exampleFields, optimizerFields, stepFields, type TrainSettings } from "./train-settings.ts";
+import {
+  DEFAULT_RATE,
+  evaluationFields,
+  exampleFields,
+  optimizerFields,
+  stepFields,
+  type TrainSettings,
+} from "./train-settings.ts";
 
 /** What only the machine knows. */
 export interface Machine extends DataFacts {
@@ -50,7 +57,8 @@ export function resolveConfig(
     training: {
       ...pick(settings, exampleFields),
       schedule: {
-        peak: settings.lr,
+        peak: settings.lr === "auto" ? DEFAULT_RATE : settings.lr,
+        search: settings.lr === "auto",
         warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
         decay: settings.schedule,
         floor: 0,

@@ -18,6 +18,10 @@ export const commonFields = {
     .boolean()
     .default(true)
     .describe("Whether an embedding of absolute positions is added to that of the tokens, beside relative positions."),
+  head: z
+    .enum(["tied", "own"])
+    .default("tied")
+    .describe("The map to logits: the embedding's table, or one of its own, which starts at zero."),
   embedding: z
     .enum(["scaled", "normal"])
     .default("scaled")

@@ -29,7 +29,7 @@ import { Scope } from "../nn/scope.ts";
 import { type RowPlaces, storedState } from "../nn/stored-state.ts";
 import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
-import { absolutePositions, finalNorm, parametersOf, tiedEmbedding } from "./language-model.ts";
+import { absolutePositions, embeddingTable, finalNorm, head, parametersOf } from "./language-model.ts";
 import { architectureOf } from "./registry.ts";
 
 /** How a causal model is decoded; throws "config" for a bidirectional one or one without a recurrent form. */
@@ -96,7 +96,7 @@ function readingProgram(
   const changes = new Changes(
     whole ? { ...places, count: padded ? places.count : numbers(batchAxis(B), P) } : undefined,
   );
-  const { table } = tiedEmbedding(scope, config);
+  const table = embeddingTable(scope, config);
   let x = table.gather(input("tokens", [...axis, P], "int32")); // [B …, P, d]
   if (config.absolute) {
     const angles = angleInputs("position", [...axis, P, config.width / 2]);
@@ -189,7 +189,7 @@ function readOut(
   const d = config.width;
   const finalStates = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
   const rows = finalStates.reshape([finalStates.size / d, d]);
-  const { table, bias } = tiedEmbedding(scope, config);
+  const { table, bias } = head(scope, config);
   if (readout !== "losses") return timesTransposed(rows, table).add(bias);
   const [count] = rows.shape;
   const weights = numbers([count], 0); // only for the weighted sum, which is not used

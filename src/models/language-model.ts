@@ -1,5 +1,5 @@
 /**
- * A language model: tied embedding, scaled sinusoidal positions, the layers of an architecture, final ScaleNorm. It
+ * A language model: embedding, scaled sinusoidal positions, the layers of an architecture, final ScaleNorm. It
  * ends with the final hidden states, not with logits, of which training never forms the whole matrix
  * (nn/cross-entropy.ts).
  */
@@ -42,7 +42,8 @@ export function languageModel(
   { mask, documents, past, recompute = "none", distant = true }: ModelInputs & ModelOptions = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
-  const { table, bias } = tiedEmbedding(scope, config);
+  const table = embeddingTable(scope, config);
+  const output = head(scope, config);
   const T = tokens.shape[1];
   const anglesOf = (width: number, start?: AngleTable) => {
     const angles = angleTable(T, width);
@@ -69,7 +70,7 @@ export function languageModel(
     };
     x = inputs.recompute ? recomputed([x], ([again]) => forward(again)) : forward(x);
   }
-  return { finalStates: finalNorm(scope, x), table, bias, ...(past && { state }) };
+  return { finalStates: finalNorm(scope, x), ...output, ...(past && { state }) };
 }
 function prefillOf({ recurrence }: Layer, { architecture }: ModelConfig): NonNullable<Recurrence["prefill"]> {
   if (recurrence?.prefill) return recurrence.prefill;
@@ -96,10 +97,20 @@ export function absolutePositions(scope: Scope, config: ModelConfig, angles: Ang
   return scaledSinusoid(scope.at("position"), angles, embeddingStart(config));
 }
 
-export function tiedEmbedding(scope: Scope, config: ModelConfig): { table: Tensor; bias: Tensor } {
+/** [V, d] */
+export function embeddingTable(scope: Scope, config: ModelConfig): Tensor {
+  const { vocabSize, width } = config;
+  return scope.at("embedding").parameter("weight", [vocabSize, width], { normal: embeddingStart(config) }, "table");
+}
+
+/** The map to logits: the embedding's table (Press and Wolf 2017), or one of its own. */
+export function head(scope: Scope, config: ModelConfig): Pick<ModelOutput, "table" | "bias"> {
   const { vocabSize, width } = config;
   return {
-    table: scope.at("embedding").parameter("weight", [vocabSize, width], { normal: embeddingStart(config) }, "table"),
+    table:
+      config.head === "tied"
+        ? embeddingTable(scope, config)
+        : scope.at("logits").parameter("weight", [vocabSize, width], { constant: 0 }, "table"),
     bias: scope.at("logits").parameter("bias", [vocabSize], { constant: 0 }),
   };
 }

@@ -10,7 +10,7 @@ import { concat, type Tensor, withGradient } from "../graph/tensor.ts";
 export interface ModelOutput {
   /** [B, T, d]: the last hidden states, after the final norm. */
   readonly finalStates: Tensor;
-  /** [V, d]: the tied embedding. */
+  /** [V, d]: the embedding, where it is tied, or a map of its own. */
   readonly table: Tensor;
   /** [V] */
   readonly bias: Tensor;

@@ -6,7 +6,7 @@
 import type { Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import type { AttentionFunction } from "./attention-functions.ts";
-import { linear, linearParameters, scaleAndShift, splitLinear } from "./linear.ts";
+import { linear, linearParameters, scaleAndShift, splitLinear, type WeightStart } from "./linear.ts";
 import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
 import { type AngleTable, type QueriesKeys, rope } from "./positions.ts";
@@ -29,6 +29,8 @@ export interface GatedUnitConfig {
   readonly tokenShift?: boolean;
   /** Where gamma starts: at 1, or at normal(0, 0.02), as in the paper's code; default: ones. */
   readonly gamma?: (typeof gammaNames)[number] | undefined;
+  /** Where the map back into the residual stream starts; default: normal. */
+  readonly outputMaps?: WeightStart | undefined;
 }
 
 export const gammaNames = ["ones", "normal"] as const;
@@ -76,7 +78,8 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
     z,
     v,
     forNext,
-    output: (attended) => x.add(linear(scope.at("out"), gate ? mapped[0].mul(attended) : attended, d)),
+    output: (attended) =>
+      x.add(linear(scope.at("out"), gate ? mapped[0].mul(attended) : attended, d, config.outputMaps)),
   };
 }
 

@@ -21,7 +21,7 @@ export interface BatchShape {
 }
 
 /**
- * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the tied output map.
+ * What train and generate need of a model: a function from tokens [B, T] to final hidden states and the output map.
  */
 export type Model = (scope: Scope, tokens: Tensor, inputs?: ModelInputs) => ModelOutput;
 

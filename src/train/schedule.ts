@@ -12,6 +12,7 @@ export const cooldownNames = ["linear", "sqrt"] as const;
 
 export const scheduleSchema = z.strictObject({
   peak: z.number().positive().describe("Highest learning rate."),
+  search: z.boolean().default(false).describe("Whether the peak is still to be found, by short trainings."),
   warmup: z.number().int().min(0).describe("Steps of linear growth from 0 to the peak."),
   decay: z.enum(decayNames).default("linear").describe("Shape after the warm-up."),
   floor: z.number().min(0).max(1).default(0).describe("Share of the peak that is left at the last step."),
@@ -25,10 +26,10 @@ export const scheduleSchema = z.strictObject({
     .describe("Steps that the decay was planned for, where a cool-down ends the run at another step."),
 });
 
-type Cooldown = "cooldown" | "cooldownShape";
+type Optional = "search" | "cooldown" | "cooldownShape";
 type Complete = z.infer<typeof scheduleSchema>;
 /** Without a cool-down where nothing is said of it. */
-export type Schedule = Omit<Complete, Cooldown> & Partial<Pick<Complete, Cooldown>>;
+export type Schedule = Omit<Complete, Optional> & Partial<Pick<Complete, Optional>>;
 
 /** The learning rate of update `step` (1 is the first, `steps` the last). */
 export function learningRate(schedule: Schedule, step: number, steps: number): number {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { jsonLines, longhand, succeed, tiny, workspace } from "./command.ts";
+import { jsonLines, longhand, start, succeed, tiny, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
 const stable = ["--schedule", "constant", "--warmup", "2", "--eval-every", "100"];
@@ -115,5 +115,44 @@ describe("Muon", { timeout: 60_000 }, () => {
     expect(moments).toContain("m.layers.0.hidden.weight");
     expect(moments).not.toContain("v.layers.0.hidden.weight");
     expect(moments).toContain("v.layers.0.hidden.bias");
+  });
+});
+
+describe("--lr auto", { timeout: 120_000 }, () => {
+  it("finds a rate, tells and saves it, and trains with it", async () => {
+    const run = join(folder, "auto");
+    const { stderr } = await succeed(trainInto(run, "--lr", "auto", "--steps", "6", "--eval-every", "100"));
+    expect(stderr).toMatch(/looking for a learning rate: at most 5 trainings of 40 steps, 3333 % of the steps/);
+    const { rate, trials } = JSON.parse(readFileSync(join(run, "rate-search.json"), "utf8"));
+    expect(stderr).toContain(`learning rate ${rate}`);
+    const best = trials.toSorted((a: { loss: number }, b: { loss: number }) => a.loss - b.loss)[0];
+    expect(best.rate).toBe(rate);
+    const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+    expect(config.training.schedule).toMatchObject({ peak: rate, search: false });
+    expect(Math.max(...ratesOf(run))).toBe(rate);
+    // The training itself is that of the same rate given by hand.
+    const given = join(folder, "given");
+    await succeed(trainInto(given, "--lr", String(rate), "--steps", "6", "--eval-every", "100"));
+    expect(lossesOf(run, "train")).toEqual(lossesOf(given, "train"));
+  });
+
+  it("searches again when it was stopped before it was found", async () => {
+    const run = join(folder, "auto-stopped");
+    const flags = ["--lr", "auto", "--steps", "6000", "--eval-every", "10000", "--json"];
+    const running = start(trainInto(run, ...flags));
+    await running.saw(/"type":"rate-search"/);
+    running.child.kill("SIGTERM");
+    expect((await running.ended).status).toBe(0);
+    const config = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
+    expect(config.training.schedule.search).toBe(true);
+    const again = start(["train", "--resume", run]);
+    await again.saw(/looking for a learning rate/);
+    again.child.kill("SIGKILL");
+    await again.ended;
+  });
+
+  it("refuses what is neither", async () => {
+    const { status, stderr } = await longhand(trainInto(join(folder, "no"), "--lr", "quick"));
+    expect([status, stderr]).toEqual([2, expect.stringContaining(`--lr "quick": expected a number above 0, or auto`)]);
   });
 });

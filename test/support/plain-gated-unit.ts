@@ -9,7 +9,7 @@ import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
 import { meanWeights, plainRate, rope, weighedSum } from "./plain-attention.ts";
 import { type Id, Tape } from "./tape.ts";
 
-export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma">> {
+export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma" | "outputMaps">> {
   readonly causal: boolean;
   /** Quad is the unit with attention over the whole sequence; the others are FLASH and its two halves. */
   readonly attention: "quad" | "mixed" | "local" | "global";

@@ -13,6 +13,7 @@ import { resume } from "../../run/train/resume.ts";
 import type { RunEvent, TrainOptions, TrainResult } from "../../run/train/run-loop.ts";
 import { train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
+import type { RateTrial } from "../../train/rate-search.ts";
 import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
@@ -86,6 +87,20 @@ function goOn(run: string, flags: Record<string, unknown>, options: TrainOptions
     throw new LonghandError("usage", `${flagOf(other)} cannot be combined with --resume, ${reason} ${allowed}`);
   }
   return resume(run, { ...(flags as ResumeSettings), ...options });
+}
+
+/** A bar for each rate, from the lowest; the shorter, the lower its loss. */
+function ratePlot(trials: readonly RateTrial[]): string[] {
+  const finite = trials.map(({ loss }) => loss).filter(Number.isFinite);
+  const [least, most] = [Math.min(...finite), Math.max(...finite)];
+  return trials
+    .toSorted((a, b) => a.rate - b.rate)
+    .map(({ rate, loss }) => {
+      const name = `  ${rate.toExponential(1).padEnd(8)}`;
+      if (!Number.isFinite(loss)) return `${name}diverged`;
+      const bar = "=".repeat(1 + Math.round((30 * (loss - least)) / Math.max(most - least, 1e-9)));
+      return `${name}${loss.toFixed(4)} ${bar}${loss === least ? " best" : ""}`;
+    });
 }
 
 /** ": wiki 3.9312, pg19 4.1047" */
@@ -162,6 +177,21 @@ function reporter() {
           progress.note(
             `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)} (${event.tokens} tokens)${partLosses(event.parts)}`,
           );
+          break;
+        case "rate-search":
+          progress.note(
+            `looking for a learning rate: at most ${event.trials} trainings of ${event.steps} steps, ` +
+              `${Math.round((100 * event.trials * event.steps) / steps)} % of the steps of the training`,
+          );
+          break;
+        case "rate-trial":
+          progress.note(
+            `  rate ${event.rate.toPrecision(2)}: held-out loss ${event.loss.toFixed(4)} after ${event.steps} steps`,
+          );
+          break;
+        case "rate":
+          for (const line of ratePlot(event.trials)) progress.note(line);
+          progress.note(`learning rate ${event.rate}`);
           break;
         case "skip":
           progress.note(`step ${event.step} skipped: ${event.reason}`);

@@ -4,6 +4,7 @@ import { attentionFunctionNames } from "../../nn/attention-functions.ts";
 import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
 import { type Ablation, type ConfigOf, type ModelSize, positive } from "../architecture.ts";
 import { gammaField } from "./memory-fields.ts";
+import { outputMapsField } from "./output-maps.ts";
 
 export const gatedUnitFields = {
   expansion: positive().default(2).describe("e / d: gated width over model width."),
@@ -23,6 +24,7 @@ export const gatedUnitFields = {
     .default(false)
     .describe("Whether half of a gated unit's normalised input comes from the token before."),
   ...gammaField,
+  ...outputMapsField,
   norm: z.enum(["scale", "layer"]).default("scale").describe("ScaleNorm or LayerNorm in a gated unit."),
 };
 
@@ -30,8 +32,8 @@ export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
 
 /** The configuration of each gated attention unit of the model. */
 export function unitConfig(config: GatedConfig): GatedUnitConfig {
-  const { width, expansion, shared, norm, attentionFunction, gate, tokenShift, gamma } = config;
-  return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift, gamma };
+  const { width, expansion, shared, norm, attentionFunction, gate, tokenShift, gamma, outputMaps } = config;
+  return { width, expanded: width * expansion, shared, norm, attentionFunction, gate, tokenShift, gamma, outputMaps };
 }
 
 export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {

@@ -2,19 +2,15 @@
  * What the records of all Transformers share: the fields of their blocks, and their sizes. One Transformer block counts
  * as two gated attention units; its feed-forward network is as wide as gives both the same number of parameters.
  */
-import { z } from "zod";
-import { weightStarts } from "../../nn/linear.ts";
 import { softmaxAttention } from "../../nn/softmax-attention.ts";
 import { transformerBlock } from "../../nn/transformer-block.ts";
 import { type Architecture, type ConfigOf, defineArchitecture, type ModelSize, positive } from "../architecture.ts";
+import { outputMapsField } from "./output-maps.ts";
 
 export const transformerFields = {
   heads: positive().describe("H: heads of multi-head attention; they divide the width."),
   ffn: positive().describe("Inner width of the feed-forward network."),
-  outputMaps: z
-    .enum(weightStarts)
-    .default("normal")
-    .describe("Where the maps back into the residual stream start: normal numbers of variance 1 / in, or zero."),
+  ...outputMapsField,
 };
 
 type TransformerConfig = ConfigOf<typeof transformerFields>;

@@ -4,6 +4,7 @@ import { sizeOf } from "../../base/shape.ts";
 import { listCheckpoints, saveCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
 import { documentStartOf, maskingOf, type RunConfig } from "../../config/run-config.ts";
+import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
 import { modelOf } from "../../models/language-model.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
@@ -18,7 +19,8 @@ import type { PrepareProgress } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
 import { type BuiltPrograms, explainMemory } from "../machine/memory.ts";
 import { openMetrics } from "../records/metrics.ts";
-import { carryOf, lanesOf, storedState } from "./state.ts";
+import { findRate, type RateEvent } from "./find-rate.ts";
+import { carryOf, initialState, lanesOf, storedState } from "./state.ts";
 
 export type RunEvent =
   | ({ readonly type: "prepare" } & PrepareProgress)
@@ -38,6 +40,7 @@ export type RunEvent =
     }
   | Exclude<TrainEvent, { type: "save" | "end" }>
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
+  | RateEvent
   | { readonly type: "warning"; readonly message: string };
 
 export interface TrainOptions {
@@ -78,6 +81,11 @@ export interface LoopRunOptions extends TrainOptions {
   /** The programs, if they have been built already. */
   readonly built: BuiltPrograms | undefined;
   readonly deviceReason?: string | undefined;
+}
+
+/** The state of a run before its first step. */
+export function beginning(config: RunConfig, corpora: ReturnType<typeof corporaOf>): LoopState {
+  return { ...initialState(config), data: firstPlace(corpora, lanesOf(config)) };
 }
 
 /** The loop over a run that is locked and whose data are open, which it closes. */
@@ -136,7 +144,12 @@ export async function runLoop(
     let finished = state.step >= training.steps;
     let loss: number | undefined;
     const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
-    const loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
+    let loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
+    if (training.schedule.search && state.step === 0) {
+      const found = await findRate(run, config, { loop, begin: () => beginning(config, corpora), onEvent });
+      if (found === undefined) return { run, step: 0, finished: false, loss: undefined, perplexity: undefined };
+      loop = { ...loop, options: found.training };
+    }
     for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
       else if (event.type === "end") finished = event.finished;

@@ -6,7 +6,6 @@ import type { RunLock } from "../../checkpoint/run-lock.node.ts";
 import { corporaIn } from "../../config/corpora.ts";
 import { resolveConfig, withData } from "../../config/resolve.ts";
 import { parseTrainSettings, type TrainSettingsInput } from "../../config/train-settings.ts";
-import { firstPlace } from "../../data/mixture.ts";
 import { corporaOf, defaultRunFolder } from "../data/corpora.ts";
 import { prepareRunData } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
@@ -14,8 +13,7 @@ import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
-import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
-import { initialState, lanesOf } from "./state.ts";
+import { beginning, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 
 /** Trains a new model. Throws `usage` for wrong settings or a run folder that exists, `data` for a text that cannot be used. */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
@@ -55,10 +53,9 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     throw error;
   }
   try {
-    const place = firstPlace(corporaOf(config, data), lanesOf(config));
     const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
     const found = { built, deviceReason: chosen?.reason };
-    return await runLoop(run, config, data, { ...initialState(config), data: place }, { ...options, ...found });
+    return await runLoop(run, config, data, beginning(config, corporaOf(config, data)), { ...options, ...found });
   } finally {
     lock.release();
   }
