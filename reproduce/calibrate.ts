@@ -47,14 +47,14 @@ function calibrated({ models, contexts, qualityContexts = [8192] }: ReproduceSet
  * The setup of a process whose speed is measured. The rate is constant: what the optimiser costs does not depend on it.
  */
 export function speedSetup(
-  { vocab: vocabSize, preset, threads, device, seed, modules }: ReproduceSettings,
+  { vocab: vocabSize, preset, threads, device, seed, modules, optimizer }: ReproduceSettings,
   { model, context, batch, recompute }: Omit<SpeedSide, "recomputeReason">,
 ): WorkerSetup {
   const endless = { steps: ENDLESS, evalEvery: ENDLESS, saveEvery: ENDLESS };
   const rate = { lr: 1e-3, warmup: 0, schedule: "constant" } as const;
   return {
     model: modelConfig({ model, preset, context, vocabSize, objective: "causal" }),
-    training: { ...trainingOf({ context, batch, recompute, seed, ...endless, ...rate }), maxSkips: ENDLESS },
+    training: { ...trainingOf({ context, batch, recompute, seed, optimizer, ...endless, ...rate }), maxSkips: ENDLESS },
     engine: { device, threads },
     modules,
   };

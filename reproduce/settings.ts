@@ -16,6 +16,8 @@ const whole = (least: number) => z.number().int().min(least);
 /** On the command line "a,b,c"; in the library also an array. */
 const list = () => z.union([z.string().min(1), z.array(z.union([z.string(), z.number()])).min(1)]);
 
+const RATES = { muon: "4e-3,8e-3,1.6e-2", adamw: "2e-3,4e-3,8e-3" } as const;
+
 /** Each description is one sentence for --help; `meta.value` names the value there. */
 export const reproduceSettingsSchema = z.strictObject({
   data: list()
@@ -72,9 +74,15 @@ export const reproduceSettingsSchema = z.strictObject({
   recallSteps: whole(1)
     .optional()
     .describe("Steps of each training for recall over a distance; default: by the budget."),
+  optimizer: z
+    .enum(["muon", "adamw"])
+    .default("muon")
+    .describe("Of every training: muon for linear maps, or adamw for all, as in the paper."),
   lr: list()
-    .default("2e-3,4e-3,8e-3")
-    .describe("Learning rates of the grid, with commas between.")
+    .optional()
+    .describe(
+      `Learning rates of the grid, with commas between; default: ${RATES.muon} with muon, ${RATES.adamw} with adamw.`,
+    )
     .meta({ value: "x,…" }),
   vocab: whole(260).max(30000).default(4096).describe("Tokens of the vocabulary to train."),
   evalTokens: whole(1)
@@ -110,7 +118,7 @@ export function resolveSettings(value: unknown) {
     models: choices("models", given.models, architectureNames()),
     contexts: ascending(numbers("contexts", given.contexts, true) ?? SPEED_CONTEXTS),
     qualityContexts: numbers("qualityContexts", given.qualityContexts, true),
-    lr: ascending(numbers("lr", given.lr, false) ?? []),
+    lr: ascending(numbers("lr", given.lr ?? RATES[given.optimizer], false) ?? []),
     threads: given.threads ?? availableParallelism(),
   };
 }

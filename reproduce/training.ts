@@ -171,7 +171,7 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
-  const { evalFraction, evalTokens, threads, device, seed, modules } = settings;
+  const { evalFraction, evalTokens, threads, device, seed, modules, optimizer } = settings;
   const { objective, batch, steps, evalEvery } = job;
   const text = { folder: join(folder, "data"), evalFraction, evalTokens, window: context.window };
   return {
@@ -179,7 +179,7 @@ function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): Wo
     training: trainingOf({
       ...{ objective, context: job.context, batch, recompute, steps, lr, seed: job.recall?.seed ?? seed, evalEvery },
       warmup: warmupOf(job),
-      saveEvery: steps,
+      ...{ saveEvery: steps, optimizer },
     }),
     engine: { device, threads },
     modules,

@@ -21,6 +21,7 @@ import {
   type ModelParameters,
   placeInData,
   restoreState,
+  rulesOf,
   type StepResult,
   saveCheckpoint,
   storedState,
@@ -100,8 +101,9 @@ function madeUpText(): TokenSequence {
 }
 
 async function initialState(): Promise<LoopState> {
-  const parameters = initialise(parametersOf(setup.model), training.seed);
-  const optimizer = initialOptimizerState(parameters);
+  const declared = parametersOf(setup.model);
+  const parameters = initialise(declared, training.seed);
+  const optimizer = initialOptimizerState(parameters, rulesOf(declared, training.optimizer));
   if (checkpoints !== undefined && (await listCheckpoints(checkpoints)).length > 0) {
     const restored = restoreState(await loadLatestCheckpoint(checkpoints), { parameters, optimizer });
     const place = { stored: restored.data, step: restored.step, examplesPerStep: training.batch, corpora };

@@ -11,7 +11,7 @@ import { corporaFrom, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
 import {
-  DEFAULT_RATE,
+  DEFAULT_RATES,
   evaluationFields,
   exampleFields,
   optimizerFields,
@@ -57,7 +57,7 @@ export function resolveConfig(
     training: {
       ...pick(settings, exampleFields),
       schedule: {
-        peak: settings.lr === "auto" ? DEFAULT_RATE : settings.lr,
+        peak: typeof settings.lr === "number" ? settings.lr : DEFAULT_RATES[settings.optimizer],
         search: settings.lr === "auto",
         warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
         decay: settings.schedule,
@@ -67,7 +67,7 @@ export function resolveConfig(
       },
       optimizer: {
         name: settings.optimizer,
-        ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.95, decayed: "matrices" },
+        ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.95, decayed: "maps" },
         ...pick(settings, optimizerFields),
       },
       ...pick(settings, stepFields),

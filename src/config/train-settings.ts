@@ -118,8 +118,8 @@ export const stepFields = {
   keep: whole(1).default(3).describe("Newest checkpoints to keep."),
 };
 
-/** The highest learning rate where none is given, and what a search for one begins with. */
-export const DEFAULT_RATE = 2e-3;
+/** Highest learning rates where none is given, and what a search for one begins with. */
+export const DEFAULT_RATES = { muon: 1e-2, adamw: 2e-3 } as const;
 
 export const trainSettingsSchema = z.strictObject({
   data: dataField("Text to learn", dataSpec().optional()),
@@ -163,8 +163,10 @@ export const trainSettingsSchema = z.strictObject({
   ...exampleFields,
   lr: z
     .union([z.number().positive(), z.literal("auto")], { error: "expected a number above 0, or auto" })
-    .default(DEFAULT_RATE)
-    .describe("Highest learning rate; auto: found by short trainings on the text, a fifth of the time in addition.")
+    .optional()
+    .describe(
+      `Highest learning rate; default: ${DEFAULT_RATES.muon} with muon, ${DEFAULT_RATES.adamw} with adamw; auto: found by short trainings on the text, a fifth of the time in addition.`,
+    )
     .meta({ value: "n|auto" }),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
   schedule: z.enum(decayNames).default("linear").describe("Learning rate after the warm-up."),
@@ -175,7 +177,7 @@ export const trainSettingsSchema = z.strictObject({
     ),
   optimizer: z
     .enum(optimizerNames)
-    .default("adamw")
+    .default("muon")
     .describe("How parameters are updated: adamw, or muon, which updates linear maps by Muon and the rest by AdamW."),
   ...optimizerFields,
   ...stepFields,

@@ -20,6 +20,7 @@ export {
 } from "../train/loop.ts";
 export { evaluationProgram, type Model } from "../train/objective.ts";
 export { initialOptimizerState } from "../train/optimizer.ts";
+export { rulesOf } from "../train/optimizer-config.ts";
 export { createTrainStep } from "../train/step.ts";
 export type { Batch, ModelParameters, StepResult, TrainStep } from "../train/training-step.ts";
 export { createWholeEvaluator, type WholeEvaluation } from "../train/whole.ts";

@@ -43,7 +43,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     values: `
       createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationProgram evaluationShape firstPlace
       initialOptimizerState listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange resolveConfig
-      restoreState saveCheckpoint sliceTokens splitHeldOut storedState thisMachine tokensInMemory trainLoop`,
+      restoreState rulesOf saveCheckpoint sliceTokens splitHeldOut storedState thisMachine tokensInMemory trainLoop`,
     types: `
       Batch EvalRecord Evaluation Evaluator LaneStates LoopState Model ModelParameters SkipRecord StepResult TextLoss
       TokenSequence TrainRecord TrainStep WholeEvaluation`,

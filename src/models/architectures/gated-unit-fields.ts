@@ -37,7 +37,7 @@ export function unitConfig(config: GatedConfig): GatedUnitConfig {
 }
 
 export function gatedUnitPreset({ width, layers, shared, chunk, context }: ModelSize) {
-  const starts = { gamma: "normal", embedding: "normal" };
+  const starts = { gamma: "normal", outputMaps: "zero", embedding: "normal", head: "own" };
   return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale", ...starts };
 }
 

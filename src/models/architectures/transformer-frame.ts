@@ -17,7 +17,7 @@ type TransformerConfig = ConfigOf<typeof transformerFields>;
 
 export function transformerPreset({ width, layers, shared }: ModelSize, { gelu = false }: { gelu?: boolean } = {}) {
   const heads = width / headWidth(width);
-  const starts = { outputMaps: "zero", embedding: "normal" };
+  const starts = { outputMaps: "zero", embedding: "normal", head: "own" };
   return { width, layers: layers / 2, heads, ffn: feedForwardWidth({ width, shared, gelu }), ...starts };
 }
 
