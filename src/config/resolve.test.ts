@@ -19,9 +19,16 @@ describe("a configuration", () => {
       longhand: "1.2.3",
       data: { path: "/here/a.txt", evalPath: "/here/b.txt", tokenizer: "/here/t.json", vocab: 4096 },
       model: { vocabSize: 4096, chunk: 32, causal: true },
-      training: { schedule: { peak: 2e-3, warmup: 3 } },
+      training: { schedule: { peak: 1e-2, warmup: 3 }, optimizer: { name: "muon", decayed: "maps" } },
       engine: { device: "cpu", threads: 7 },
     });
+  });
+
+  it("has the usual rate of its optimiser, unless one is given or to be found", () => {
+    const rateOf = (settings: object) => resolved({ data: "a", ...settings }).training.schedule;
+    expect(rateOf({ optimizer: "adamw" })).toMatchObject({ peak: 2e-3, search: false });
+    expect(rateOf({ lr: 3e-3 })).toMatchObject({ peak: 3e-3, search: false });
+    expect(rateOf({ lr: "auto" })).toMatchObject({ peak: 1e-2, search: true });
   });
 
   it("takes fields by name after everything else", () => {
@@ -91,10 +98,13 @@ describe("config.json of the first version", () => {
         ...old.model,
         ...{ attention: "mixed", attentionFunction: "relu2", gate: true, tokenShift: false },
         ...{ memory: "sum", halfLives: [1, 1024], gamma: "ones", absolute: true, embedding: "scaled" }, // the paper's form
+        ...{ outputMaps: "normal", head: "tied" },
       },
       training: {
         ...old.training,
         ...{ objective: "causal", documents: "joined", carry: false, carryEvery: 8, recompute: "none" },
+        schedule: { ...old.training.schedule, search: false, cooldown: 0, cooldownShape: "sqrt" },
+        optimizer: { ...old.training.optimizer, name: "adamw", momentum: 0.95, decayed: "matrices", ema: 0 },
       },
     });
   });

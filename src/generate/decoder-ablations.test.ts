@@ -25,6 +25,8 @@ const variants: readonly object[] = [
   { architecture: "flash", attention: "global", gate: false, tokenShift: true },
   { architecture: "flash-quad", attentionFunction: "softmax", tokenShift: true },
   { architecture: "flash-quad", attentionFunction: "laplace", gate: false },
+  { architecture: "flash", head: "own", memory: "learned" },
+  { architecture: "flash-quad", head: "own" },
 ];
 
 const steps = (count: number) => new Array<number>(count).fill(-1);

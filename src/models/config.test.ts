@@ -19,7 +19,7 @@ describe("a model configuration", () => {
   it("has the fields of its architecture and no others", () => {
     const unit = {
       ...{ expansion: 2, attentionFunction: "relu2", gate: true, tokenShift: false, norm: "scale" },
-      ...{ gamma: "ones", absolute: true, embedding: "scaled", causal: true },
+      ...{ gamma: "ones", outputMaps: "normal", absolute: true, embedding: "scaled", head: "tied", causal: true },
     };
     expect(parseModelConfig(gated)).toEqual({
       ...gated,
@@ -28,7 +28,7 @@ describe("a model configuration", () => {
     });
     const quad = { ...gated, architecture: "flash-quad" };
     expect(parseModelConfig(quad)).toEqual({ ...quad, ...unit });
-    const block = { outputMaps: "normal", absolute: true, embedding: "scaled", causal: true };
+    const block = { outputMaps: "normal", absolute: true, embedding: "scaled", head: "tied", causal: true };
     expect(parseModelConfig(transformer)).toEqual({ ...transformer, ...block });
     const performer = { ...transformer, architecture: "performer", features: 16 };
     expect(parseModelConfig(performer)).toEqual({ ...performer, featureSeed: 1, ...block });
@@ -54,19 +54,30 @@ describe("a model configuration", () => {
 
   it("says where the maps back into the residual stream start: at zero in a preset, else not", () => {
     const startsOf = (config: ModelConfig) => parametersOf(config).map(({ path, initial }) => [path, initial] as const);
-    const presets = architectureNames().map((name) => presetModel(name, "nano", { context: 64 }));
-    const transformers = presets.filter((preset) => "heads" in preset);
-    expect(transformers).toHaveLength(6);
-    for (const preset of transformers) {
+    for (const name of architectureNames()) {
+      const preset = presetModel(name, "nano", { context: 64 });
       const { outputMaps, ...old } = parseModelConfig({ ...preset, vocabSize: 300 });
       expect(outputMaps).toBe("zero");
       const before = startsOf(parseModelConfig(old));
-      const isMap = (path: string) => /\.(attention_out|down)\.weight$/.test(path);
+      const isMap = (path: string) => /\.(attention_out|down|out)\.weight$/.test(path);
       const maps = before.filter(([path]) => isMap(path));
-      expect(maps).toHaveLength(2 * old.layers);
+      expect(maps).toHaveLength("heads" in preset ? 2 * old.layers : old.layers);
       for (const [, initial] of maps) expect(initial).toHaveProperty("normal");
       expect(startsOf(parseModelConfig({ ...old, outputMaps }))).toEqual(
         before.map(([path, initial]) => [path, isMap(path) ? { constant: 0 } : initial]),
+      );
+    }
+  });
+
+  it("says whether the map to logits is the embedding: of its own in a preset, else not", () => {
+    for (const name of architectureNames()) {
+      const preset = { ...presetModel(name, "nano", { context: 64 }), vocabSize: 300 };
+      const { head, ...old } = parseModelConfig(preset);
+      expect(head).toBe("own");
+      const paths = (config: ModelConfig) => parametersOf(config).map(({ path }) => path);
+      const tied = paths(parseModelConfig(old));
+      expect(paths(parseModelConfig(preset))).toEqual(
+        tied.flatMap((path) => (path === "logits.bias" ? ["logits.weight", path] : [path])),
       );
     }
   });

@@ -33,9 +33,9 @@ const variants: readonly (readonly [name: string, ArchitectureName, fields: obje
 function configOf(architecture: ArchitectureName, fields: object, causal: boolean): ModelConfig {
   const preset = presetModel(architecture, "nano", { context: 256 });
   const small = {
-    ...{ layers: 2, width: 16, embedding: "scaled" },
+    ...{ layers: 2, width: 16, embedding: "scaled", head: "tied", outputMaps: "normal" },
     ...("chunk" in preset ? { chunk } : {}),
-    ...("heads" in preset ? { heads: 2, ffn: 16, outputMaps: "normal" } : { shared: 8 }),
+    ...("heads" in preset ? { heads: 2, ffn: 16 } : { shared: 8 }),
     ...("features" in preset ? { features: 8 } : {}),
   };
   return parseModelConfig({ ...preset, ...small, ...fields, vocabSize, causal });

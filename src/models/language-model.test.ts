@@ -23,10 +23,17 @@ afterAll(() => engine.close());
 /** Output maps that start at zero would hide what the layers compute, a small embedding would magnify rounding. */
 function configOf(architecture: string, causal: boolean): ModelConfig {
   const { width, ...fields } = presetModel(architecture, "nano", { context });
-  const small = { ...fields, width: 32, embedding: "scaled", ...("chunk" in fields ? { chunk: 16 } : {}) };
+  const small = {
+    ...fields,
+    width: 32,
+    embedding: "scaled",
+    head: "tied",
+    outputMaps: "normal",
+    ...("chunk" in fields ? { chunk: 16 } : {}),
+  };
   return parseModelConfig({
     ...small,
-    ...("heads" in small ? { ffn: 64, outputMaps: "normal" } : {}),
+    ...("heads" in small ? { ffn: 64 } : {}),
     vocabSize,
     causal,
   });

@@ -44,9 +44,9 @@ const variants: readonly (readonly [name: string, architecture: string, fields: 
 function configOf(architecture: string, fields: object = {}): ModelConfig {
   const preset = presetModel(architecture, "nano", { context: 64 });
   const small = {
-    ...{ layers: 2, width: 16, embedding: "scaled" },
+    ...{ layers: 2, width: 16, embedding: "scaled", head: "tied", outputMaps: "normal" },
     ...("chunk" in preset ? { chunk } : {}),
-    ...("heads" in preset ? { heads: 2, ffn: 16, outputMaps: "normal" } : { shared: 8 }),
+    ...("heads" in preset ? { heads: 2, ffn: 16 } : { shared: 8 }),
   };
   return parseModelConfig({ ...preset, ...small, ...fields, vocabSize });
 }

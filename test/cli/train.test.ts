@@ -66,6 +66,8 @@ describe("longhand train", { timeout: 60_000 }, () => {
       gamma: "normal",
       absolute: false,
       embedding: "normal",
+      outputMaps: "zero",
+      head: "own",
     });
     expect(config.data.path).toBe(text);
     expect(config.training).toMatchObject({
