@@ -3,9 +3,9 @@
  * defaults and messages. `resolveSettings` fills in defaults that depend on other settings; the result is saved in the
  * manifest.
  */
-import { availableParallelism } from "node:os";
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
 import { nearest, parseSettings, quoted } from "longhand/tools";
+import { thisMachine } from "longhand/train";
 import { z } from "zod";
 
 /** The parts of the comparison, in the order of the report. */
@@ -119,7 +119,7 @@ export function resolveSettings(value: unknown) {
     contexts: ascending(numbers("contexts", given.contexts, true) ?? SPEED_CONTEXTS),
     qualityContexts: numbers("qualityContexts", given.qualityContexts, true),
     lr: ascending(numbers("lr", given.lr ?? RATES[given.optimizer], false) ?? []),
-    threads: given.threads ?? availableParallelism(),
+    threads: given.threads ?? thisMachine().processors,
   };
 }
 

@@ -185,7 +185,11 @@ export const trainSettingsSchema = z.strictObject({
     .enum(["auto", ...deviceNames])
     .default("auto")
     .describe("Where to compute; auto: on a graphics card if it is clearly faster, else on the CPU."),
-  threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
+  threads: whole(1)
+    .optional()
+    .describe(
+      "Threads of one operation; default: all processors. Give each of several trainings at a time its share: threads that wait keep their processors busy.",
+    ),
   overwrite: z.boolean().default(false).describe("Replace an existing run folder."),
 });
 

@@ -4,10 +4,10 @@
  * says.
  */
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeError } from "../base/files.node.ts";
+import { availableProcessors } from "../base/processors.node.ts";
 import { encodedBatches } from "./encoded-batches.node.ts";
 import { ShardFiles } from "./shard-files.node.ts";
 import {
@@ -76,7 +76,7 @@ const JOURNAL_MS = 3000;
 export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
   const { source, tokenizer, out, origin, signal } = request;
   const maxTokensPerShard = shardTokens(request.maxTokensPerShard);
-  const threads = request.threads ?? availableParallelism();
+  const threads = request.threads ?? availableProcessors();
   if (!Number.isInteger(threads) || threads < 1) {
     throw new LonghandError("usage", `threads: expected a whole number of at least 1, got ${threads}`);
   }

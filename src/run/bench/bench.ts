@@ -4,6 +4,7 @@
  * steps do not fit into it, or not into memory, are estimated from their arithmetic.
  */
 import { setImmediate as pause } from "node:timers/promises";
+import { type Processors, processors } from "../../base/processors.node.ts";
 import { type BenchSettings, type BenchSettingsInput, benchSettingsSchema } from "../../config/bench-settings.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { resolveConfig } from "../../config/resolve.ts";
@@ -19,7 +20,6 @@ import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
 import { memoryNeeded } from "../machine/memory.ts";
 import { type EnergyMeter, energyMeter } from "../machine/power.ts";
-import { type Processors, processors } from "../machine/processors.ts";
 import { productRate } from "../machine/products.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { version } from "../machine/version.ts";

@@ -1,6 +1,7 @@
 /** Estimates a preparation from a sample of the text: nothing is written, and little is fetched from the hub. */
-import { availableParallelism } from "node:os";
+
 import { LonghandError } from "../../base/errors.ts";
+import { availableProcessors } from "../../base/processors.node.ts";
 import { parseSettings } from "../../config/fields.ts";
 import {
   type PrepareSettings,
@@ -115,7 +116,7 @@ async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed, t
   for await (const { ids, bytes } of encodedBatches({
     pieces,
     tokenizer,
-    threads: threads ?? availableParallelism(),
+    threads: threads ?? availableProcessors(),
   })) {
     tokens += ids.length;
     landings.push({ bytes, time: performance.now() });

@@ -1,7 +1,7 @@
 /** The memory of this machine, within the limits of the control groups (containers) that this process runs in. */
-import { readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 import { join } from "node:path";
+import { controlGroups, readIfThere } from "../../base/control-groups.node.ts";
 import { LonghandError } from "../../base/errors.ts";
 
 /** Overrides what is measured: bytes, or a number with kB, MB, GB or TB. */
@@ -19,7 +19,7 @@ export function availableMemory(env: NodeJS.ProcessEnv = process.env): number {
 
 /** Bytes of all processes together, and those that are free now, without swapping anything out. */
 export function machineMemory(): { readonly total: number; readonly free: number } {
-  const groups = controlGroups();
+  const groups = groupsOfProcess();
   return {
     total: Math.min(totalmem(), ...groups.map(({ limit }) => limit)),
     free: Math.min(systemMemory(), ...groups.map(({ left }) => left)),
@@ -35,7 +35,7 @@ function parseBytes(text: string): number {
 }
 
 function systemMemory(): number {
-  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(read("/proc/meminfo") ?? "")?.[1];
+  const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readIfThere("/proc/meminfo") ?? "")?.[1];
   return available === undefined ? Math.max(freemem(), USUAL_SHARE * totalmem()) : 1024 * Number(available);
 }
 
@@ -45,41 +45,20 @@ interface GroupMemory {
   readonly left: number;
 }
 
-/** The control group of this process and all above it, of versions 2 and 1. */
-function controlGroups(): GroupMemory[] {
-  const lines = (read("/proc/self/cgroup") ?? "").split("\n").map((line) => line.split(":"));
-  return lines.flatMap(([, controllers, path]) => {
-    if (path === undefined) return [];
-    if (controllers === "")
-      return ancestors("/sys/fs/cgroup", path).map((folder) =>
-        memoryOf(folder, "memory.max", "memory.current", "inactive_file"),
-      );
-    if (!controllers.split(",").includes("memory")) return [];
-    return ancestors("/sys/fs/cgroup/memory", path).map((folder) =>
-      memoryOf(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    );
-  });
-}
-
-/** Folders of a control group and of all above it. In a container the root may be the group itself. */
-function ancestors(root: string, path: string): string[] {
-  const names = path.split("/").filter((name) => name !== "" && name !== "..");
-  return [root, ...names.map((_, i) => join(root, ...names.slice(0, i + 1)))];
+/** Of this process. */
+function groupsOfProcess(): GroupMemory[] {
+  return controlGroups("memory").map(({ version, folder }) =>
+    version === 2
+      ? memoryOf(folder, "memory.max", "memory.current", "inactive_file")
+      : memoryOf(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+  );
 }
 
 /** What is left is the limit minus what is used, cached files not counted: they can be dropped. */
 function memoryOf(folder: string, limitFile: string, usedFile: string, cached: string): GroupMemory {
-  const [limit, used] = [limitFile, usedFile].map((name) => Number.parseInt(read(join(folder, name)) ?? "", 10));
+  const [limit, used] = [limitFile, usedFile].map((name) => Number.parseInt(readIfThere(join(folder, name)) ?? "", 10));
   if (Number.isNaN(limit)) return { limit: Infinity, left: Infinity }; // "max", or no such file
   if (Number.isNaN(used)) return { limit, left: Infinity };
-  const files = new RegExp(`^${cached} (\\d+)$`, "m").exec(read(join(folder, "memory.stat")) ?? "")?.[1];
+  const files = new RegExp(`^${cached} (\\d+)$`, "m").exec(readIfThere(join(folder, "memory.stat")) ?? "")?.[1];
   return { limit, left: Math.max(0, limit - used + Number(files ?? 0)) };
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }

@@ -1,9 +1,9 @@
 /** What this machine offers Longhand, and what to do about each problem found. */
+import { processors } from "../../base/processors.node.ts";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
 import { chooseBinding, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
 import { machineMemory } from "./available-memory.ts";
 import { problemOf } from "./device.ts";
-import { processors } from "./processors.ts";
 import { version } from "./version.ts";
 
 export interface Finding {

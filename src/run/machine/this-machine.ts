@@ -1,5 +1,5 @@
 /** What a configuration needs to know of this machine. */
-import { availableParallelism } from "node:os";
+import { availableProcessors } from "../../base/processors.node.ts";
 import type { Machine } from "../../config/resolve.ts";
 import { dataPath } from "../data/corpora.ts";
 import { preparedParts } from "../data/run-tokens.ts";
@@ -8,7 +8,7 @@ import { version } from "./version.ts";
 export function thisMachine(): Machine {
   return {
     version,
-    processors: availableParallelism(),
+    processors: availableProcessors(),
     absolute: dataPath,
     prepared: (data) => preparedParts(data) !== undefined,
   };
