@@ -8,7 +8,10 @@ export const prepareSettingsSchema = z.strictObject({
   ...textFields,
   ...tokenizerFields,
   seed: seed("the sample that the tokenizer is trained on"),
-  threads: whole(1).max(256).optional().describe("Threads that turn text into tokens; default: all processors."),
+  threads: whole(1)
+    .max(256)
+    .optional()
+    .describe("Threads that turn text into tokens; default: all processors, at most 16."),
 });
 
 export type PrepareSettings = z.infer<typeof prepareSettingsSchema>;

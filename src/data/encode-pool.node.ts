@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, LonghandError, messageOf } from "../base/errors.ts";
+import { availableProcessors } from "../base/processors.node.ts";
 import type { EncodedPieces, PieceText } from "./encode-pieces.ts";
 
 export interface EncoderSetup {
@@ -20,10 +21,20 @@ export type EncoderAnswer =
   | { readonly error: { readonly code: ErrorCode | undefined; readonly message: string } };
 
 export interface EncoderPoolOptions extends EncoderSetup {
-  /** At least 1. */
+  /** The most to start, at least 1. */
   readonly threads: number;
   /** What the threads run; default: encode-worker.node.ts. */
   readonly script?: URL;
+}
+
+/**
+ * Threads by default: more would wait for the one that reads and writes, which does so with 110 MB of text a second and
+ * more where nothing has to be decompressed, while each of them encodes 4 to 12 MB (docs/decisions/0035).
+ */
+const MOST_BY_DEFAULT = 16;
+
+export function defaultEncoders(): number {
+  return Math.min(MOST_BY_DEFAULT, availableProcessors());
 }
 
 /** A batch a thread works on, and one that waits for it. */
@@ -36,7 +47,9 @@ const END_MS = 10_000;
 export class EncoderPool {
   /** The most batches worth sending at a time: more would only wait. */
   readonly capacity: number;
-  readonly #threads: EncoderThread[];
+  readonly #threads: EncoderThread[] = [];
+  readonly #most: number;
+  readonly #start: () => EncoderThread;
   readonly #ownsNativeThreads: boolean;
 
   constructor({ threads, script = workerScript(), ...setup }: EncoderPoolOptions) {
@@ -44,12 +57,23 @@ export class EncoderPool {
     this.#ownsNativeThreads = process.env.RAYON_NUM_THREADS === undefined;
     if (this.#ownsNativeThreads) process.env.RAYON_NUM_THREADS = String(threads);
     this.capacity = BATCHES_PER_THREAD * threads;
-    this.#threads = Array.from({ length: threads }, () => new EncoderThread(script, setup));
+    this.#most = threads;
+    this.#start = () => new EncoderThread(script, setup);
   }
 
   /** Rejects with "data" for text that cannot be encoded, with "io" when the thread has died. */
   encode(pieces: readonly PieceText[]): Promise<EncodedPieces> {
-    return this.#threads.reduce((least, thread) => (thread.waiting < least.waiting ? thread : least)).encode(pieces);
+    return this.#next().encode(pieces);
+  }
+
+  /** The thread with the fewest batches waiting; one more is started while all have some: a short text needs few. */
+  #next(): EncoderThread {
+    const [first, ...others] = this.#threads;
+    const least = others.reduce((least, thread) => (thread.waiting < least.waiting ? thread : least), first);
+    if (least?.waiting === 0 || this.#threads.length === this.#most) return least;
+    const started = this.#start();
+    this.#threads.push(started);
+    return started;
   }
 
   /** Ends the threads, each after its present batch. Never throws. */

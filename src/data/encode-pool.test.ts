@@ -1,7 +1,9 @@
 import { getActiveResourcesInfo } from "node:process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { chapters } from "../../test/support/hub/corpora.ts";
+import { availableProcessors } from "../base/processors.node.ts";
 import { byteCharacters } from "./byte-level.ts";
+import { defaultEncoders } from "./encode-pool.node.ts";
 import { encodedBatches } from "./encoded-batches.node.ts";
 import { type TextPiece, textInMemory } from "./text-source.ts";
 import { type TextTokenizer, tokenizerFromJson, trainTokenizer } from "./tokenizer.node.ts";
@@ -45,6 +47,16 @@ describe("batches of threads", { timeout: 60_000 }, () => {
     expect(one.characters).toBe(texts.reduce((sum, text) => sum + [...text].length, 0));
     expect(one.words).toBe(texts.reduce((sum, text) => sum + text.split(/\s+/u).filter(Boolean).length, 0));
     expect(await encoded(3)).toEqual(one);
+  });
+
+  it("start no more threads than there are batches, and none by default that would wait", async () => {
+    const before = workers();
+    const batches = encodedBatches({ pieces: source.pieces(), tokenizer, threads: 200 });
+    await batches.next();
+    expect(workers() - before).toBeLessThanOrEqual((await encoded(1)).batches);
+    await batches.return(undefined);
+    expect(workers()).toBe(before);
+    expect(defaultEncoders()).toBe(Math.min(16, availableProcessors()));
   });
 
   it("count a word once that goes on in the next batch", async () => {

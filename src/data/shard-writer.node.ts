@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeError } from "../base/files.node.ts";
-import { availableProcessors } from "../base/processors.node.ts";
+import { defaultEncoders } from "./encode-pool.node.ts";
 import { encodedBatches } from "./encoded-batches.node.ts";
 import { ShardFiles } from "./shard-files.node.ts";
 import {
@@ -52,7 +52,7 @@ export interface ShardRequest {
   readonly out: string;
   /** Default 2^24: files of 32 MiB. */
   readonly maxTokensPerShard?: number;
-  /** Worker threads that encode; default: as many as processors. */
+  /** Worker threads that encode; default: as many as processors, at most 16. */
   readonly threads?: number;
   /** Least time between two writes of the journal, in milliseconds; default 3000. Infinity: no journal. */
   readonly journalEveryMs?: number;
@@ -76,7 +76,7 @@ const JOURNAL_MS = 3000;
 export async function writeShards(request: ShardRequest): Promise<ShardIndex> {
   const { source, tokenizer, out, origin, signal } = request;
   const maxTokensPerShard = shardTokens(request.maxTokensPerShard);
-  const threads = request.threads ?? availableProcessors();
+  const threads = request.threads ?? defaultEncoders();
   if (!Number.isInteger(threads) || threads < 1) {
     throw new LonghandError("usage", `threads: expected a whole number of at least 1, got ${threads}`);
   }

@@ -1,7 +1,6 @@
 /** Estimates a preparation from a sample of the text: nothing is written, and little is fetched from the hub. */
 
 import { LonghandError } from "../../base/errors.ts";
-import { availableProcessors } from "../../base/processors.node.ts";
 import { parseSettings } from "../../config/fields.ts";
 import {
   type PrepareSettings,
@@ -9,6 +8,7 @@ import {
   prepareSettingsSchema,
 } from "../../config/prepare-settings.ts";
 import type { DataSpec } from "../../data/data-spec.ts";
+import { defaultEncoders } from "../../data/encode-pool.node.ts";
 import { encodedBatches } from "../../data/encoded-batches.node.ts";
 import { parseLimit } from "../../data/limit.ts";
 import { openCorpus } from "../../data/sources/corpus.ts";
@@ -116,7 +116,7 @@ async function measure({ texts, bytes }: Look, { tokenizer: path, vocab, seed, t
   for await (const { ids, bytes } of encodedBatches({
     pieces,
     tokenizer,
-    threads: threads ?? availableProcessors(),
+    threads: threads ?? defaultEncoders(),
   })) {
     tokens += ids.length;
     landings.push({ bytes, time: performance.now() });
