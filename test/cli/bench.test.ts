@@ -67,7 +67,7 @@ describe("longhand bench", { timeout: 120_000 }, () => {
     }
     expect(stdout).toMatch(/^products +[\d,.]+ GFLOP\/s with 1 thread$/m);
     expect(stdout).toMatch(/^preset +parameters +trains +of products +writes +memory +tokens to learn +days( +Wh)?$/m);
-    expect(stdout).toMatch(/^nano +0\.942 M +[\d,.]+\/s +\d+ % +[\d,.]+\/s +\d+ MB +18\.8 M +[\d.]+( +[\d,]+)?$/m);
+    expect(stdout).toMatch(/^nano +[\d.]+ M +[\d,.]+\/s +\d+ % +[\d,.]+\/s +\d+ MB +[\d.]+ M +[\d.]+( +[\d,]+)?$/m);
     expect(lines.at(-1)).toMatch(/^longhand .*: nano [\d,.]+ tokens\/s$/);
   });
 

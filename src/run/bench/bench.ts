@@ -10,11 +10,13 @@ import { parseSettings } from "../../config/fields.ts";
 import { resolveConfig } from "../../config/resolve.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { parseTrainSettings } from "../../config/train-settings.ts";
-import { forwardFlops } from "../../models/catalogue.ts";
-import { parameterCount } from "../../models/language-model.ts";
+import { forwardFlops, matmulFlops } from "../../models/catalogue.ts";
+import { parameterCount, parametersOf } from "../../models/language-model.ts";
 import { presetNames } from "../../models/presets.ts";
 import type { Device } from "../../runtime/engine.ts";
 import { ortVersion } from "../../runtime/ort-node.ts";
+import { mapsOf, muonProgram } from "../../train/muon.ts";
+import { rulesOf } from "../../train/optimizer-config.ts";
 import { availableMemory } from "../machine/available-memory.ts";
 import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
@@ -138,9 +140,20 @@ function candidatesOf({ preset: asked, seconds: _, ...settings }: BenchSettings)
     .map((preset) => {
       const config = resolveConfig(parseTrainSettings({ ...settings, preset, data: "-" }), thisMachine());
       const { context } = config.training;
-      const flopsPerToken = (3 * forwardFlops(config.model, context)) / context;
+      const passes = (3 * forwardFlops(config.model, context)) / context;
+      const flopsPerToken = passes + optimizerFlops(config) / tokensOfStep(config);
       return { preset, config, parameters: parameterCount(config.model), flopsPerToken };
     });
+}
+
+const tokensOfStep = ({ training: { accumulate, batch, context } }: RunConfig) => accumulate * batch * context;
+
+/** Of the products of one update. */
+function optimizerFlops({ model, training }: RunConfig): number {
+  const parameters = parametersOf(model);
+  const rules = rulesOf(parameters, training.optimizer);
+  const maps = mapsOf(parameters.filter(({ path }) => rules.get(path)?.by === "muon"));
+  return maps.length === 0 ? 0 : matmulFlops(muonProgram(maps));
 }
 
 async function measureProducts(device: Device, threads: number, seconds: number): Promise<BenchProducts[]> {
@@ -155,7 +168,6 @@ async function measureProducts(device: Device, threads: number, seconds: number)
 
 /** Seconds of preparing a model and of two steps, at a rate. */
 function expectedSeconds({ config, parameters, flopsPerToken }: Candidate, rate: number): number {
-  const { accumulate, batch, context } = config.training;
   const preparation = PREPARATION.model + PREPARATION.parameter * parameters;
-  return preparation + (2 * accumulate * batch * context * flopsPerToken) / rate;
+  return preparation + (2 * tokensOfStep(config) * flopsPerToken) / rate;
 }

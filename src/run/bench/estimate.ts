@@ -13,7 +13,7 @@ const USUAL_EFFICIENCY = 0.6;
 export interface BenchPreset {
   readonly preset: PresetName;
   readonly parameters: number;
-  /** Floating-point operations of forward and backward pass for a token; only matrix products count. */
+  /** Floating-point operations of a training step for a token, the optimiser's included; only matrix products count. */
   readonly flopsPerToken: number;
   /** Of training. */
   readonly tokensPerSecond: number;
