@@ -1,5 +1,5 @@
 /**
- * Longhand as a measured process: `longhand-worker.ts FILE THREADS`, JSON lines as in process.ts. Commands:
+ * Longhand as a measured process: `longhand-worker.ts FILE THREADS ENGINE`, the last a JSON object of engine options; JSON lines as in process.ts. Commands:
  * "step" (one training step, as the training loop takes it), "products" (times the plain products of the step),
  * "memory" (peak so far), "exit".
  */
@@ -13,8 +13,8 @@ import { trainingProducts } from "./flops.ts";
 import { createProductBench, type ProductBench } from "./matmuls.ts";
 import { readSetup } from "./setup.ts";
 
-const [file, threads] = process.argv.slice(2);
-const engine = ortNodeEngine({ threads: Number(threads) });
+const [file, threads, options] = process.argv.slice(2);
+const engine = ortNodeEngine({ threads: Number(threads), ...JSON.parse(options) });
 const { setup, parameters, batches } = readSetup(file);
 const model = modelOf(setup.model);
 const trainStep = await createTrainStep(engine, model, setup, { endOfText: setup.endOfText });

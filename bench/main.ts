@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
  * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
- * distant half, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
+ * distant half, the engine's options, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -13,6 +13,7 @@ import { benchData } from "./data.ts";
 import { benchDecode } from "./decode.ts";
 import { benchDistant } from "./distant.ts";
 import { benchDocuments } from "./documents.ts";
+import { benchEngine } from "./engine.ts";
 import { describeMachine, versions } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
@@ -23,10 +24,10 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, data, documents, distant, memory or architectures (default: the first
-                   four; the others take long)
+  --only SECTION   training, context, decode, data, documents, distant, engine, memory or architectures (default: the
+                   first four; the others take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
-  --preset NAME    size of the architectures (default tiny)
+  --preset NAME    size of the architectures, and of the model of the engine section (default tiny)
   --model LIST     which architectures (default all)
   --data PATH      text to prepare in the data section (default: Moby-Dick and the State of the Union addresses)
   --no-pytorch     leave out the comparison with PyTorch
@@ -36,7 +37,7 @@ Example: npm run bench -- --only training --rounds 15
 `;
 
 const quickSections = ["training", "context", "decode", "data"] as const;
-const sectionNames = [...quickSections, "documents", "distant", "memory", "architectures"] as const;
+const sectionNames = [...quickSections, "documents", "distant", "engine", "memory", "architectures"] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -126,6 +127,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     data: wanted("data") ? await benchData({ ...options, note }) : null,
     distant: wanted("distant") ? await benchDistant({ ...options, note }) : null,
     documents: wanted("documents") ? await benchDocuments({ ...options, note }) : null,
+    engine: wanted("engine") ? await benchEngine({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,
   };

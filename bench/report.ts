@@ -7,6 +7,7 @@ import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";
 import type { DistantComparison } from "./distant.ts";
 import type { DocumentsReport } from "./documents.ts";
+import type { EngineReport } from "./engine.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
 import type { TrainingReport } from "./training.ts";
@@ -18,6 +19,7 @@ export interface Sections {
   readonly data: DataReport | null;
   readonly distant: readonly DistantComparison[] | null;
   readonly documents: DocumentsReport | null;
+  readonly engine: EngineReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
 }
@@ -51,7 +53,7 @@ export function machineText(machine: Machine, versions: Versions): string {
 }
 
 export function sectionsText(sections: Sections): string {
-  const { training, context, decode, data, distant, documents, memory, architectures } = sections;
+  const { training, context, decode, data, distant, documents, engine, memory, architectures } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -59,6 +61,7 @@ export function sectionsText(sections: Sections): string {
   if (data) parts.push(dataText(data));
   if (distant) parts.push(distantText(distant));
   if (documents) parts.push(documentsText(documents));
+  if (engine) parts.push(engineText(engine));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
@@ -185,6 +188,19 @@ function documentsText({ tokensPerStep, comparisons }: DocumentsReport): string 
         `${show(ratio, 3)} times the step of ${show(joinedMilliseconds, 0)} ms, ${memoryRatio.toFixed(3)} times the memory`,
       ),
     ),
+  ].join("\n");
+}
+
+function engineText({ preset, tokensPerStep, comparisons }: EngineReport): string {
+  return [
+    `engine: training of FLASH, preset ${preset}, ${tokensPerStep} tokens a step, in turn with the default`,
+    ...comparisons.flatMap(({ name, defaultMilliseconds, time, processorTime, sameBits }) => [
+      `  ${name}`,
+      line(
+        "",
+        `${show(time, 3)} times the step of ${show(defaultMilliseconds, 0)} ms, ${show(processorTime, 3)} times the processor time; ${sameBits ? "same" : "other"} bits`,
+      ),
+    ]),
   ].join("\n");
 }
 

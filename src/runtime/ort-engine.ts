@@ -30,6 +30,12 @@ export interface OrtOptions {
 /** A WebGPU kernel may bind 8 storage buffers: the parts and their whole. */
 const WEBGPU_PARTS = 7;
 
+/**
+ * How long threads of a session wait awake for more work. Left to itself the runtime spins for 30 ms after every part of a step
+ * that one thread does alone, and takes that time from other processes (docs/decisions/0033-the-binding.md).
+ */
+const SPIN_MICROSECONDS = 1000;
+
 export class OrtEngine implements Engine {
   readonly device: Device;
   readonly threads: number;
@@ -167,6 +173,7 @@ function sessionOptions(
     extra: {
       ...(wholeOnDevice ? { "session.disable_cpu_ep_fallback": "1" } : {}),
       "optimization.disable_specified_optimizers": disabledOptimizers(keepDuplicates).join(";"),
+      "session.intra_op.spin_duration_us": String(SPIN_MICROSECONDS),
       ...config,
     },
   };

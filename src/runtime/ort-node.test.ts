@@ -85,6 +85,25 @@ describe.each(bindings)("%s", (binding) => {
     );
   });
 
+  it("lets threads sleep soon after a run, and takes other session options", async () => {
+    const processorMs: number[] = [];
+    for (const config of [{}, { "session.intra_op.spin_duration_us": "100000" }]) {
+      const own = ortNodeEngine({ threads: 2, binding, config });
+      const compiled = await own.compile(longProgram("idle", 5));
+      const after: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        await compiled.run({ x: values });
+        const before = process.cpuUsage();
+        await pause(150);
+        const { user, system } = process.cpuUsage(before);
+        after.push((user + system) / 1000);
+      }
+      processorMs.push(after.sort((a, b) => a - b)[2]);
+      await own.close();
+    }
+    expect(processorMs[0]).toBeLessThan(processorMs[1] / 2);
+  });
+
   it("reads and writes small arrays where they are, whatever the garbage collector does", async () => {
     setFlagsFromString("--expose-gc");
     const collect: () => void = runInNewContext("gc");
