@@ -64,7 +64,8 @@ describe("a batch of made windows", () => {
 
 describe("asking", () => {
   const modelOfName = (model: string) => {
-    const config = recallModel({ model, context: RECALL_CONTEXT });
+    // A head of its own starts at zero: all tokens would be the likeliest.
+    const config = { ...recallModel({ model, context: RECALL_CONTEXT }), head: "tied" as const };
     return { config, parameters: initialise(parametersOf(config), 1) };
   };
 

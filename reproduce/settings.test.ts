@@ -14,7 +14,8 @@ describe("resolveSettings", () => {
       preset: "tiny",
       models: architectureNames(),
       contexts: SPEED_CONTEXTS,
-      lr: [0.002, 0.004, 0.008],
+      optimizer: "muon",
+      lr: [0.004, 0.008, 0.016],
     });
     expect(resolveSettings({ budget: 10, preset: "small" }).preset).toBe("small");
   });
@@ -75,7 +76,7 @@ describe("requireSameSettings", () => {
   it("allows what is the same, or not said", () => {
     expect(() => check({})).not.toThrow();
     expect(() =>
-      check({ out: "elsewhere", budget: 10, data: ["/a.txt"], lr: "8e-3,4e-3,2e-3", preset: "nano" }),
+      check({ out: "elsewhere", budget: 10, data: ["/a.txt"], lr: "1.6e-2,8e-3,4e-3", preset: "nano" }),
     ).not.toThrow();
   });
 

@@ -42,7 +42,7 @@ const cases: [string, RegExp][] = [
   [`${train} --steps 0`, /--steps 0: expected a whole number of at least 1$/],
   [`${train} --context -5`, /--context -5: expected a whole number of at least 1$/],
   [`${train} --lr 0`, /--lr 0: expected more than 0$/],
-  [`${train} --lr 1e999`, /--lr "1e999": expected a number$/],
+  [`${train} --lr 1e999`, /--lr "1e999": expected a number above 0, or auto$/],
   [`${train} --vocab 100`, /--vocab 100: expected a whole number of at least 260$/],
   [`${train} --vocab 40000`, /--vocab 40000: expected at most 30000$/],
   [`${train} --eval-fraction 1`, /--eval-fraction 1: expected less than 1$/],
