@@ -64,7 +64,9 @@ interface ArchitectureSetupOptions {
 export function architectureSetup(architecture: ArchitectureName, options: ArchitectureSetupOptions): Setup {
   const { preset, context, tokensPerStep } = options;
   const { memory, absolute } = PAPER;
-  const published = { absolute, ...(hasField(architecture, "memory") && { memory }) };
+  // The map to logits is the embedding in PyTorch; from maps at zero, first losses would agree whatever the layers are.
+  const frame = { absolute, head: "tied", outputMaps: "normal" };
+  const published = { ...frame, ...(hasField(architecture, "memory") && { memory }) };
   const fields = { ...presetModel(architecture, preset, { context }), ...published };
   const model = parseModelConfig({ ...fields, vocabSize: VOCABULARY });
   return { ...training, batches: 2, model, batch: tokensPerStep / context, context };

@@ -50,7 +50,7 @@ writeTexts();
 process.stderr.write(
   `Moby-Dick: chapters 1 to ${HELD_OUT_FROM - 1} to learn, ${HELD_OUT_FROM} to ${CHAPTERS} and the epilogue held out.\n`,
 );
-const settings = `--preset nano --vocab 2048 --context ${CONTEXT} --batch 2 --steps 2400 --lr 4e-3 --weight-decay 1 --clip 0.5 --eval-every 300 --save-every 300`;
+const settings = `--preset nano --vocab 2048 --context ${CONTEXT} --batch 2 --steps 2400 --lr 1e-2 --weight-decay 1 --eval-every 300 --save-every 300`;
 await longhand([
   "train",
   "--data",
