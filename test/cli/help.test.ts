@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { trainSettingsSchema } from "../../src/config/train-settings.ts";
-import { jsonLines, longhand, root, succeed } from "./command.ts";
+import { fail, jsonLines, longhand, root, succeed } from "./command.ts";
 
 describe("longhand --help", { timeout: 60_000 }, () => {
   it.each([
@@ -85,5 +85,12 @@ describe("longhand doctor", { timeout: 60_000 }, () => {
     const findings = jsonLines(stdout);
     expect(findings.map(({ name }) => name)).toEqual(names);
     expect(findings[4]).toEqual({ name: "engine", value: expect.stringMatching(/^onnxruntime-node \d/) });
+  });
+
+  it("says which binding of the runtime is used, and refuses one that is none", async () => {
+    const { stdout } = await succeed(["doctor"], { env: { LONGHAND_BINDING: "node" } });
+    expect(stdout).toMatch(/^✓ engine .*, binding node \(asked for\)$/m);
+    const sentence = /^longhand: LONGHAND_BINDING=wasm: expected c-api or node$/;
+    await fail(["doctor"], 2, sentence, { env: { LONGHAND_BINDING: "wasm" } });
   });
 });

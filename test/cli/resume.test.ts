@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
-import { jsonLines, learnt, longhand, start, succeed, tiny, treeOf, workspace } from "./command.ts";
+import { fail, jsonLines, learnt, longhand, start, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
 const STEPS = 30;
@@ -101,6 +101,14 @@ describe("--resume", { timeout: 120_000 }, () => {
       expect(learnt(run, STEPS)).toEqual(learnt(whole, STEPS));
     },
   );
+
+  it("refuses a binding that is none before anything is written", async () => {
+    const run = join(folder, "binding");
+    await fail(trainInto(run), 2, /LONGHAND_BINDING=wasm: expected c-api or node/, {
+      env: { LONGHAND_BINDING: "wasm" },
+    });
+    expect(existsSync(run)).toBe(false);
+  });
 
   it.runIf(process.platform === "linux")(
     "leaves no process behind a parent that was killed, however early",

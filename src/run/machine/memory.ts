@@ -9,6 +9,7 @@ import { carriedState } from "../../models/carry.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { modelOf, parameterCount } from "../../models/language-model.ts";
 import type { CarriedState } from "../../nn/past.ts";
+import { chooseBinding } from "../../runtime/ort-node.ts";
 import { programMemory } from "../../runtime/program-memory.ts";
 import { evaluationShape } from "../../train/evaluate.ts";
 import {
@@ -74,8 +75,8 @@ function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, 
   const { accumulate, carryEvery = 1, corpora = 1 } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
-  // Gradients and the copy that the binding returns, both moments, and the sums of several batches.
-  const copies = 2 + 2 + (accumulate > 1 ? 1 : 0);
+  // Gradients, with the copy that one of the bindings returns, both moments, and the sums of several batches.
+  const copies = (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate > 1 ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   // States: every lane's, those that a step begins with, and their copies afterwards.
   const carried = (corpora * carryEvery + 2) * accumulate * ofBatch + 2 * ofBatch;
