@@ -106,7 +106,7 @@ export async function bench(input: BenchSettingsInput = {}, options: BenchOption
 
   const measured: Measured[] = [];
   for (const [i, candidate] of candidates.entries()) {
-    await pause(); // a signal is heard between steps only: the runtime blocks the event loop
+    await pause(); // so that a signal is heard: with onnxruntime-node a run blocks the event loop
     onProgress(candidate.preset, (i + 1) / (candidates.length + 1));
     const config = { ...candidate.config, engine: { device, threads } };
     const { needed, built } = memoryNeeded(config);

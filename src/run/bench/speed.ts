@@ -93,7 +93,7 @@ async function timed(
   if (stopRequested()) return undefined;
   await step();
   await settle();
-  await pause(); // a signal is heard between steps only: the runtime blocks the event loop
+  await pause(); // so that a signal is heard: with onnxruntime-node a run blocks the event loop
   let steps = 0;
   let taken = 0;
   const joules = "joules" in meter ? meter.joules : () => undefined;
