@@ -52,8 +52,9 @@ export type InputsByName = Readonly<Record<string, HostArray | DeviceTensor>>;
 
 export interface CompiledFunction {
   /**
-   * Runs once. Arrays are read in place (one given again costs nothing to set up). The returned arrays belong to the
-   * function and are overwritten by its next run. Throws when an input is missing, unknown or of another size.
+   * Runs once. Arrays are read in place, perhaps by another thread, until it has ended (one given again costs nothing to set
+   * up). The returned arrays belong to the function and are overwritten by its next run. Throws when an input is missing, unknown
+   * or of another size, and while another run of this function is under way.
    */
   run(inputs: InputsByName): Promise<HostArraysByName>;
   release(): Promise<void>;

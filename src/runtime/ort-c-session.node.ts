@@ -29,8 +29,9 @@ function createPackage(api: OrtCApi): OrtCPackage {
   const env = api.create("CreateEnv", LOG_FATAL, "longhand");
   const values = new Values(api);
   const create = async (model: Uint8Array, options: InferenceSession.SessionOptions) => {
-    const settings = settingsOf(api, options);
+    const settings = api.create("CreateSessionOptions");
     try {
+      configure(api, settings, options);
       const address = api.addressOf(model);
       const handle = await api.createAside(model, "CreateSessionFromArray", env, address, model.byteLength, settings);
       return new CSession(api, values, handle);
@@ -41,10 +42,9 @@ function createPackage(api: OrtCApi): OrtCPackage {
   return { Tensor, InferenceSession: { create }, versions: api.versions };
 }
 
-/** The options that ort-engine.ts sets. */
-function settingsOf(api: OrtCApi, options: InferenceSession.SessionOptions): bigint {
+/** Knows the options that ort-engine.ts sets. */
+function configure(api: OrtCApi, settings: bigint, options: InferenceSession.SessionOptions): void {
   const { intraOpNumThreads = 0, interOpNumThreads = 0, enableMemPattern, optimizedModelFilePath, extra } = options;
-  const settings = api.create("CreateSessionOptions");
   api.call("SetIntraOpNumThreads", settings, intraOpNumThreads);
   api.call("SetInterOpNumThreads", settings, interOpNumThreads);
   api.call("SetSessionGraphOptimizationLevel", settings, OPTIMIZE_ALL);
@@ -53,7 +53,6 @@ function settingsOf(api: OrtCApi, options: InferenceSession.SessionOptions): big
   if (optimizedModelFilePath) api.call("SetOptimizedModelFilePath", settings, optimizedModelFilePath);
   for (const [key, value] of Object.entries(extra ?? {}))
     api.call("AddSessionConfigEntry", settings, key, String(value));
-  return settings;
 }
 
 /** The library's handles of tensors: made when a tensor is first used, released some time after it has become garbage. */
@@ -70,9 +69,12 @@ class Values {
   }
 
   of(tensor: Tensor): bigint {
+    const data = tensor.data as Float32Array | Int32Array | Uint8Array;
+    // A handle of memory that is gone would be followed all the same.
+    if (data.length !== tensor.size)
+      throw new Error(`an array of ${tensor.size} elements has ${data.length} now; do not transfer its buffer`);
     const known = this.#handles.get(tensor);
     if (known !== undefined) return known;
-    const data = tensor.data as Float32Array | Int32Array | Uint8Array;
     const shape = BigInt64Array.from(tensor.dims, BigInt);
     const handle = this.#api.create(
       "CreateTensorWithDataAsOrtValue",

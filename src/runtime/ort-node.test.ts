@@ -136,6 +136,16 @@ it("computes the same bits by either binding: loss and gradients of a model", as
   for (const name in results[0]) expect(bytesOf(results[0][name]).equals(bytesOf(results[1][name])), name).toBe(true);
 });
 
+it("refuses to write where an array's memory was transferred to someone else", async () => {
+  const engine = ortNodeEngine({ threads: 1, binding: "c-api" });
+  const compiled = await engine.compile(program("taken", { y: input("x", [3]).mul(2) }));
+  const { y } = await compiled.run({ x: new Float32Array(3) });
+  structuredClone(y.buffer, { transfer: [y.buffer as ArrayBuffer] });
+  const sentence = "cpu failed in taken: an array of 3 elements has 0 now; do not transfer its buffer";
+  await expect(compiled.run({ x: new Float32Array(3) })).rejects.toThrow(sentence);
+  await engine.close();
+});
+
 it("leaves the event loop free through the C interface", async () => {
   const engine = ortNodeEngine({ threads: 1, binding: "c-api" });
   const long = await engine.compile(longProgram("free"));
