@@ -43,10 +43,10 @@ export function softmaxMatmul(scores: Tensor, v: Tensor): Tensor {
   const result = p.matmul(v);
   return withGradient(result, [scores, v], (g) => {
     const minusR = g.mul(result).sum([-1]).neg(); // [..., R, 1]
-    const ones = v.constant(1).expand([...v.shape.slice(0, -2), 1, v.shape[v.rank - 2]]);
+    const ones = v.constant(1).expand([...v.shape.slice(0, -1), 1]);
     const dScores = g
       .concat([minusR], -1)
-      .matmul(v.swapLast().concat([ones], -2))
+      .matmul(v.concat([ones], -1).swapLast())
       .mul(p);
     return [dScores, g.swapLast().matmul(p).swapLast()];
   });

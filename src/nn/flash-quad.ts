@@ -32,7 +32,7 @@ export function flashQuad(config: FlashQuadConfig): Layer {
     const square = rotary ? undefined : relativeBias(bias, n, T, s);
     const options = { visibility, recompute: recompute && rotary };
     const [attended] = inQueryBlocks([{ ...biased, v }], options, ({ queries, keys, values, hidden }) => {
-      const scores = queries.matmul(keys); // [B, R, N]
+      const scores = queries.matmul(keys.swapLast()); // [B, R, N]
       const [, R, N] = scores.shape;
       const ofBlock = square?.slice(0, N - R, N).slice(1, 0, N); // the R queries are the last of the N tokens
       return attend(attentionFunction, addOptional(scores, addOptional(ofBlock, hidden)), values);

@@ -19,7 +19,7 @@ export interface QueriesKeysValues extends QueriesKeys {
 interface QueryBlock {
   /** [..., R, w] */
   readonly queries: Tensor;
-  /** [..., w, N]: of the first N tokens. */
+  /** [..., N, w]: of the first N tokens. */
   readonly keys: Tensor;
   /** [..., N, n] */
   readonly values: Tensor;
@@ -51,15 +51,14 @@ export function inQueryBlocks(
   const R = inBlocks ? Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)) : T; // queries a block
   const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
   const blocks = heads.flatMap(({ q, k, v }) => {
-    const [qs, vs] = [q, v].map((t) => t.split(axis, sizes));
-    const ks = k.swapLast().split(axis + 1, sizes); // [..., w, R] each
+    const [qs, ks, vs] = [q, k, v].map((t) => t.split(axis, sizes));
     return sizes.map((size, i) => {
       const seen = causal ? i + 1 : sizes.length; // blocks of keys
       return {
         inputs: [...sources, qs[i], ...ks.slice(0, seen), ...vs.slice(0, seen)],
         build(inputs: readonly Tensor[]) {
           const [queries, ...keysAndValues] = inputs.slice(sources.length);
-          const keys = concat(keysAndValues.slice(0, seen), axis + 1);
+          const keys = concat(keysAndValues.slice(0, seen), axis);
           const values = concat(keysAndValues.slice(seen), axis);
           const ofBlock = hidden(inputs.slice(0, sources.length), i * R, i * R + size);
           return attend({ queries, keys, values, hidden: ofBlock && broadcastOverHeads(ofBlock, q.rank) });

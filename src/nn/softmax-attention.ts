@@ -31,7 +31,7 @@ export function softmaxAttention({ width, heads, rotary, outputMaps }: SoftmaxAt
     const [qs, ks, vs] = [q, k, v].map((t) => (recompute ? t.split(1, new Array<number>(heads).fill(1)) : [t]));
     const separate = qs.map((_, h) => ({ q: qs[h], k: ks[h], v: vs[h] }));
     const ofHeads = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
-      softmaxMatmul(addOptional(queries.matmul(keys), hidden), values),
+      softmaxMatmul(addOptional(queries.matmul(keys.swapLast()), hidden), values),
     ); // scores [B, H, R, N]
     return attentionOut(scope, concat(ofHeads, 1), outputMaps);
   }

@@ -1,5 +1,5 @@
 /**
- * Writes a program as a standard ONNX model. Every operator keeps its name. Small constants become initialisers, large
+ * Writes a program as an ONNX model, a standard one unless products are fused. Every operator keeps its name. Small constants become initialisers, large
  * ones inputs that the compiled function supplies, so that a model takes kilobytes however long its context.
  */
 import type { DType, HostArray } from "../base/dtype.ts";
@@ -10,6 +10,7 @@ import { type Program, verify } from "../graph/program.ts";
 import type { OperatorNode, Tensor } from "../graph/tensor.ts";
 import { narrowJoins } from "./narrow.ts";
 import { encodeModel, type Proto } from "./schema.ts";
+import { FUSED_PRODUCT, transposedOperand, unreadTransposes } from "./transposed.ts";
 
 const OPSET = 20n;
 const IR_VERSION = 9n;
@@ -30,11 +31,15 @@ interface OnnxModel {
 interface OnnxOptions {
   /** Concat and Split of more parts are written as trees; default: no limit. */
   readonly mostParts?: number | undefined;
+  /** Products with transposed right operands become one node of ONNX Runtime's own (transposed.ts). Default: false. */
+  readonly fuseTransposes?: boolean;
 }
 
 /** The ONNX model of a program. Inputs and outputs keep the program's names. */
-export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY }: OnnxOptions = {}): OnnxModel {
+export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
+  const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false } = options;
   verify(program);
+  const unread = fuseTransposes ? unreadTransposes(program) : undefined;
   const names = new Map<Tensor, string>();
   const nodes: Proto<"NodeProto">[] = [];
   const initializers = new Map<string, Proto<"TensorProto">>();
@@ -61,7 +66,10 @@ export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY 
         names.set(output, ownName.get(output) ?? (node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`));
       }
       const wide = Math.max(node.inputs.length, node.outputs.length) > mostParts;
-      if (wide) nodes.push(...narrowProtos(node, i, names, initializers, mostParts));
+      if (unread?.has(node)) continue;
+      const transposed = fuseTransposes ? transposedOperand(node) : undefined;
+      if (transposed) nodes.push(fusedProduct(node, transposed, i, names));
+      else if (wide) nodes.push(...narrowProtos(node, i, names, initializers, mostParts));
       else nodes.push(nodeProto(node, i, names, initializers));
     }
   }
@@ -75,7 +83,10 @@ export function toOnnx(program: Program, { mostParts = Number.POSITIVE_INFINITY 
   const bytes = encodeModel({
     ir_version: IR_VERSION,
     producer_name: "longhand",
-    opset_import: [{ domain: "", version: OPSET }],
+    opset_import: [
+      { domain: "", version: OPSET },
+      ...(fuseTransposes ? [{ domain: FUSED_PRODUCT.domain, version: FUSED_PRODUCT.version }] : []),
+    ],
     graph: { name: program.name, node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
   });
   return { bytes, constants };
@@ -107,6 +118,23 @@ function nodeProto(
     input: [...node.inputs.map((t) => names.get(t) as string), ...operandNames],
     output: node.outputs.map((t) => names.get(t) as string),
     attribute: Object.entries(form.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+  };
+}
+
+/** a bᵀ, from a and b themselves. */
+function fusedProduct(
+  { inputs: [a], outputs: [product] }: OperatorNode,
+  b: Tensor,
+  index: number,
+  names: ReadonlyMap<Tensor, string>,
+): Proto<"NodeProto"> {
+  return {
+    name: `MatMul_${index}`,
+    op_type: FUSED_PRODUCT.name,
+    domain: FUSED_PRODUCT.domain,
+    input: [a, b].map((t) => names.get(t) as string),
+    output: [names.get(product) as string],
+    attribute: [attribute("transB", 1)],
   };
 }
 

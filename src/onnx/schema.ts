@@ -38,6 +38,7 @@ const MESSAGES = {
     name: [3, "string"],
     op_type: [4, "string"],
     attribute: [5, "AttributeProto[]"],
+    domain: [7, "string"],
   },
   AttributeProto: {
     name: [1, "string"],

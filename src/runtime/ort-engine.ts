@@ -88,7 +88,7 @@ export class OrtEngine implements Engine {
     }
     const { device, threads } = this;
     const { mostParts = device === "webgpu" ? WEBGPU_PARTS : undefined } = this.#options;
-    const { bytes, constants } = toOnnx(program, { mostParts });
+    const { bytes, constants } = toOnnx(program, { mostParts, fuseTransposes: device === "cpu" });
     let session: OrtSession;
     try {
       session = await this.#ort.InferenceSession.create(bytes, {

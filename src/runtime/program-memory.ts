@@ -7,6 +7,7 @@ import { operators } from "../graph/ops/index.ts";
 import type { Program } from "../graph/program.ts";
 import type { Node, OperatorNode, Tensor } from "../graph/tensor.ts";
 import { LARGEST_INITIALISER_BYTES } from "../onnx/model.ts";
+import { unreadTransposes } from "../onnx/transposed.ts";
 
 export interface ProgramMemory {
   /** Parameters, batches and constants that are given at every run. */
@@ -28,8 +29,10 @@ interface Block {
 
 export function programMemory(program: Program): ProgramMemory {
   const folded = foldedNodes(program);
+  const unread = unreadTransposes(program);
   const isFolded = (node: Node) => node.kind === "operator" && folded.has(node);
-  const blocks = planBlocks(executionOrder(program, folded), new Set(program.outputs.values()));
+  const isView = (node: OperatorNode) => operators[node.name].traits?.view === true || unread.has(node);
+  const blocks = planBlocks(executionOrder(program, folded), new Set(program.outputs.values()), isView);
   const sum = (sizes: readonly number[]) => sizes.reduce((total, bytes) => total + bytes, 0);
   const given = program.nodes.filter(({ kind }) => kind !== "operator").map(({ outputs }) => bytesOf(outputs[0]));
   // What is computed once, when the program is loaded, and read at every run; equal values are merged.
@@ -68,7 +71,11 @@ function peakOf(blocks: readonly Block[]): number {
  * Where the runtime puts each value: in the place of an input that is read for the last time, if the operator allows it;
  * else in the last block of exactly its shape that has become free, which then exists all the time between; else in a new one.
  */
-function planBlocks(order: readonly OperatorNode[], outputs: ReadonlySet<Tensor>): Block[] {
+function planBlocks(
+  order: readonly OperatorNode[],
+  outputs: ReadonlySet<Tensor>,
+  isView: (node: OperatorNode) => boolean,
+): Block[] {
   const reads = countReads(order);
   const blocks: Block[] = [];
   const blockOf = new Map<Tensor, Block>();
@@ -77,7 +84,7 @@ function planBlocks(order: readonly OperatorNode[], outputs: ReadonlySet<Tensor>
     for (const output of node.outputs) {
       if (outputs.has(output)) continue; // written where the caller wants it
       const shape = `${bytesPerElement[output.dtype]}:${output.shape}`;
-      let block = reusedBlock(node, output, blockOf) ?? free.get(shape)?.pop();
+      let block = reusedBlock(node, output, blockOf, isView(node)) ?? free.get(shape)?.pop();
       if (block === undefined) {
         block = { bytes: bytesOf(output), shape, from: at, until: at, reads: 0 };
         blocks.push(block);
@@ -170,8 +177,13 @@ function countReads(order: readonly OperatorNode[]): Map<Tensor, number> {
 }
 
 /** The block of an input that the output can be written into: of its size, and read here for the last time. */
-function reusedBlock(node: OperatorNode, output: Tensor, blocks: ReadonlyMap<Tensor, Block>): Block | undefined {
-  const { view = false, inPlace = false } = operators[node.name].traits ?? {};
+function reusedBlock(
+  node: OperatorNode,
+  output: Tensor,
+  blocks: ReadonlyMap<Tensor, Block>,
+  view: boolean,
+): Block | undefined {
+  const { inPlace = false } = operators[node.name].traits ?? {};
   if (!view && !inPlace) return undefined;
   for (const source of node.inputs) {
     const block = blocks.get(source);
