@@ -12,9 +12,9 @@ import { stopSignal } from "../signals.ts";
 export function define(command: Command, streams: Streams): void {
   command
     .description(
-      "Measures this machine: its rate of plain matrix products, and for every size of a model how fast it trains and " +
-        "writes, the memory that it needs, and days and energy of a training on 20 tokens a parameter. Run nothing " +
-        "else meanwhile.",
+      "Measures this machine: its rate of plain matrix products, and for every size of a model how fast it trains " +
+        "and writes, the memory that it needs, and days and energy of a training on 20 tokens a parameter. Run " +
+        "nothing else meanwhile.",
     )
     .addHelpText("after", "\nExamples:\n  longhand bench\n  longhand bench --preset small base --seconds 300")
     .action((flags: Record<string, unknown>) => runBench(flags, streams));
@@ -105,9 +105,10 @@ function reportLine({ longhand, node, onnxruntime, processors, threads, device, 
   const speeds = presets.map(({ preset, tokensPerSecond, steps }) => {
     return `${preset} ${steps === 0 ? "~" : ""}${significant(tokensPerSecond)}`;
   });
-  const training = `${of.model}, context ${of.context}, batch ${of.batch}`;
   const software = `longhand ${longhand}, node ${node}, onnxruntime ${onnxruntime}, ${of.platform}`;
-  return `${software}; ${processors.name}, ${threadCount(threads)}, ${device}; ${training}: ${speeds.join(", ")} tokens/s`;
+  const machine = `${processors.name}, ${threadCount(threads)}, ${device}`;
+  const training = `${of.model}, context ${of.context}, batch ${of.batch}`;
+  return `${software}; ${machine}; ${training}: ${speeds.join(", ")} tokens/s`;
 }
 
 const threadCount = (threads: number) => `${threads} thread${threads === 1 ? "" : "s"}`;

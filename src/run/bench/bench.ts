@@ -22,14 +22,15 @@ import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
 import { memoryNeeded } from "../machine/memory.ts";
 import { type EnergyMeter, energyMeter } from "../machine/power.ts";
-import { productRate } from "../machine/products.ts";
+import { productFlops, productRate } from "../machine/products.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { version } from "../machine/version.ts";
 import { type BenchPreset, efficiencyOf, estimated, type Measured, wattsOf } from "./estimate.ts";
 import { measureSpeed } from "./speed.ts";
 
-/** Of the matrices whose product is the measure of the machine. */
-const PRODUCT_SIZE = 1024;
+/** Of the matrices whose product is the measure of the machine: large ones where their run takes no longer than this. */
+const PRODUCT_SIZES = { small: 256, large: 1024 };
+const PRODUCT_RUN_SECONDS = 3;
 /** Seconds for each rate of products, at most; less where all seconds are few. */
 const PRODUCT_SECONDS = 1;
 /** Shares of all seconds: of each rate of products, of the timed steps of one size, of its decoding. */
@@ -161,7 +162,10 @@ async function measureProducts(device: Device, threads: number, seconds: number)
   if (device !== "cpu") cases.push({ device, threads });
   const rates: BenchProducts[] = [];
   for (const one of cases) {
-    rates.push({ ...one, flops: await productRate({ ...one, size: PRODUCT_SIZE, seconds }) });
+    const { small, large } = PRODUCT_SIZES;
+    const first = await productRate({ ...one, size: small });
+    const slow = productFlops(large) / first > PRODUCT_RUN_SECONDS;
+    rates.push({ ...one, flops: slow ? first : await productRate({ ...one, size: large, seconds }) });
   }
   return rates;
 }

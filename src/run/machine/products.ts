@@ -40,7 +40,10 @@ export async function productsMs({ device, threads, size, seconds = 0 }: Product
   }
 }
 
-/** Floating-point operations a second: 2 size³ for each product. */
+/** Floating-point operations of a run: 2 size³ for each product. */
+export const productFlops = (size: number) => PRODUCTS * 2 * size ** 3;
+
+/** Floating-point operations a second. */
 export async function productRate(request: ProductRequest): Promise<number> {
-  return (PRODUCTS * 2 * request.size ** 3) / ((await productsMs(request)) / 1000);
+  return productFlops(request.size) / ((await productsMs(request)) / 1000);
 }
