@@ -10,7 +10,7 @@ import { type Program, verify } from "../graph/program.ts";
 import type { OperatorNode, Tensor } from "../graph/tensor.ts";
 import { narrowJoins } from "./narrow.ts";
 import { encodeModel, type Proto } from "./schema.ts";
-import { FUSED_PRODUCT, transposedOperand, unreadTransposes } from "./transposed.ts";
+import { FUSED_PRODUCT, fusedProducts } from "./transposed.ts";
 
 const OPSET = 20n;
 const IR_VERSION = 9n;
@@ -39,7 +39,7 @@ interface OnnxOptions {
 export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
   const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false } = options;
   verify(program);
-  const unread = fuseTransposes ? unreadTransposes(program) : undefined;
+  const fused = fuseTransposes ? fusedProducts(program) : undefined;
   const names = new Map<Tensor, string>();
   const nodes: Proto<"NodeProto">[] = [];
   const initializers = new Map<string, Proto<"TensorProto">>();
@@ -66,8 +66,8 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
         names.set(output, ownName.get(output) ?? (node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`));
       }
       const wide = Math.max(node.inputs.length, node.outputs.length) > mostParts;
-      if (unread?.has(node)) continue;
-      const transposed = fuseTransposes ? transposedOperand(node) : undefined;
+      if (fused?.unread.has(node)) continue;
+      const transposed = fused?.operands.get(node);
       if (transposed) nodes.push(fusedProduct(node, transposed, i, names));
       else if (wide) nodes.push(...narrowProtos(node, i, names, initializers, mostParts));
       else nodes.push(nodeProto(node, i, names, initializers));

@@ -4,25 +4,31 @@ import { randomKey, randomNormals } from "../base/random.ts";
 import { program } from "../graph/program.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
-import { transposedOperand, unreadTransposes } from "./transposed.ts";
+import { fusedProducts } from "./transposed.ts";
 
 const engines = [1, 2].map((threads) => ortNodeEngine({ threads }));
 afterAll(async () => {
   for (const engine of engines) await engine.close();
 });
 
-const operandOf = ({ node }: Tensor) => (node.kind === "operator" ? transposedOperand(node) : undefined);
+const operandsOf = (...products: Tensor[]) => {
+  const { operands } = fusedProducts(program("test", Object.fromEntries(products.map((y, i) => [`y${i}`, y]))));
+  return products.map(({ node }) => operands.get(node));
+};
 const a = (...shape: number[]) => input("a", shape);
 
-it("is b of a product a bᵀ of batches", () => {
+it("is b of a product a bᵀ", () => {
   const b = input("b", [2, 5, 4]);
-  expect(operandOf(a(2, 3, 4).matmul(b.swapLast()))).toBe(b);
+  expect(operandsOf(a(2, 3, 4).matmul(b.swapLast()))).toEqual([b]);
   const heads = input("b", [2, 1, 5, 4]);
-  expect(operandOf(a(2, 6, 3, 4).matmul(heads.swapLast()))).toBe(heads);
+  expect(operandsOf(a(2, 6, 3, 4).matmul(heads.swapLast()))).toEqual([heads]);
+  const matrix = input("b", [5, 4]);
+  expect(operandsOf(a(2, 1, 4).matmul(matrix.swapLast()))).toEqual([matrix]);
 });
 
 it.each<[string, Tensor]>([
-  ["a product with one matrix", a(2, 3, 4).matmul(input("b", [5, 4]).swapLast())],
+  ["one matrix that is computed", a(2, 3, 4).matmul(input("b", [5, 4]).mul(2).swapLast())],
+  ["a single row and one matrix", a(1, 1, 4).matmul(input("b", [5, 4]).swapLast())],
   ["one matrix times a batch", a(3, 4).matmul(input("b", [2, 5, 4]).swapLast())],
   ["a single row", a(2, 1, 4).matmul(input("b", [2, 5, 4]).swapLast())],
   ["a single column", a(2, 3, 4).matmul(input("b", [2, 1, 4]).swapLast())],
@@ -36,7 +42,17 @@ it.each<[string, Tensor]>([
       .matmul(input("b", [2, 4, 5])),
   ],
 ])("leaves %s alone", (_, product) => {
-  expect(operandOf(product)).toBeUndefined();
+  expect(operandsOf(product)).toEqual([undefined]);
+});
+
+it("leaves a product with one matrix alone that is added to something", () => {
+  const [matrix, batch] = [input("b", [5, 4]), input("c", [2, 5, 4])];
+  const x = a(2, 3, 4);
+  const [one, several] = [matrix, batch].map((b) => x.matmul(b.swapLast()));
+  expect(operandsOf(one, one.add(1))).toEqual([undefined, undefined]);
+  expect(operandsOf(one, one.reshape([6, 5]).add(1))).toEqual([undefined, undefined]);
+  expect(operandsOf(one, one.mul(2).add(1))).toEqual([matrix, undefined]);
+  expect(operandsOf(several, several.add(1))).toEqual([batch, undefined]);
 });
 
 it("leaves out a transpose only where such products alone read it", () => {
@@ -46,26 +62,27 @@ it("leaves out a transpose only where such products alone read it", () => {
     ...Object.fromEntries([once, also, out].map((t, i) => [`y${i}`, x.matmul(t)])),
     ...{ more: x.mul(2).matmul(once), sum: also.add(1), out },
   };
-  expect([...unreadTransposes(program("test", outputs))]).toEqual([once.node]);
+  expect([...fusedProducts(program("test", outputs)).unread]).toEqual([once.node]);
 });
 
 const rows = [2, 3, 17, 65, 129];
 const columns = [2, 17, 33, 128, 513];
 const depths = [1, 3, 33, 65, 128, 300];
 
-it.each(rows.flatMap((M) => columns.map((N) => [M, N] as const)))("is the same to the bit: %i x %i", async (M, N) => {
+const sizes = rows.flatMap((M) => columns.flatMap((N) => [[], [2]].map((outer) => [M, N, outer] as const)));
+
+it.each(sizes)("is the same to the bit: %i x %i, b of [%s] matrices", async (M, N, outer) => {
   const products = depths.map((K, i) => {
-    const [x, y] = [input(`a${i}`, [2, M, K]), input(`b${i}`, [2, N, K])];
+    const [x, y] = [input(`a${i}`, [2, M, K]), input(`b${i}`, [...outer, N, K])];
     const aside = y.add(0).swapLast().max(Number.NEGATIVE_INFINITY); // so that the transpose is not read by the product
     return { K, fused: x.matmul(y.swapLast()), plain: x.matmul(aside) };
   });
-  expect(products.map(({ fused, plain }) => [operandOf(fused)?.shape, operandOf(plain)])).toEqual(
-    depths.map((K) => [[2, N, K], undefined]),
-  );
+  const all = products.flatMap(({ fused, plain }) => [fused, plain]);
+  expect(operandsOf(...all).map((b) => b?.shape)).toEqual(depths.flatMap((K) => [[...outer, N, K], undefined]));
   const outputs = products.flatMap(({ fused, plain }, i) => [[`fused${i}`, fused] as const, [`plain${i}`, plain]]);
   const values = products.flatMap(({ K }, i) => [
     [`a${i}`, randomNormals(randomKey(i, "a"), 2 * M * K)] as const,
-    [`b${i}`, randomNormals(randomKey(i, "b"), 2 * N * K)],
+    [`b${i}`, randomNormals(randomKey(i, "b"), (outer[0] ?? 1) * N * K)],
   ]);
   for (const engine of engines) {
     const compiled = await engine.compile(program("test", Object.fromEntries(outputs)), { keepDuplicates: true });

@@ -7,7 +7,7 @@ import { operators } from "../graph/ops/index.ts";
 import type { Program } from "../graph/program.ts";
 import type { Node, OperatorNode, Tensor } from "../graph/tensor.ts";
 import { LARGEST_INITIALISER_BYTES } from "../onnx/model.ts";
-import { unreadTransposes } from "../onnx/transposed.ts";
+import { fusedProducts } from "../onnx/transposed.ts";
 
 export interface ProgramMemory {
   /** Parameters, batches and constants that are given at every run. */
@@ -29,7 +29,7 @@ interface Block {
 
 export function programMemory(program: Program): ProgramMemory {
   const folded = foldedNodes(program);
-  const unread = unreadTransposes(program);
+  const { unread } = fusedProducts(program);
   const isFolded = (node: Node) => node.kind === "operator" && folded.has(node);
   const isView = (node: OperatorNode) => operators[node.name].traits?.view === true || unread.has(node);
   const blocks = planBlocks(executionOrder(program, folded), new Set(program.outputs.values()), isView);
