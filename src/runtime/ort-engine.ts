@@ -180,8 +180,9 @@ function sessionOptions(
 }
 
 /**
- * Transposes stay nodes of their own: fused into the product they make it read columns, which ran at a fifth of the rate
- * of a plain product on a Zen 4 processor (docs/decisions/0003-transposes.md); a separate transpose costs 2 %.
+ * Transposes of left operands stay nodes of their own: fused into the product they make it read columns, which ran at a
+ * fifth of the rate of a plain product on a Zen 4 processor (docs/decisions/0003-transposes.md); a separate transpose costs
+ * 2 %. Those of right operands are fused by onnx/transposed.ts.
  */
 function disabledOptimizers(keepDuplicates: boolean): string[] {
   const names = ["MatmulTransposeFusion", "GemmTransposeFusion"];
