@@ -30,7 +30,7 @@ describe("no room while saving", { timeout: 60_000 }, () => {
   it.runIf(possible)("keeps the checkpoint before, says how much is missing, and goes on bit for bit", async () => {
     const kept = join(folder, "kept");
     const { through, disk } = onDisk(
-      "800k", // the tokens, two checkpoints and a half
+      "1050k", // the tokens, two checkpoints and a half
       `"$@"; echo "status $?" >&2
        ls -A "$disk/run/checkpoints"
        "$1" "$2" generate "$disk/run" "It was" --tokens 2 >/dev/null 2>&1; echo "generate $?"

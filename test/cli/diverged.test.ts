@@ -6,7 +6,9 @@ import { fail, jsonLines, longhand, succeed, tiny, workspace } from "./command.t
 
 const { folder, text } = workspace();
 const trainInto = (run: string, ...more: string[]) => ["train", "--data", text, "--out", run, ...tiny, ...more];
-const exploding = ["--steps", "30", "--lr", "1e30", "--clip", "0"];
+const huge = ["--steps", "30", "--lr", "1e30", "--clip", "0"];
+// From maps and a head at zero a first step, however large, leaves a loss that is finite.
+const exploding = [...huge, "--optimizer", "adamw", "--set", "model.head=tied", "--set", "model.outputMaps=normal"];
 
 describe("a training that diverges", { timeout: 60_000 }, () => {
   // With --save-every 1 it is asked to save the very parameters that have run away.
@@ -27,6 +29,13 @@ describe("a training that diverges", { timeout: 60_000 }, () => {
     expect(readdirSync(join(run, "checkpoints"))).toEqual(["step-00000000"]);
     await succeed(["generate", run, "It was", "--tokens", "2"]);
     await succeed(["eval", run, "--data", text]);
+  });
+
+  it("says so of a gradient that is not finite, where the loss still is: with Muon", async () => {
+    const run = join(folder, "muon");
+    const { stderr } = await fail(trainInto(run, ...huge), 1, /5 steps in a row were not finite/);
+    expect(stderr).toMatch(/^step 2 skipped: the gradient norm is (NaN|Infinity)$/m);
+    expect(readdirSync(join(run, "checkpoints"))).toEqual(["step-00000000"]);
   });
 
   it("counts the steps in a row across a stop and a resume", async () => {

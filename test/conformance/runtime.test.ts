@@ -33,16 +33,13 @@ async function nodesOf(
   });
 }
 
-it("keeps a transpose out of the product that follows it", async () => {
+it("keeps a transpose of the left operand out of the product that follows it, and takes in one of the right", async () => {
+  const types = ["Transpose", "MatMul", "FusedMatMul", "Gemm"];
   const x = input("x", [4, 8]);
-  const y = input("y", [3, 8]);
-  const found = await nodesOf("transposed", { z: x.matmul(y.transpose([1, 0])) }, [
-    "Transpose",
-    "MatMul",
-    "FusedMatMul",
-    "Gemm",
-  ]);
-  expect(found).toEqual([1, 1, 0, 0]);
+  const right = { z: x.matmul(input("y", [3, 8]).transpose([1, 0])) };
+  expect(await nodesOf("right", right, types)).toEqual([0, 0, 1, 0]);
+  const left = { z: x.transpose([1, 0]).matmul(input("y", [4, 3])) };
+  expect(await nodesOf("left", left, types)).toEqual([1, 1, 0, 0]);
 });
 
 it("keeps a transpose out of a product with a sum", async () => {
