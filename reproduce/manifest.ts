@@ -26,7 +26,7 @@ const manifestSchema = z.strictObject({
   format: z.literal("longhand-reproduce"),
   version: z.literal(1),
   created: z.string(),
-  settings: z.unknown(),
+  settings: z.record(z.string(), z.unknown()),
   identity: identitySchema,
   calibration: z.array(calibrationPointSchema),
   plan: planSchema,
@@ -61,7 +61,8 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   if (!parsed.success) {
     throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with \`overwrite\``);
   }
-  return { ...parsed.data, settings: resolveSettings(parsed.data.settings) };
+  // Comparisons that were begun before there was a choice trained with AdamW.
+  return { ...parsed.data, settings: resolveSettings({ optimizer: "adamw", ...parsed.data.settings }) };
 }
 
 async function requireEmpty(folder: string): Promise<void> {

@@ -183,7 +183,7 @@ export function methodSection(summary: Summary): Section {
     list([
       `Speed: each model is a process of its own that takes real training steps on made-up tokens with the frequencies of text. Processes that fit into memory together live side by side and work one at a time, each round beginning with another one; the others are started in turn, in every round.${idle}`,
       "Memory: the largest resident size of such a process, as the system counts it.",
-      "Quality: every training is a process of its own; all learn the same batches in the same order from the same seed, with AdamW (0.9, 0.999, weight decay 0.01, clipping at 1), a warm-up over a tenth of the steps and linear decay to zero.",
+      `Quality: every training is a process of its own; all learn the same batches in the same order from the same seed, with ${settings.optimizer === "muon" ? "Muon (momentum 0.95) for linear maps, AdamW for the rest" : "AdamW"} (0.9, 0.999, weight decay 0.01, clipping at 1), a warm-up over a tenth of the steps and linear decay to zero.`,
       `Held out: the last ${(100 * settings.evalFraction).toFixed(0)} % of each text. Vocabulary ${whole(settings.vocab)}, preset ${settings.preset}, seed ${settings.seed}.`,
       "Arithmetic: 2 m n k of every matrix product of the forward pass, times 3 for forward and backward; element-wise work counts nothing, so a model that spends its time there shows a low GFLOP/s.",
       `${finishedJobs} of ${jobs} jobs measured in ${secondsText(measuredSeconds)}. Raw figures: results/, report.json and the CSV files beside this page.`,

@@ -10,7 +10,7 @@ import type { FlatRow, SpeedRow, Summary } from "./summary.ts";
 
 export function speedSection({ speed: rows, settings }: Summary): Section {
   const contexts = [...new Set(rows.map(({ context }) => context))].sort((a, b) => a - b);
-  const intro = `A step is forward pass, backward pass, clipping and AdamW, at ${whole(settings.tokens)} tokens a step; a context beyond that is one example of its length. Times are medians over rounds (quartiles in brackets); ratios are taken round by round. Arithmetic counts matrix products only, as longhand models does.`;
+  const intro = `A step is forward pass, backward pass, clipping and the optimiser's update, at ${whole(settings.tokens)} tokens a step; a context beyond that is one example of its length. Times are medians over rounds (quartiles in brackets); ratios are taken round by round. Arithmetic counts matrix products only, as longhand models does.`;
   return {
     ...{ id: "speed", title: "Speed and memory of a training step" },
     parts:

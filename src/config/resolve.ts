@@ -7,6 +7,7 @@ import { LonghandError } from "../base/errors.ts";
 import type { DataSpec } from "../data/data-spec.ts";
 import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
+import { MOMENTUM } from "../train/optimizer-config.ts";
 import { corporaFrom, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
@@ -67,7 +68,7 @@ export function resolveConfig(
       },
       optimizer: {
         name: settings.optimizer,
-        ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: 0.95, decayed: "maps" },
+        ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: MOMENTUM, decayed: "maps" },
         ...pick(settings, optimizerFields),
       },
       ...pick(settings, stepFields),

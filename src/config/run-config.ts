@@ -10,7 +10,7 @@ import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { decayedNames, optimizerNames } from "../train/optimizer-config.ts";
+import { decayedNames, MOMENTUM, optimizerNames } from "../train/optimizer-config.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
 import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
@@ -39,7 +39,7 @@ export const runConfigSchema = z.strictObject({
     schedule: scheduleSchema,
     optimizer: z.strictObject({
       name: z.enum(optimizerNames).default("adamw"),
-      momentum: z.number().min(0).lt(1).default(0.95).describe("Of Muon."),
+      momentum: z.number().min(0).lt(1).default(MOMENTUM).describe("Of Muon."),
       decayed: z
         .enum(decayedNames)
         .default("matrices")

@@ -97,7 +97,7 @@ export const exampleFields = {
 };
 
 export const optimizerFields = {
-  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of matrices."),
+  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of linear maps and the embedding."),
   clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
   ema: cameLater(
     z
@@ -165,7 +165,7 @@ export const trainSettingsSchema = z.strictObject({
     .union([z.number().positive(), z.literal("auto")], { error: "expected a number above 0, or auto" })
     .optional()
     .describe(
-      `Highest learning rate; default: ${DEFAULT_RATES.muon} with muon, ${DEFAULT_RATES.adamw} with adamw; auto: found by short trainings on the text, a fifth of the time in addition.`,
+      `Highest learning rate; default: ${DEFAULT_RATES.muon} with muon, ${DEFAULT_RATES.adamw} with adamw; auto: found by at most five short trainings on the text, a fifth of the steps in addition, of short trainings more.`,
     )
     .meta({ value: "n|auto" }),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),

@@ -4,6 +4,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
 import { expectClose } from "../../test/support/compare.ts";
+import { smallModel } from "../../test/support/small-model.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { initialise, Scope } from "../nn/scope.ts";
@@ -11,33 +12,13 @@ import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { trainingProgram } from "../train/objective.ts";
 import { globalNorm, initialOptimizerState } from "../train/optimizer.ts";
 import { createTrainStep } from "../train/step.ts";
-import { type ModelConfig, parseModelConfig } from "./config.ts";
+import { parseModelConfig } from "./config.ts";
 import { languageModel, logitsOf, parametersOf } from "./language-model.ts";
-import { presetModel } from "./presets.ts";
 import { architectureNames } from "./registry.ts";
 
 const [batch, context, vocabSize] = [2, 70, 40];
 const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
-
-/** Output maps that start at zero would hide what the layers compute, a small embedding would magnify rounding. */
-function configOf(architecture: string, causal: boolean): ModelConfig {
-  const { width, ...fields } = presetModel(architecture, "nano", { context });
-  const small = {
-    ...fields,
-    width: 32,
-    embedding: "scaled",
-    head: "tied",
-    outputMaps: "normal",
-    ...("chunk" in fields ? { chunk: 16 } : {}),
-  };
-  return parseModelConfig({
-    ...small,
-    ...("heads" in small ? { ffn: 64 } : {}),
-    vocabSize,
-    causal,
-  });
-}
 
 /** Text of period seven: easy to learn. */
 const sequence = Int32Array.from({ length: batch * (context + 1) }, (_, i) => (i * i) % 7);
@@ -46,7 +27,7 @@ const targets = sequence.slice(1, batch * context + 1);
 
 describe.each(architectureNames())("%s", (architecture) => {
   it("learns", async () => {
-    const config = configOf(architecture, true);
+    const config = smallModel(architecture, { context, vocabSize, causal: true });
     const parameters = initialise(parametersOf(config), 1);
     const step = await createTrainStep(engine, (scope, t) => languageModel(scope, t, config), { batch, context });
     const state = initialOptimizerState(parameters);
@@ -65,7 +46,7 @@ describe.each(architectureNames())("%s", (architecture) => {
   });
 
   it("gives the same on the engine as by its definition, bidirectional", async () => {
-    const config = configOf(architecture, false);
+    const config = smallModel(architecture, { context, vocabSize, causal: false });
     const model = (scope: Scope, t: ReturnType<typeof input>) => languageModel(scope, t, config);
     const training = trainingProgram(model, { batch, context });
     const parameters = initialise(parametersOf(config), 2);
@@ -86,7 +67,7 @@ describe.each(architectureNames())("%s", (architecture) => {
 
   it.each(["causal", "bidirectional"])("gives the same with its layers recomputed, %s", async (direction) => {
     const context = 300; // blocks of queries: 128, 128 and 44
-    const small = configOf(architecture, direction === "causal");
+    const small = smallModel(architecture, { context, vocabSize, causal: direction === "causal" });
     const config = architecture === "flash-quad" ? parseModelConfig({ ...small, maxLength: 600 }) : small;
     const parameters = initialise(parametersOf(config), 4);
     const values = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
@@ -111,7 +92,7 @@ describe.each(architectureNames())("%s", (architecture) => {
   });
 
   it("does not depend on padding", () => {
-    const config = configOf(architecture, false);
+    const config = smallModel(architecture, { context, vocabSize, causal: false });
     const mask = input("mask", [batch, context]);
     const logits = logitsOf(languageModel(new Scope(), input("tokens", [batch, context], "int32"), config, { mask }));
     const graph = program("masked", { logits });
@@ -128,7 +109,7 @@ describe.each(architectureNames())("%s", (architecture) => {
 
 it("parameters do not depend on the length of the input", () => {
   for (const architecture of architectureNames()) {
-    const config = configOf(architecture, true);
+    const config = smallModel(architecture, { context, vocabSize, causal: true });
     const scope = new Scope();
     languageModel(scope, input("tokens", [1, context], "int32"), config);
     const shapes = (parameters: Scope["parameters"]) => parameters.map(({ path, shape }) => [path, shape]);

@@ -5,12 +5,12 @@
 import type { CompiledFunction, Engine } from "../runtime/engine.ts";
 import type { FlatPart } from "./flat.ts";
 import { mapsOf, muonProgram, updateName } from "./muon.ts";
-import { type AdamWStep, adamw, clipScale } from "./optimizer.ts";
+import { adamw, clipScale, type ParameterUpdate } from "./optimizer.ts";
 import { emaKeep, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer-config.ts";
 
 export interface HostUpdate {
   /** Updates parameters and state in place. */
-  apply(step: AdamWStep): Promise<void>;
+  apply(step: ParameterUpdate): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -34,7 +34,7 @@ export async function createHostUpdate(
     },
   };
 
-  async function applyMuon(step: AdamWStep, { run }: CompiledFunction): Promise<void> {
+  async function applyMuon(step: ParameterUpdate, { run }: CompiledFunction): Promise<void> {
     const { parameters, gradients, state, learningRate } = step;
     const { momentum = MOMENTUM, weightDecay } = config;
     const scale = clipScale(step);
@@ -47,7 +47,7 @@ export async function createHostUpdate(
   }
 }
 
-function average({ parameters, state }: AdamWStep, keep: number): void {
+function average({ parameters, state }: ParameterUpdate, keep: number): void {
   for (const [path, mean] of Object.entries(state.average ?? {})) {
     const { data } = parameters[path];
     for (let i = 0; i < mean.length; i++) mean[i] += (1 - keep) * (data[i] - mean[i]);

@@ -1,13 +1,12 @@
 /** Masked language modelling with every architecture: it learns to fill in, and is measured as its logits say. */
 import { afterAll, describe, expect, it } from "vitest";
 import { interpret } from "../../test/reference/interpreter.ts";
+import { smallModel } from "../../test/support/small-model.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
 import { tokensInMemory } from "../data/token-sequence.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
-import { parseModelConfig } from "../models/config.ts";
 import { languageModel, logitsOf, modelOf, parametersOf } from "../models/language-model.ts";
-import { presetModel } from "../models/presets.ts";
 import { architectureNames } from "../models/registry.ts";
 import { initialise, Scope } from "../nn/scope.ts";
 import { ortNodeEngine } from "../runtime/ort-node.ts";
@@ -20,30 +19,11 @@ const vocabulary: MaskingVocabulary = { vocabSize, special: { endOfText: 0, padd
 const engine = ortNodeEngine({ threads: 2 });
 afterAll(() => engine.close());
 
-/** Output maps that start at zero would hide what the layers compute, a small embedding would magnify rounding. */
-function configOf(architecture: string) {
-  const { width, ...fields } = presetModel(architecture, "nano", { context });
-  const small = {
-    ...fields,
-    width: 32,
-    embedding: "scaled",
-    head: "tied",
-    outputMaps: "normal",
-    ...("chunk" in fields ? { chunk: 16 } : {}),
-  };
-  return parseModelConfig({
-    ...small,
-    ...("heads" in small ? { ffn: 64 } : {}),
-    vocabSize,
-    causal: false,
-  });
-}
-
 /** Ascending tokens, an end of text now and then: what is missing follows from either side. */
 const text = (length: number) => Int32Array.from({ length }, (_, i) => (i % 50 === 49 ? 0 : 3 + (i % 7)));
 
 describe.each(architectureNames())("%s", (architecture) => {
-  const config = configOf(architecture);
+  const config = smallModel(architecture, { context, vocabSize, causal: false });
   const model = modelOf(config);
 
   it("learns to fill in", async () => {
@@ -100,7 +80,7 @@ describe.each(architectureNames())("%s", (architecture) => {
 });
 
 it("a text of special tokens alone cannot be measured", async () => {
-  const config = configOf("flash");
+  const config = smallModel("flash", { context, vocabSize, causal: false });
   const model = modelOf(config);
   const evaluator = await createEvaluator(engine, model, { batch: 1, context: 8 }, { masking: vocabulary });
   const nothing = evaluator.run(initialise(parametersOf(config), 1), tokensInMemory(new Int32Array(5)));

@@ -53,12 +53,12 @@ export function muonUpdates(parts: readonly MapPart[], momenta: ReadonlyMap<stri
     const stacked = concat(
       own.map(({ path, i }) => (matrices.get(path) as Tensor[])[i].reshape([1, ...shape])),
       0,
-    );
+    ); // [n, r, c]
     const updates = orthogonalised(stacked).mul(0.2 * Math.sqrt(Math.max(...shape)));
     const ones = new Array<number>(own.length).fill(1);
     for (const [n, update] of updates.split(0, ones).entries()) {
       const { path, i } = own[n];
-      (matrices.get(path) as Tensor[])[i] = update.reshape(shape);
+      (matrices.get(path) as Tensor[])[i] = update.reshape(shape); // [r, c]
     }
   }
   return new Map([...matrices].map(([path, columns]) => [path, concat(columns, 1)]));

@@ -55,7 +55,7 @@ function sumOfSquares(x: Float32Array): number {
   return a + b + (c + d);
 }
 
-export interface AdamWStep {
+export interface ParameterUpdate {
   readonly parameters: Readonly<Record<string, HostTensor>>;
   readonly gradients: FloatArrays;
   /** What the gradients are to be multiplied with first: 1 / batches where several were added up. Default 1. */
@@ -81,12 +81,12 @@ export function adamwFactors(update: number, learningRate: number, config: AdamW
 }
 
 /** What gradients are multiplied with: 1 / batches, and what clips their global norm. */
-export function clipScale({ scale = 1, gradientNorm, config: { clip } }: AdamWStep): number {
+export function clipScale({ scale = 1, gradientNorm, config: { clip } }: ParameterUpdate): number {
   return scale * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
 }
 
 /** Updates parameters and state in place: those that `rules` give to AdamW; default: all, and decays matrices. */
-export function adamw(update: AdamWStep, rules?: UpdateRules): void {
+export function adamw(update: ParameterUpdate, rules?: UpdateRules): void {
   const { parameters, gradients, state, step, learningRate, config } = update;
   const { beta1, beta2 } = config;
   const scale = clipScale(update);

@@ -24,7 +24,7 @@ it("counts gradients twice where the binding copies them", () => {
   expect(bytes[1] - bytes[0]).toBeLessThan(gradients + embedding);
 });
 
-it("knows the states of every lane of every corpus", () => {
+it("knows the states of every lane of every corpus, and the average of the parameters", () => {
   const model = parseModelConfig({ ...presetModel("flash", "nano", { context: 128 }), vocabSize: 300 });
   const shape = { model, batch: 2, context: 128, accumulate: 3, recompute: "none", evaluated: false } as const;
   const { entries } = carriedState(model) as CarriedState;
@@ -33,5 +33,6 @@ it("knows the states of every lane of every corpus", () => {
   expect(estimate({ carry: true, corpora: 4 }) - estimate({ carry: true, corpora: 1 })).toBe(3 * 6 * ofLane);
   expect(estimate({ carry: true, carryEvery: 5 }) - estimate({ carry: true, carryEvery: 1 })).toBe(4 * 6 * ofLane);
   expect(estimate({ carry: true }) - estimate({})).toBeGreaterThan(6 * ofLane);
+  expect(estimate({ averaged: true }) - estimate({})).toBeGreaterThanOrEqual(4 * parameterCount(model));
   expect(estimate({ carry: true, accumulate: 6 }) - estimate({ carry: true, accumulate: 3 })).toBe(3 * 6 * ofLane);
 });

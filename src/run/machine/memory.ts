@@ -41,6 +41,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly carryEvery?: number;
   /** Corpora, each of which has states of its own. Default: 1. */
   readonly corpora?: number;
+  /** Whether an average of the parameters is kept. Default: false. */
+  readonly averaged?: boolean;
   /** Whether the process evaluates as well. Default: true. */
   readonly evaluated?: boolean;
 }
@@ -72,11 +74,12 @@ function builtWhole(model: ModelConfig): LossProgram {
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
-  const { accumulate, carryEvery = 1, corpora = 1 } = inputs;
+  const { accumulate, carryEvery = 1, corpora = 1, averaged = false } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
-  // Gradients, with the copy that one of the bindings returns, both moments, and the sums of several batches.
-  const copies = (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate > 1 ? 1 : 0);
+  // Gradients, with the copy that one of the bindings returns, both moments (of Muon one, and its
+  // updates), the sums of several batches, and the average of the parameters.
+  const copies = (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate > 1 ? 1 : 0) + (averaged ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   // States: every lane's, those that a step begins with, and their copies afterwards.
   const carried = (corpora * carryEvery + 2) * accumulate * ofBatch + 2 * ofBatch;
@@ -177,6 +180,7 @@ function inputsOf({ data, model, training }: RunConfig): TrainingMemoryInputs {
     carry,
     carryEvery,
     corpora,
+    averaged: training.optimizer.ema > 0,
     documents: documents === "separate",
   };
 }
