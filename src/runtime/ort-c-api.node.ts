@@ -34,10 +34,11 @@ const releases = { Status: 93, Session: 95, Value: 96, SessionOptions: 100 } as 
 
 export type OrtFunctionName = keyof typeof functions;
 export type OrtCreateName = Extract<OrtFunctionName, `Create${string}`>;
-type Argument = bigint | number | string | null;
+/** An array stands for its address. */
+type Argument = bigint | number | string | null | ArrayBufferView;
 
 interface NativeFunction {
-  (...args: readonly Argument[]): unknown;
+  (...args: readonly unknown[]): unknown;
   /** On a thread of libuv's pool. The callback is the last argument. */
   readonly async: (...args: readonly unknown[]) => void;
 }
@@ -95,33 +96,40 @@ export class OrtCApi {
 
   /** Throws what the library says of a failure. */
   call(name: OrtFunctionName, ...args: readonly Argument[]): void {
-    this.#check(this.#functions[name](...args));
+    // Arrays are kept until the call has ended: for the garbage collector, nothing else uses one that is only an address.
+    this.#kept.add(args);
+    try {
+      this.#check(this.#functions[name](...this.#native(args)));
+    } finally {
+      this.#kept.delete(args);
+    }
   }
 
-  /** The same on another thread; the event loop goes on. What the arguments point at is `kept` from the garbage collector. */
+  /** The same on another thread; the event loop goes on. `kept` is kept too, for addresses that stand in arrays. */
   async callAside(kept: object, name: OrtFunctionName, ...args: readonly Argument[]): Promise<void> {
-    this.#kept.add(kept);
+    const all = { kept, args };
+    this.#kept.add(all);
     try {
       const status = await new Promise((resolve, reject) => {
         const done = (error: unknown, result: unknown) => (error ? reject(error) : resolve(result));
-        this.#functions[name].async(...args, done);
+        this.#functions[name].async(...this.#native(args), done);
       });
       this.#check(status);
     } finally {
-      this.#kept.delete(kept);
+      this.#kept.delete(all);
     }
   }
 
   /** The handle that the function writes. */
   create(name: OrtCreateName, ...args: readonly Argument[]): bigint {
     const handle = new BigUint64Array(1);
-    this.call(name, ...args, this.addressOf(handle));
+    this.call(name, ...args, handle);
     return handle[0];
   }
 
-  async createAside(kept: object, name: OrtCreateName, ...args: readonly Argument[]): Promise<bigint> {
+  async createAside(name: OrtCreateName, ...args: readonly Argument[]): Promise<bigint> {
     const handle = new BigUint64Array(1);
-    await this.callAside({ kept, handle }, name, ...args, this.addressOf(handle));
+    await this.callAside({}, name, ...args, handle);
     return handle[0];
   }
 
@@ -129,9 +137,16 @@ export class OrtCApi {
     this.#releases[kind](handle);
   }
 
-  /** Valid as long as the array is. The buffer is asked for because without one a small array may still be moved. */
+  /**
+   * Valid as long as something that is used later holds the array. The buffer is asked for because without one a small
+   * array may still be moved.
+   */
   addressOf({ buffer, byteOffset }: ArrayBufferView): bigint {
     return this.#koffi.address(buffer) + BigInt(byteOffset);
+  }
+
+  #native(args: readonly Argument[]) {
+    return args.map((arg) => (ArrayBuffer.isView(arg) ? this.addressOf(arg) : arg));
   }
 
   #check(status: unknown): void {

@@ -32,8 +32,7 @@ function createPackage(api: OrtCApi): OrtCPackage {
     const settings = api.create("CreateSessionOptions");
     try {
       configure(api, settings, options);
-      const address = api.addressOf(model);
-      const handle = await api.createAside(model, "CreateSessionFromArray", env, address, model.byteLength, settings);
+      const handle = await api.createAside("CreateSessionFromArray", env, model, model.byteLength, settings);
       return new CSession(api, values, handle);
     } finally {
       api.release("SessionOptions", settings);
@@ -78,8 +77,7 @@ class Values {
     const shape = BigInt64Array.from(tensor.dims, BigInt);
     const handle = this.#api.create(
       "CreateTensorWithDataAsOrtValue",
-      ...[this.#memory, this.#api.addressOf(data), data.byteLength],
-      ...[this.#api.addressOf(shape), shape.length, elementTypes[tensor.type]],
+      ...[this.#memory, data, data.byteLength, shape, shape.length, elementTypes[tensor.type]],
     );
     this.#handles.set(tensor, handle);
     this.#garbage.register(tensor, handle);
@@ -104,12 +102,11 @@ class CSession implements OrtSession {
     const inputs = this.#pointers(feeds);
     const outputs = this.#pointers(fetches);
     const noOptions = null;
-    const at = (array: BigUint64Array) => this.#api.addressOf(array);
     await this.#api.callAside(
-      { feeds: { ...feeds }, fetches: { ...fetches }, inputs, outputs },
+      { feeds: { ...feeds }, fetches: { ...fetches }, names: this.#names },
       ...(["Run", this.#handle, noOptions] as const),
-      ...[at(inputs.names), at(inputs.values), inputs.names.length],
-      ...[at(outputs.names), outputs.names.length, at(outputs.values)],
+      ...[inputs.names, inputs.values, inputs.names.length],
+      ...[outputs.names, outputs.names.length, outputs.values],
     );
     return fetches;
   }
