@@ -2,40 +2,55 @@
 import { labelOf } from "../architectures.ts";
 import { perplexityText, whole } from "./format.ts";
 import { type Column, figure, paragraph, type Section, table } from "./page.ts";
+import type { LinePlot } from "./plots.ts";
 import type { QualityRow, Summary } from "./summary.ts";
 
 type Beyond = NonNullable<QualityRow["beyond"]>;
 type BeyondRow = QualityRow & { readonly beyond: Beyond };
 
-export function beyondSection({ quality, settings }: Summary): Section {
-  const about = { id: "beyond", title: "Beyond the training context: perplexity against position" };
-  const rows = quality.filter((row): row is BeyondRow => row.beyond !== undefined && row.loss !== null);
-  if (!rows.some(({ beyond }) => beyond.windows.length > 1)) return { ...about, parts: [] };
-  const { context } = rows[0];
-  const windows = [...new Set(rows.flatMap(({ beyond }) => beyond.windows.map(({ window }) => window)))];
-  const ascending = windows.sort((a, b) => a - b);
-  const longest = ascending[ascending.length - 1];
+const rowsOf = ({ quality }: Summary) =>
+  quality.filter((row): row is BeyondRow => row.beyond !== undefined && row.loss !== null);
+
+/** Undefined where no model has read a window longer than its context. */
+export function beyondPlot(summary: Summary): LinePlot | undefined {
+  const rows = rowsOf(summary);
+  if (!rows.some(({ beyond }) => beyond.windows.length > 1)) return undefined;
+  const longest = Math.max(...windowsOf(rows));
   const series = rows.map(({ model, beyond }) => ({
     ...{ label: labelOf(model), look: model },
     points: beyond.byPosition.map(({ from, to, perplexity }) => ({ x: (from + to) / 2, y: perplexity })),
   }));
   const ticks = Array.from({ length: Math.floor(Math.log2(longest)) - 4 }, (_, i) => 2 ** (i + 4));
+  return {
+    ...{ title: `Held-out perplexity against position, up to ${whole(longest)} tokens`, series },
+    x: { label: "position", log: true, ticks: ticks.length > 9 ? ticks.filter((_, i) => i % 2 === 1) : ticks },
+    y: { label: "held-out perplexity", log: true },
+    marks: [{ x: rows[0].context, label: "training context" }],
+  };
+}
+
+/** In ascending order. */
+function windowsOf(rows: readonly BeyondRow[]): number[] {
+  const windows = new Set(rows.flatMap(({ beyond }) => beyond.windows.map(({ window }) => window)));
+  return [...windows].sort((a, b) => a - b);
+}
+
+export function beyondSection(summary: Summary): Section {
+  const about = { id: "beyond", title: "Beyond the training context: perplexity against position" };
+  const plot = beyondPlot(summary);
+  if (!plot) return { ...about, parts: [] };
+  const rows = rowsOf(summary);
+  const { context } = rows[0];
+  const windows = windowsOf(rows);
+  const longest = windows[windows.length - 1];
   const parts = [
     paragraph(
-      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, beyond the context from up to ${whole(Math.max(longest, settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
+      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, beyond the context from up to ${whole(Math.max(longest, summary.settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
     ),
-    figure(
-      {
-        ...{ title: `Held-out perplexity against position, up to ${whole(longest)} tokens`, series },
-        x: { label: "position", log: true, ticks: ticks.length > 9 ? ticks.filter((_, i) => i % 2 === 1) : ticks },
-        y: { label: "held-out perplexity", log: true },
-        marks: [{ x: context, label: "training context" }],
-      },
-      `Ranges of positions that double, trained at ${whole(context)}.`,
-    ),
+    figure(plot, `Ranges of positions that double, trained at ${whole(context)}.`),
     table("Held-out perplexity in windows of so many tokens, each from its first token to its last", rows, [
       ["", ({ model }) => labelOf(model)],
-      ...ascending.map((window): Column<BeyondRow> => {
+      ...windows.map((window): Column<BeyondRow> => {
         const own = ({ beyond }: BeyondRow) => beyond.windows.find((each) => each.window === window);
         return [`#${whole(window)}`, (row) => perplexityText(own(row)?.perplexity ?? null)];
       }),

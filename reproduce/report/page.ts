@@ -1,6 +1,5 @@
 /** The page around the report: one HTML file that needs nothing else, readable in light and dark and on paper. */
-import { architectures } from "longhand/models";
-import { type LinePlot, linePlot, variableOf } from "./plots.ts";
+import { colourVariables, type LinePlot, linePlot } from "./plots.ts";
 
 /** Text as HTML. */
 function escapeHtml(text: string): string {
@@ -75,15 +74,9 @@ ${bodies.join("\n")}
 `;
 }
 
-/** The colours of architectures as variables of the page. */
-const colours = (mode: "light" | "dark") =>
-  architectures()
-    .map(({ name, look }) => `${variableOf(name)}:${look[mode]};`)
-    .join("");
-
 const style = () => `
-:root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${colours("light")}}
-@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${colours("dark")}}}
+:root{--text:#1b1f24;--quiet:#57606a;--line:#d0d7de;--back:#ffffff;--raised:#f6f8fa;${colourVariables("light")}}
+@media (prefers-color-scheme:dark){:root{--text:#e6edf3;--quiet:#9aa4ae;--line:#30363d;--back:#0d1117;--raised:#161b22;${colourVariables("dark")}}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:74rem;padding:2.5rem 1.25rem 5rem;background:var(--back);color:var(--text);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 h1{font-size:1.9rem;line-height:1.2;margin:0 0 .75rem}

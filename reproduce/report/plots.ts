@@ -5,6 +5,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { architectures } from "longhand/models";
 import { lookOf } from "../architectures.ts";
 
 export interface Series {
@@ -52,6 +53,12 @@ export function variableOf(model: string): string {
   return `--${model.replaceAll("+", "p").replaceAll(".", "-")}`;
 }
 
+/** The colours of architectures as variables of a page. */
+export const colourVariables = (mode: "light" | "dark") =>
+  architectures()
+    .map(({ name, look }) => `${variableOf(name)}:${look[mode]};`)
+    .join("");
+
 const colourOf = (model: string) => `var(${variableOf(model)},currentColor)`;
 
 const HEIGHT = 340;
@@ -62,7 +69,22 @@ const FEW = 4;
 /** A logarithmic axis of a smaller span would have hardly a tick with a number. */
 const NARROW = 4;
 
+/** The same as a file of its own, for pages that show pictures: with its colours and a background. */
+export function plotFile(plot: LinePlot): string {
+  const rules = (mode: "light" | "dark", text: string, back: string) =>
+    `svg{color:${text};background:${back};${colourVariables(mode)}}`;
+  const light = rules("light", "#1b1f24", "#ffffff");
+  const dark = `@media (prefers-color-scheme:dark){${rules("dark", "#e6edf3", "#0d1117")}}`;
+  const [, attributes, content] = /^<svg ([^>]*)>(.*)$/s.exec(draw(plot, {})) ?? [];
+  const named = attributes.includes("xmlns=") ? attributes : `xmlns="http://www.w3.org/2000/svg" ${attributes}`;
+  return `<svg ${named}><style>${light}${dark}</style>${content}\n`;
+}
+
 export function linePlot(plot: LinePlot): string {
+  return draw(plot, { background: "none", color: "inherit" });
+}
+
+function draw(plot: LinePlot, colours: Readonly<Record<string, string>>): string {
   const width = plot.width ?? 620;
   const series = plot.series.filter(({ points }) => points.length > 0);
   const y = domain(
@@ -77,7 +99,7 @@ export function linePlot(plot: LinePlot): string {
     width,
     height: HEIGHT,
     ...{ marginTop: MARGIN.top, marginRight: MARGIN.right, marginBottom: MARGIN.bottom, marginLeft: MARGIN.left },
-    style: { fontSize: "12px", background: "none", color: "inherit" },
+    style: { fontSize: "12px", ...colours },
     x: scale(plot.x, x[0] === x[1] ? [x[0] * 0.9, x[1] * 1.1] : x),
     y: { ...scale({ ...plot.y, log: logY }, y), grid: true },
     marks: [

@@ -15,6 +15,7 @@ import {
   whole,
 } from "./format.ts";
 import { type Column, figure, paragraph, type Section, table } from "./page.ts";
+import type { LinePlot } from "./plots.ts";
 import type { QualityRow, Summary } from "./summary.ts";
 
 interface Group {
@@ -58,9 +59,27 @@ function heading(group: Group): string {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-function curves({ rows, ...group }: Group): string {
-  const target = rows.find(({ model }) => model === REFERENCE)?.curve.at(-1)?.perplexity;
-  const plot = (x: "step" | "seconds", label: string) => ({
+/** Perplexity against the time of training, for each objective and context, by the name of a file. */
+export function timePlots({ quality }: Summary): ReadonlyMap<string, LinePlot> {
+  const named = groupsOf(quality).map(
+    (group) => [`quality-${group.objective}-${group.context}`, timePlot(group)] as const,
+  );
+  return new Map(named);
+}
+
+function curves(group: Group): string {
+  const steps = figure(curvePlot(group, "step", "steps"), "Against steps.");
+  return `<div class="pair">${steps}${figure(timePlot(group), "Against the time of training.")}</div>`;
+}
+
+function timePlot(group: Group): LinePlot {
+  const target = group.rows.find(({ model }) => model === REFERENCE)?.curve.at(-1)?.perplexity;
+  const level = target === undefined ? {} : { level: { y: target, label: "Transformer++'s last" } };
+  return { ...curvePlot(group, "seconds", "seconds of training"), ...level };
+}
+
+function curvePlot({ rows, ...group }: Group, x: "step" | "seconds", label: string): LinePlot {
+  return {
     title: `Held-out perplexity against ${label}, ${nameOfGroup(group)}`,
     series: rows.map(({ model, curve }) => ({
       ...{ label: labelOf(model), look: model },
@@ -68,12 +87,8 @@ function curves({ rows, ...group }: Group): string {
     })),
     x: { label, log: false },
     y: { label: "held-out perplexity", log: true },
-    ...(target === undefined || x === "step" ? {} : { level: { y: target, label: "Transformer++'s last" } }),
     width: 520,
-  });
-  const steps = figure(plot("step", "steps"), "Against steps.");
-  const seconds = figure(plot("seconds", "seconds of training"), "Against the time of training.");
-  return `<div class="pair">${steps}${seconds}</div>`;
+  };
 }
 
 /** The columns that tables of trained models have in common. */

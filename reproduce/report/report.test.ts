@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { identity, madeResults, manifestOf, trainResult } from "../../test/support/reproduce-results.ts";
 import { csvFiles, csvText } from "./csv.ts";
 import { summarise } from "./summary.ts";
-import { reportHtml } from "./write.ts";
+import { plotFiles, reportHtml } from "./write.ts";
 
 const results = madeResults();
 const summary = summarise(manifestOf(results), results);
@@ -214,5 +214,24 @@ describe("CSV", () => {
     ]);
     expect(files["speed.csv"].trimEnd().split("\r\n")).toHaveLength(1 + 6 * 8 + 2);
     expect(csvText([{ a: 'x "y", z', b: null, c: 1.5 }])).toBe('a,b,c\r\n"x ""y"", z",,1.5\r\n');
+  });
+});
+
+describe("the plots as files", () => {
+  const files = Object.entries(plotFiles(summary));
+
+  it("are perplexity against time for each objective and context, and against position", () => {
+    const groups = new Set(summary.quality.map(({ objective, context }) => `quality-${objective}-${context}.svg`));
+    expect(files.map(([name]) => name)).toEqual([...groups, "beyond.svg"]);
+  });
+
+  it.each(files)("%s is whole by itself: a picture with a name, its colours and all its lines", (_, text) => {
+    expect(text).toMatch(/^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+    expect(text.match(/<svg/g)).toHaveLength(1);
+    expect(text).not.toMatch(/NaN|undefined/);
+    for (const [, name] of text.matchAll(/var\((--[^,)]+)/g)) expect(text).toContain(`${name}:#`);
+    const { document: picture } = parseHTML(text);
+    expect(picture.querySelector("svg")?.getAttribute("aria-label")).toMatch(/^Held-out perplexity against/);
+    expect(picture.querySelectorAll(`[aria-label="line"] path`).length).toBeGreaterThan(1);
   });
 });

@@ -1,14 +1,15 @@
-/** Writes the report of a comparison: report.json (everything), one CSV a section, report.html. */
+/** Writes the report of a comparison: report.json (everything), one CSV a section, report.html, and plots as SVG files. */
 import { join } from "node:path";
 import { writeFileAtomic } from "longhand/tools";
 import type { Manifest } from "../manifest.ts";
 import type { Result } from "../results.ts";
-import { beyondSection } from "./beyond-section.ts";
+import { beyondPlot, beyondSection } from "./beyond-section.ts";
 import { csvFiles } from "./csv.ts";
 import { whole } from "./format.ts";
 import { ablationSection, findings, leftOutSection, methodSection, paperSection } from "./other-sections.ts";
 import { list, page, paragraph } from "./page.ts";
-import { contextUseSection, qualitySection } from "./quality-section.ts";
+import { plotFile } from "./plots.ts";
+import { contextUseSection, qualitySection, timePlots } from "./quality-section.ts";
 import { recallSection } from "./recall-section.ts";
 import { flatSection, speedSection } from "./speed-section.ts";
 import { type Summary, summarise } from "./summary.ts";
@@ -20,9 +21,17 @@ export async function writeReport(folder: string, manifest: Manifest, results: r
     ...csvFiles(summary),
     "report.json": `${JSON.stringify({ summary, results }, undefined, 1)}\n`,
     "report.html": reportHtml(summary),
+    ...plotFiles(summary),
   };
   for (const [name, text] of Object.entries(files)) await writeFileAtomic(join(folder, name), [text]);
   return join(folder, "report.html");
+}
+
+/** Perplexity against time and against position, to be shown on other pages. */
+export function plotFiles(summary: Summary): Readonly<Record<string, string>> {
+  const beyond = beyondPlot(summary);
+  const plots = [...timePlots(summary), ...(beyond ? [["beyond", beyond] as const] : [])];
+  return Object.fromEntries(plots.map(([name, plot]) => [`${name}.svg`, plotFile(plot)]));
 }
 
 /** The whole page. */
