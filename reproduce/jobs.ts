@@ -58,6 +58,8 @@ export const trainJobSchema = z.strictObject({
   warmup: count().optional(),
   /** Windows beyond the context in which the trained model reads the held-out text; none in older plans. */
   windows: z.array(count()).optional(),
+  /** Of parameters and batches, where a model is trained from several; absent: that of the settings. */
+  seed: z.number().int().min(0).optional(),
   /** Of the section recall: learns windows made from this seed, and is asked at these distances. */
   recall: z.strictObject({ seed: z.number().int().min(0), distances: z.array(count()).min(1) }).optional(),
 });

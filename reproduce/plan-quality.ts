@@ -3,10 +3,10 @@
  *
  * 1. FLASH and Transformer++, causal, at the shortest context, at every learning rate of the grid;
  * 2. both at the longest context, FLASH there also in half and in a third of the steps, to see how soon it can be as
- *    good;
+ *    good; both again from each of the other seeds, where there are several, at the best rate;
  * 3. FLASH-Quad and Transformer at the shortest; 4. both first ones masked at the shortest; 5. the other architectures
  *    at the shortest; 6. the whole grid at the longest context; 7. the others there; 8. FLASH and Transformer++ masked
- *    at the longest, then at the contexts between.
+ *    at the longest, then at the contexts between; 9. the other architectures at the shortest from the other seeds.
  *
  * Where the grid is not run, a model takes the best rate of those at the shortest context: its own, else that of its
  * kin. The steps are the most with which 1 to 4 fit. If those are fewer than 60, the longest context is halved down to
@@ -56,6 +56,8 @@ interface Unit {
   readonly grid: boolean;
   /** Share of the steps, with a schedule of its own that ends there. Default: all. */
   readonly share?: number;
+  /** Another seed than that of the settings, at the best rate of the model itself. */
+  readonly seed?: number;
 }
 
 interface Stage {
@@ -102,13 +104,14 @@ function planWithRates(inputs: PlanInputs, seconds: number, goodSteps: number): 
     const stages = stagesOf(inputs, contexts).slice(0, count);
     return steps.find((own) => (own >= least || settings.steps !== undefined) && fits(stages, own));
   };
-  let chosen = most(ESSENTIAL, goodSteps);
+  const essential = ESSENTIAL + otherSeeds(inputs).length;
+  let chosen = most(essential, goodSteps);
   while (chosen === undefined) {
     const shorter = shorten(inputs, contexts);
     if (shorter === undefined) break;
     leftOut.push({ what: `quality at context ${contexts[contexts.length - 1]}`, why: OVER_BUDGET });
     contexts = shorter;
-    chosen = most(ESSENTIAL, goodSteps);
+    chosen = most(essential, goodSteps);
   }
   const own = chosen ?? most(3, FEW_STEPS) ?? most(2, 0) ?? most(1, 0) ?? steps[steps.length - 1];
   const stages: Stage[] = [];
@@ -134,7 +137,12 @@ function shorten({ settings }: PlanInputs, contexts: readonly number[]): number[
   return half >= SHORTEST_LONG ? [...contexts.slice(0, -1), half] : undefined;
 }
 
-function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly number[]): Stage[] {
+/** Beside that of the settings. */
+const otherSeeds = ({ settings: { seed, seeds } }: PlanInputs) =>
+  Array.from({ length: seeds - 1 }, (_, i) => seed + 1 + i);
+
+function stagesOf(inputs: PlanInputs, contexts: readonly number[]): Stage[] {
+  const { models, only } = inputs.settings;
   const { first, others } = ranked(models);
   const short = contexts[0];
   const long = contexts.length > 1 ? contexts[contexts.length - 1] : undefined;
@@ -145,13 +153,20 @@ function stagesOf({ settings: { models, only } }: PlanInputs, contexts: readonly
   const longest = (make: (context: number) => Stage[]) => (long === undefined ? [] : make(long));
   const start = [stage(first, "causal", short, true), ...longest((T) => [withShorter(stage(first, "causal", T))])];
   if (!only.includes("quality")) return start; // context use alone
+  const again = (seed: number, stages: readonly Stage[]): Stage => ({
+    what: `${stages.map(({ what }) => what).join("; ")}; from seed ${seed}`,
+    units: stages.flatMap(({ units }) => units.map((unit) => ({ ...unit, grid: false, seed }))),
+  });
+  const seeds = otherSeeds(inputs);
   const stages = [
     ...start,
+    ...seeds.map((seed) => again(seed, start)),
     stage(others.slice(0, FURTHER_FIRST), "causal", short),
     stage(first, "masked", short),
     stage(others.slice(FURTHER_FIRST), "causal", short),
     ...longest((T) => [stage(first, "causal", T, true), stage(others, "causal", T), stage(first, "masked", T)]),
     ...contexts.slice(1, -1).map((T) => stage(first, "causal", T)),
+    ...(others.length === 0 ? [] : seeds.map((seed) => again(seed, [stage(others, "causal", short)]))),
   ];
   return stages.filter(({ units }) => units.length > 0);
 }
@@ -175,7 +190,7 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   const jobs: EstimatedJob[] = [];
   const shortest = Math.min(...[...units.values()].map(({ context }) => context));
   for (const unit of units.values()) {
-    const { model, objective, context, share = 1 } = unit;
+    const { model, objective, context, share = 1, seed } = unit;
     const tokens = batchOf(settings.qualityTokens, context) * context;
     const rates = unit.grid ? settings.lr : [undefined];
     for (const rate of rates) {
@@ -184,9 +199,11 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
         name: `${keyOf(unit)}${rate === undefined ? "" : `-lr-${rate}`}`,
         lr: rate ?? bestRate(grids, unit, settings.lr),
         ...(chooseRecompute(inputs, model, context, tokens) ?? TRIED_ANYWAY),
+        ...(seed !== undefined && { seed }),
         evaluations: EVALUATIONS,
       });
-      jobs.push(objective === "causal" && context === shortest && share === 1 ? readingFarther(inputs, made) : made);
+      const farther = objective === "causal" && context === shortest && share === 1 && seed === undefined;
+      jobs.push(farther ? readingFarther(inputs, made) : made);
       const { id } = made.job;
       if (unit.grid) grids.set(keyOf(unit), [...(grids.get(keyOf(unit)) ?? []), id]);
     }
@@ -194,15 +211,21 @@ function jobsOf(inputs: PlanInputs, stages: readonly Stage[], steps: number): Es
   return jobs;
 }
 
-const keyOf = ({ model, objective, context, share = 1 }: Omit<Unit, "grid">) =>
-  `${objective}-${context}-${model.replaceAll("+", "p")}${share === 1 ? "" : `-share-${share.toFixed(2)}`}`;
+const keyOf = ({ model, objective, context, share = 1, seed }: Omit<Unit, "grid">) =>
+  [
+    `${objective}-${context}-${model.replaceAll("+", "p")}`,
+    ...(share === 1 ? [] : [`share-${share.toFixed(2)}`]),
+    ...(seed === undefined ? [] : [`seed-${seed}`]),
+  ].join("-");
 
-/** The best of the model's own grid, else of its kin's, else the middle rate. */
+/** The best of the model's own grid, of another seed that of the same context, else of its kin's, else the middle rate. */
 function bestRate(
   grids: ReadonlyMap<string, readonly string[]>,
-  { model }: Unit,
+  { model, objective, context, seed }: Unit,
   rates: readonly number[],
 ): TrainJob["lr"] {
+  const same = seed === undefined ? undefined : grids.get(keyOf({ model, objective, context }));
+  if (same) return { bestOf: [...same] };
   for (const name of [model, kinOf(model)]) {
     for (const [key, ids] of grids) {
       if (key.startsWith("causal-") && key.endsWith(`-${name.replaceAll("+", "p")}`)) return { bestOf: [...ids] };

@@ -178,6 +178,33 @@ describe("a plan", () => {
     }
   });
 
+  it("trains FLASH and Transformer++ again from the other seeds, at the best rate of the first, before it goes on", () => {
+    const made = plan(tiny, { budget: 400, seed: 5, seeds: 3, steps: 60 });
+    const quality = trainJobs(made).filter(({ section }) => section === "quality");
+    const of = (seed: number) => quality.filter((job) => job.seed === seed);
+    const grid = (model: string) =>
+      quality.filter(({ id }) => id.startsWith(`quality/causal-512-${model}-lr-`)).map(({ id }) => id);
+    for (const seed of [6, 7]) {
+      const first = of(seed).slice(0, 6);
+      expect(first.map(({ id }) => id)).toEqual(
+        ["512-flash", "512-transformerpp", "8192-flash", "8192-transformerpp", "8192-flash-share-0.50"]
+          .concat("8192-flash-share-0.33")
+          .map((name) => `quality/causal-${name}-seed-${seed}`),
+      );
+      expect(first[0].lr).toEqual({ bestOf: grid("flash") });
+      expect(first[1].lr).toEqual({ bestOf: grid("transformerpp") });
+      for (const job of first) expect(job.windows).toBeUndefined();
+      expect(new Set(of(seed).map(({ model }) => model))).toEqual(new Set(architectureNames()));
+    }
+    expect(new Set(quality.map(({ seed }) => seed))).toEqual(new Set([undefined, 6, 7]));
+    const alone = (job: TrainJob) => ({ ...job, seed: undefined, steps: 0, evalEvery: 0, windows: undefined });
+    const once = trainJobs(plan(tiny, { budget: 400, seed: 5, steps: 60 })).filter(
+      ({ section }) => section === "quality",
+    );
+    const first = quality.filter(({ seed }) => seed === undefined).map(alone);
+    expect(once.map(alone)).toEqual(expect.arrayContaining(first));
+  });
+
   it("of ten minutes has both objectives, if need be with fewer learning rates, and says so", () => {
     const made = plan(nano, { budget: 10 });
     const quality = trainJobs(made).filter(({ section }) => section === "quality");

@@ -90,6 +90,9 @@ export const reproduceSettingsSchema = z.strictObject({
     .describe("Held-out tokens of each point of a curve; the last takes four times that."),
   evalFraction: z.number().gt(0).lt(1).default(0.05).describe("Share of each text that is held out."),
   seed: whole(0).default(1).describe("Seed of parameters, batches and tokenizer sample."),
+  seeds: whole(1)
+    .default(1)
+    .describe("Seeds from which FLASH and Transformer++, then the others, are trained for quality; 3 show the spread."),
   threads: whole(1).optional().describe("Threads of one operation; default: all processors."),
   device: z.enum(deviceNames).default("cpu").describe("Where to compute."),
 });

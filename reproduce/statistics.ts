@@ -30,6 +30,16 @@ export function spread(values: readonly number[]): Spread {
   };
 }
 
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Of a sample; null where there are not two values. */
+export function deviation(values: readonly number[]): number | null {
+  if (values.length < 2) return null;
+  const middle = mean(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
+}
+
 /** Quotients of two series measured in the same rounds. */
 export function ratios(numerators: readonly number[], denominators: readonly number[]): number[] {
   return numerators.map((n, i) => n / denominators[i]);

@@ -171,13 +171,13 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
-  const { evalFraction, evalTokens, threads, device, seed, modules, optimizer } = settings;
+  const { evalFraction, evalTokens, threads, device, modules, optimizer } = settings;
   const { objective, batch, steps, evalEvery } = job;
   const text = { folder: join(folder, "data"), evalFraction, evalTokens, window: context.window };
   return {
     model: configOf(job, context),
     training: trainingOf({
-      ...{ objective, context: job.context, batch, recompute, steps, lr, seed: job.recall?.seed ?? seed, evalEvery },
+      ...{ objective, context: job.context, batch, recompute, steps, lr, seed: seedOf(job, settings), evalEvery },
       warmup: warmupOf(job),
       ...{ saveEvery: steps, optimizer },
     }),
@@ -196,6 +196,9 @@ function configOf(
   return modelConfig({ model, ablation, preset: settings.preset, context: length, vocabSize, objective });
 }
 
+const seedOf = ({ recall, seed }: TrainJob, settings: TrainContext["settings"]) =>
+  recall?.seed ?? seed ?? settings.seed;
+
 const warmupOf = ({ steps, warmup }: TrainJob) => warmup ?? Math.ceil(steps / 10);
 
 function described(
@@ -209,7 +212,7 @@ function described(
   return {
     ...{ config, parameters: parameterCount(config) },
     flopsPerToken: (3 * forwardFlops(config, job.context)) / job.context,
-    ...{ lr, warmup: warmupOf(job), seed: job.recall?.seed ?? context.settings.seed },
+    ...{ lr, warmup: warmupOf(job), seed: seedOf(job, context.settings) },
     ...{ recompute, recomputeReason, stepMs, losses, peakBytes, curve, final: null, failure },
   };
 }

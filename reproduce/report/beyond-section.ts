@@ -3,7 +3,8 @@ import { labelOf } from "../architectures.ts";
 import { perplexityText, whole } from "./format.ts";
 import { type Column, figure, paragraph, type Section, table } from "./page.ts";
 import type { LinePlot } from "./plots.ts";
-import type { QualityRow, Summary } from "./summary.ts";
+import type { QualityRow } from "./quality-summary.ts";
+import type { Summary } from "./summary.ts";
 
 type Beyond = NonNullable<QualityRow["beyond"]>;
 type BeyondRow = QualityRow & { readonly beyond: Beyond };

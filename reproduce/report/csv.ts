@@ -1,6 +1,7 @@
 /** The report's figures as CSV (RFC 4180), one table a section: each row says all that it is about. */
 import type { Spread } from "../statistics.ts";
-import type { QualityRow, Summary } from "./summary.ts";
+import type { QualityRow } from "./quality-summary.ts";
+import type { Summary } from "./summary.ts";
 
 type Cell = string | number | null;
 type Row = Readonly<Record<string, Cell>>;
@@ -31,7 +32,8 @@ export function csvFiles(summary: Summary): Record<string, string> {
     "speed-ups.csv": summary.speedUps.map((row) => ({
       ...{ model: row.model, objective: row.objective, context: row.context },
       ...{ target_perplexity: row.targetPerplexity, transformer_pp_seconds: row.referenceSeconds },
-      ...{ seconds: row.seconds, steps: row.steps, speed_up: row.speedUp },
+      ...{ seconds: row.seconds, steps: row.steps, seeds: row.seeds },
+      ...{ speed_up: row.speedUp, speed_up_lowest: row.lowest, speed_up_highest: row.highest },
     })),
     "ablations.csv": summary.ablations.map(trainedRow),
     "recall.csv": summary.recall.flatMap(({ model, ablation, context, steps, seeds, points }) =>
@@ -52,7 +54,14 @@ function trainedRow(row: QualityRow): Row {
   return {
     ...named(row),
     ...{ tokens_per_step: row.tokensPerStep, steps: row.steps, learning_rate: row.lr, parameters: row.parameters },
-    ...{ perplexity: row.perplexity, loss: row.loss, accuracy: row.accuracy, evaluated_tokens: row.evaluatedTokens },
+    ...{
+      perplexity: row.perplexity,
+      deviation: row.deviation,
+      seeds: row.runs.length,
+      loss: row.loss,
+      accuracy: row.accuracy,
+      evaluated_tokens: row.evaluatedTokens,
+    },
     ...spreadCells("step_ms", row.stepMilliseconds),
     ...{ training_seconds: row.trainingSeconds, mflop_per_token: row.megaflopsPerToken, peak_bytes: row.peakBytes },
     rates_tried: row.rates.map(({ lr, loss }) => `${lr}:${loss ?? "failed"}`).join(" "),

@@ -45,6 +45,11 @@ export function differenceText(ratio: number): string {
   return `${ratio >= 1 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
 }
 
+/** null -> "" */
+export function orNothing<Value>(value: Value | null, text: (value: Value) => string): string {
+  return value === null ? "" : text(value);
+}
+
 /** null -> "–" */
 export function orDash<Value>(value: Value | null, text: (value: Value) => string): string {
   return value === null ? "–" : text(value);

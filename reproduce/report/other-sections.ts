@@ -8,8 +8,9 @@ import { LEFT_OUT } from "./beyond-section.ts";
 import { bytesText, orDash, perplexityText, ratioText, secondsText, significant, whole } from "./format.ts";
 import { list, paragraph, type Section, table } from "./page.ts";
 import { againstColumn, parametersColumn, perplexityColumn, stepColumn } from "./quality-section.ts";
+import type { QualityRow } from "./quality-summary.ts";
 import { largestRatio } from "./speed-section.ts";
-import type { QualityRow, Summary } from "./summary.ts";
+import type { Summary } from "./summary.ts";
 
 /** The main figures in a few sentences; empty when nothing of it is measured. */
 export function findings(summary: Summary): string[] {
@@ -183,8 +184,8 @@ export function methodSection(summary: Summary): Section {
     list([
       `Speed: each model is a process of its own that takes real training steps on made-up tokens with the frequencies of text. Processes that fit into memory together live side by side and work one at a time, each round beginning with another one; the others are started in turn, in every round.${idle}`,
       "Memory: the largest resident size of such a process, as the system counts it.",
-      `Quality: every training is a process of its own; all learn the same batches in the same order from the same seed, with ${settings.optimizer === "muon" ? "Muon (momentum 0.95) for linear maps, AdamW for the rest" : "AdamW"} (0.9, 0.999, weight decay 0.01, clipping at 1), a warm-up over a tenth of the steps and linear decay to zero.`,
-      `Held out: the last ${(100 * settings.evalFraction).toFixed(0)} % of each text. Vocabulary ${whole(settings.vocab)}, preset ${settings.preset}, seed ${settings.seed}.`,
+      `Quality: every training is a process of its own; all learn the same batches in the same order from the same ${settings.seeds > 1 ? "seeds" : "seed"}, with ${settings.optimizer === "muon" ? "Muon (momentum 0.95) for linear maps, AdamW for the rest" : "AdamW"} (0.9, 0.999, weight decay 0.01, clipping at 1), a warm-up over a tenth of the steps and linear decay to zero.`,
+      `Held out: the last ${(100 * settings.evalFraction).toFixed(0)} % of each text. Vocabulary ${whole(settings.vocab)}, preset ${settings.preset}, ${settings.seeds > 1 ? `seeds ${settings.seed} to ${settings.seed + settings.seeds - 1}` : `seed ${settings.seed}`}.`,
       "Arithmetic: 2 m n k of every matrix product of the forward pass, times 3 for forward and backward; element-wise work counts nothing, so a model that spends its time there shows a low GFLOP/s.",
       `${finishedJobs} of ${jobs} jobs measured in ${secondsText(measuredSeconds)}. Raw figures: results/, report.json and the CSV files beside this page.`,
     ]),

@@ -7,6 +7,7 @@ import { grouped } from "../statistics.ts";
 import {
   differenceText,
   orDash,
+  orNothing,
   perplexityText,
   ratioText,
   secondsText,
@@ -16,7 +17,8 @@ import {
 } from "./format.ts";
 import { type Column, figure, paragraph, type Section, table } from "./page.ts";
 import type { LinePlot } from "./plots.ts";
-import type { QualityRow, Summary } from "./summary.ts";
+import type { QualityRow } from "./quality-summary.ts";
+import type { Summary } from "./summary.ts";
 
 interface Group {
   readonly objective: string;
@@ -40,7 +42,10 @@ export function qualitySection({ quality, settings, speedUps }: Summary): Sectio
   const masked = groups.some(({ objective }) => objective === "masked")
     ? ", of masked models over the masked tokens"
     : "";
-  const intro = `Every model is matched in parameters and learns the same batches of the same text, ${whole(qualityTokens)} tokens a step (a longer context: one example). Held-out perplexity a token${masked}; time is training alone, evaluation left out. Learning rates of the grid: ${lr.join(", ")}; each model is shown at its best, and those whose rates were not tried take the best of FLASH or Transformer++, whichever is their kin. A point of a curve is taken over ${whole(evalTokens)} tokens, the final perplexity over up to four times that.`;
+  const several = quality.some(({ runs }) => runs.length > 1)
+    ? " Where a model was trained from several seeds, a figure is their mean, ± their standard deviation, and lines at the points of a curve reach from the lowest to the highest; rates were chosen with the first seed."
+    : "";
+  const intro = `Every model is matched in parameters and learns the same batches of the same text, ${whole(qualityTokens)} tokens a step (a longer context: one example). Held-out perplexity a token${masked}; time is training alone, evaluation left out. Learning rates of the grid: ${lr.join(", ")}; each model is shown at its best, and those whose rates were not tried take the best of FLASH or Transformer++, whichever is their kin. A point of a curve is taken over ${whole(evalTokens)} tokens, the final perplexity over up to four times that.${several}`;
   return {
     ...{ id: "quality", title: "Quality: perplexity against steps and time" },
     parts:
@@ -81,9 +86,9 @@ function timePlot(group: Group): LinePlot {
 function curvePlot({ rows, ...group }: Group, x: "step" | "seconds", label: string): LinePlot {
   return {
     title: `Held-out perplexity against ${label}, ${nameOfGroup(group)}`,
-    series: rows.map(({ model, curve }) => ({
+    series: rows.map(({ model, curve, runs }) => ({
       ...{ label: labelOf(model), look: model },
-      points: curve.map((point) => ({ x: point[x], y: point.perplexity })),
+      points: curve.map((point) => ({ x: point[x], y: point.perplexity, ...rangeOf(runs, point) })),
     })),
     x: { label, log: false },
     y: { label: "held-out perplexity", log: true },
@@ -91,10 +96,18 @@ function curvePlot({ rows, ...group }: Group, x: "step" | "seconds", label: stri
   };
 }
 
+/** The lowest and highest of several seeds. */
+function rangeOf({ length }: QualityRow["runs"], { lowest, highest }: QualityRow["curve"][number]) {
+  return length > 1 ? { low: lowest, high: highest } : {};
+}
+
 /** The columns that tables of trained models have in common. */
 export const perplexityColumn: Column<QualityRow> = [
   "#perplexity",
-  ({ failure, perplexity }) => (failure === null ? perplexityText(perplexity) : "failed"),
+  ({ failure, perplexity, deviation }) =>
+    failure === null
+      ? `${perplexityText(perplexity)}${orNothing(deviation, (own) => ` ± ${significant(own)}`)}`
+      : "failed",
 ];
 export const parametersColumn: Column<QualityRow> = [
   "#parameters",
@@ -139,6 +152,11 @@ function ratesText({ rates }: QualityRow): string {
   return rates.map(({ lr, loss }) => `${lr}: ${loss === null ? "failed" : perplexityText(Math.exp(loss))}`).join(", ");
 }
 
+/** Of several seeds. */
+function rangeText({ seeds, lowest, highest }: Summary["speedUps"][number]): string {
+  return seeds < 2 || lowest === null || highest === null ? "" : ` (${ratioText(lowest)}–${ratioText(highest)})`;
+}
+
 function speedUpTable(speedUps: Summary["speedUps"]): string {
   return table(
     "Speed-up by the paper's definition: Transformer++'s training time over the time in which a model reaches Transformer++'s last perplexity (straight lines between evaluations), by the best of its schedules",
@@ -150,7 +168,7 @@ function speedUpTable(speedUps: Summary["speedUps"]): string {
       ["#Transformer++", (row) => secondsText(row.referenceSeconds)],
       ["#time needed", (row) => (row.seconds === null ? "not reached" : secondsText(row.seconds))],
       ["#step", (row) => orDash(row.steps, (steps) => `${significant(steps)} of ${row.ofSteps}`)],
-      ["#speed-up", (row) => orDash(row.speedUp, (ratio) => `${ratioText(ratio)} times`)],
+      ["#speed-up", (row) => orDash(row.speedUp, (ratio) => `${ratioText(ratio)}${rangeText(row)} times`)],
     ],
   );
 }

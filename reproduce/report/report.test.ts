@@ -235,3 +235,67 @@ describe("the plots as files", () => {
     expect(picture.querySelectorAll(`[aria-label="line"] path`).length).toBeGreaterThan(1);
   });
 });
+
+describe("several seeds", () => {
+  const ends = [3.9, 3.95, 3.88];
+  const pair = (i: number, seed?: number) => [
+    trainResult({ model: "flash", context: 512, end: ends[i], stepMs: 1000, ...(seed && { seed }) }),
+    trainResult({ model: "transformer++", context: 512, end: 4, stepMs: 900 + 100 * i, ...(seed && { seed }) }),
+  ];
+  const all = [...pair(0), ...pair(1, 2), ...pair(2, 3)];
+  const worse = trainResult({ model: "flash", context: 512, lr: 8e-3, end: 4.5, stepMs: 1000 });
+  const made = summarise(manifestOf([...all, worse]), [...all, worse]);
+  const [flash] = made.quality;
+  const perplexities = ends.map((end) => Math.exp(end + 3 / 9 + 0.01));
+  const average = (perplexities[0] + perplexities[1] + perplexities[2]) / 3;
+
+  it("give their mean and standard deviation, at the rate that the first has chosen", () => {
+    expect(made.quality.map(({ model }) => model)).toEqual(["flash", "transformer++"]);
+    expect(flash.runs.map(({ seed }) => seed)).toEqual([1, 2, 3]);
+    expect(flash.perplexity).toBeCloseTo(average, 9);
+    const squares = perplexities.reduce((sum, each) => sum + (each - average) ** 2, 0);
+    expect(flash.deviation).toBeCloseTo(Math.sqrt(squares / 2), 9);
+    expect(flash.rates.map(({ lr }) => lr)).toEqual([0.002, 0.008]);
+    expect(made.quality[1].deviation).toBe(0);
+    expect(made.quality[1].trainingSeconds).toBeCloseTo(80, 9);
+  });
+
+  it("have a curve from the lowest to the highest", () => {
+    const last = flash.curve.at(-1);
+    expect(last?.step).toBe(80);
+    expect(last?.lowest).toBeCloseTo(Math.exp(3.88 + 3 / 9), 9);
+    expect(last?.highest).toBeCloseTo(Math.exp(3.95 + 3 / 9), 9);
+    expect(flash.byPosition[0].tokens).toBe(3 * 8 * 16);
+  });
+
+  it("are compared in time each with Transformer++ from the same seed", () => {
+    // e(s) = end + 3 / (1 + s / 10) meets 4 + 3 / 9 between two evaluations; Transformer++ took 72, 80 and 88 s.
+    const loss = (end: number, step: number) => end + 3 / (1 + step / 10);
+    const secondsOf = (end: number) => {
+      const step = [20, 30, 40, 50, 60, 70, 80].find((at) => loss(end, at) <= 4 + 3 / 9) ?? Number.NaN;
+      const [before, after] = [loss(end, step - 10), loss(end, step)];
+      return step - 10 + (10 * (before - 4 - 3 / 9)) / (before - after);
+    };
+    const ups = ends.map((end, i) => (72 + 8 * i) / secondsOf(end));
+    const [row] = made.speedUps;
+    expect(row).toMatchObject({ model: "flash", seeds: 3 });
+    expect(row.speedUp).toBeCloseTo((ups[0] + ups[1] + ups[2]) / 3, 9);
+    expect([row.lowest, row.highest]).toEqual([Math.min(...ups), Math.max(...ups)].map((up) => expect.closeTo(up, 9)));
+  });
+
+  it("count as not reached where one did not, and as failed where one failed", () => {
+    const slow = trainResult({ model: "flash", context: 512, end: 4.2, stepMs: 1000, seed: 2 });
+    const late = [...pair(0), slow, pair(1, 2)[1]];
+    expect(summarise(manifestOf(late), late).speedUps[0]).toMatchObject({ seeds: 2, speedUp: null, lowest: null });
+    const failed = [...pair(0), { ...slow, final: null, failure: "diverged" }];
+    const [row] = summarise(manifestOf(failed), failed).quality;
+    expect(row).toMatchObject({ perplexity: null, deviation: null, failure: "diverged" });
+  });
+
+  it("are told on the page", () => {
+    const text = reportHtml(made);
+    expect(text).toContain(`${average.toFixed(2)} ± ${(flash.deviation ?? 0).toFixed(2)}`);
+    expect(text).toContain("mean, ± their standard deviation");
+    expect(html).not.toContain("mean, ± their standard deviation");
+  });
+});

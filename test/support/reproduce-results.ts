@@ -109,6 +109,8 @@ export interface MadeTraining {
   /** Loss after step s of 80: end + 3 / (1 + s / 10) . */
   readonly end: number;
   readonly stepMs: number;
+  /** Another than that of the settings. */
+  readonly seed?: number;
 }
 
 export function trainResult({
@@ -119,14 +121,17 @@ export function trainResult({
   lr = 2e-3,
   end,
   stepMs,
+  seed,
 }: MadeTraining): TrainResult {
   const steps = 80;
   const name = ablation ?? model.replaceAll("+", "p");
-  const id = ablation === undefined ? `quality/${objective}-${context}-${name}-lr-${lr}` : `ablations/${name}`;
+  const which = seed === undefined ? `lr-${lr}` : `seed-${seed}`;
+  const id = ablation === undefined ? `quality/${objective}-${context}-${name}-${which}` : `ablations/${name}`;
   const job: TrainJob = {
     ...{ kind: "train", id, section: ablation === undefined ? "quality" : "ablations", model },
     ...{ ablation: ablation === "flash" || ablation === undefined ? null : ablation, objective, context },
     ...{ batch: Math.max(1, 4096 / context), steps, lr, recompute: "none", recomputeReason: null, evalEvery: 10 },
+    ...(seed !== undefined && { seed }),
   };
   const loss = (step: number) => end + 3 / (1 + step / 10);
   const curve = [10, 20, 30, 40, 50, 60, 70, 80].map((step) => ({
@@ -145,7 +150,7 @@ export function trainResult({
     },
     ...{
       warmup: 8,
-      seed: 1,
+      seed: seed ?? 1,
       recompute: "none",
       recomputeReason: null,
       stepMs: Array.from({ length: steps }, () => stepMs),
