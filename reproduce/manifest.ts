@@ -61,8 +61,9 @@ export async function readManifest(folder: string): Promise<Manifest | undefined
   if (!parsed.success) {
     throw new LonghandError("config", `${path}: ${describeIssues(parsed.error, value)}; start anew with \`overwrite\``);
   }
-  // Comparisons that were begun before there was a choice trained with AdamW.
-  return { ...parsed.data, settings: resolveSettings({ optimizer: "adamw", ...parsed.data.settings }) };
+  // Comparisons that were begun before there was a choice trained with AdamW, and with this weight decay.
+  const settings = resolveSettings({ optimizer: "adamw", weightDecay: 0.01, ...parsed.data.settings });
+  return { ...parsed.data, settings };
 }
 
 async function requireEmpty(folder: string): Promise<void> {

@@ -5,7 +5,7 @@
  */
 import { architectureNames, deviceNames, LonghandError, type PresetName, presetNames } from "longhand";
 import { nearest, parseSettings, quoted } from "longhand/tools";
-import { thisMachine } from "longhand/train";
+import { DEFAULT_DECAYS, thisMachine } from "longhand/train";
 import { z } from "zod";
 
 /** The parts of the comparison, in the order of the report. */
@@ -78,6 +78,13 @@ export const reproduceSettingsSchema = z.strictObject({
     .enum(["muon", "adamw"])
     .default("muon")
     .describe("Of every training: muon for linear maps, or adamw for all, as in the paper."),
+  weightDecay: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      `Weight decay of every training but those of recall; default: ${DEFAULT_DECAYS.muon} with muon, ${DEFAULT_DECAYS.adamw} with adamw.`,
+    ),
   lr: list()
     .optional()
     .describe(
@@ -116,6 +123,7 @@ export function resolveSettings(value: unknown) {
   return {
     ...given,
     ...{ data: listed(data), modules: listed(modules), rounds, steps, ablationSteps, recallSteps, preset },
+    weightDecay: given.weightDecay ?? DEFAULT_DECAYS[given.optimizer],
     tokens: given.tokens ?? (small ? 4096 : 8192),
     only: choices("only", given.only, sectionNames),
     models: choices("models", given.models, architectureNames()),

@@ -171,7 +171,7 @@ function progressText(job: TrainJob, { stepMs, losses, curve }: TrainRecordSoFar
 
 function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): WorkerSetup {
   const { settings, folder, lr } = context;
-  const { evalFraction, evalTokens, threads, device, modules, optimizer } = settings;
+  const { evalFraction, evalTokens, threads, device, modules, optimizer, weightDecay } = settings;
   const { objective, batch, steps, evalEvery } = job;
   const text = { folder: join(folder, "data"), evalFraction, evalTokens, window: context.window };
   return {
@@ -179,7 +179,7 @@ function setupOf(job: TrainJob, context: TrainContext, recompute: Recompute): Wo
     training: trainingOf({
       ...{ objective, context: job.context, batch, recompute, steps, lr, seed: seedOf(job, settings), evalEvery },
       warmup: warmupOf(job),
-      ...{ saveEvery: steps, optimizer },
+      ...{ saveEvery: steps, optimizer, weightDecay: job.recall ? RECALL_DECAY : weightDecay },
     }),
     engine: { device, threads },
     modules,
@@ -198,6 +198,9 @@ function configOf(
 
 const seedOf = ({ recall, seed }: TrainJob, settings: TrainContext["settings"]) =>
   recall?.seed ?? seed ?? settings.seed;
+
+/** Of the section recall, whose windows are never seen twice. */
+const RECALL_DECAY = 0.01;
 
 const warmupOf = ({ steps, warmup }: TrainJob) => warmup ?? Math.ceil(steps / 10);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Machine, resolveConfig, withData } from "./resolve.ts";
 import { parseRunConfig } from "./run-config.ts";
-import { parseTrainSettings } from "./train-settings.ts";
+import { DEFAULT_DECAYS, parseTrainSettings } from "./train-settings.ts";
 
 const machine: Machine = {
   version: "1.2.3",
@@ -29,6 +29,17 @@ describe("a configuration", () => {
     expect(rateOf({ optimizer: "adamw" })).toMatchObject({ peak: 2e-3, search: false });
     expect(rateOf({ lr: 3e-3 })).toMatchObject({ peak: 3e-3, search: false });
     expect(rateOf({ lr: "auto" })).toMatchObject({ peak: 1e-2, search: true });
+  });
+
+  it("has the usual weight decay of its optimiser, unless one is given", () => {
+    const decayOf = (settings: object, overrides = {}) => {
+      const { weightDecay, decayFromText } = resolved({ data: "a", ...settings }, overrides).training.optimizer;
+      return [weightDecay, decayFromText];
+    };
+    expect(decayOf({})).toEqual([DEFAULT_DECAYS.muon, true]);
+    expect(decayOf({ optimizer: "adamw" })).toEqual([0.01, false]);
+    expect(decayOf({ weightDecay: 0 })).toEqual([0, false]);
+    expect(decayOf({}, { "training.optimizer.weightDecay": 0.3 })).toEqual([0.3, false]);
   });
 
   it("takes fields by name after everything else", () => {
@@ -104,7 +115,14 @@ describe("config.json of the first version", () => {
         ...old.training,
         ...{ objective: "causal", documents: "joined", carry: false, carryEvery: 8, recompute: "none" },
         schedule: { ...old.training.schedule, search: false, cooldown: 0, cooldownShape: "sqrt" },
-        optimizer: { ...old.training.optimizer, name: "adamw", momentum: 0.95, decayed: "matrices", ema: 0 },
+        optimizer: {
+          ...old.training.optimizer,
+          name: "adamw",
+          momentum: 0.95,
+          decayed: "matrices",
+          ema: 0,
+          decayFromText: false,
+        },
       },
     });
   });

@@ -12,6 +12,7 @@ import { corporaFrom, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
 import {
+  DEFAULT_DECAYS,
   DEFAULT_RATES,
   evaluationFields,
   exampleFields,
@@ -69,6 +70,8 @@ export function resolveConfig(
       optimizer: {
         name: settings.optimizer,
         ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: MOMENTUM, decayed: "maps" },
+        weightDecay: settings.weightDecay ?? DEFAULT_DECAYS[settings.optimizer],
+        decayFromText: decaysFromText(settings, overrides),
         ...pick(settings, optimizerFields),
       },
       ...pick(settings, stepFields),
@@ -81,6 +84,15 @@ export function resolveConfig(
   };
   for (const [key, value] of Object.entries(overrides)) setField(draft, key, value);
   return asUsage(() => parseRunConfig(draft));
+}
+
+/** Unless a decay is given, by the flag or by name. */
+function decaysFromText(
+  { weightDecay, optimizer }: TrainSettings,
+  overrides: Readonly<Record<string, unknown>>,
+): boolean {
+  const name = overrides["training.optimizer.name"] ?? optimizer;
+  return name === "muon" && weightDecay === undefined && overrides["training.optimizer.weightDecay"] === undefined;
 }
 
 /** What is known once the data has been opened. */

@@ -47,6 +47,11 @@ export const runConfigSchema = z.strictObject({
       beta1: z.number().min(0).lt(1),
       beta2: z.number().min(0).lt(1),
       epsilon: z.number().positive(),
+      weightDecay: z.number().min(0),
+      decayFromText: z
+        .boolean()
+        .default(false)
+        .describe("Whether the weight decay is still to be taken from the length of the text."),
       ...saved(optimizerFields),
     }),
     ...saved(stepFields),

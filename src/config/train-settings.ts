@@ -97,7 +97,6 @@ export const exampleFields = {
 };
 
 export const optimizerFields = {
-  weightDecay: z.number().min(0).default(0.01).describe("Decoupled weight decay of linear maps and the embedding."),
   clip: z.number().min(0).default(1).describe("Largest global gradient norm; 0 switches clipping off."),
   ema: cameLater(
     z
@@ -120,6 +119,9 @@ export const stepFields = {
 
 /** Highest learning rates where none is given, and what a search for one begins with. */
 export const DEFAULT_RATES = { muon: 1e-2, adamw: 2e-3 } as const;
+
+/** Weight decays where none is given; with muon that of a text of unknown length, see train/weight-decay.ts. */
+export const DEFAULT_DECAYS = { muon: 0.5, adamw: 0.01 } as const;
 
 export const trainSettingsSchema = z.strictObject({
   data: dataField("Text to learn", dataSpec().optional()),
@@ -179,6 +181,13 @@ export const trainSettingsSchema = z.strictObject({
     .enum(optimizerNames)
     .default("muon")
     .describe("How parameters are updated: adamw, or muon, which updates linear maps by Muon and the rest by AdamW."),
+  weightDecay: z
+    .number()
+    .min(0)
+    .optional()
+    .describe(
+      `Decoupled weight decay of linear maps and the embedding; default: ${DEFAULT_DECAYS.adamw} with adamw, with muon by how often the steps read the text: 0.02 to 2 as a rule.`,
+    ),
   ...optimizerFields,
   ...stepFields,
   device: z

@@ -4,7 +4,7 @@
  */
 export { listCheckpoints, loadLatestCheckpoint, saveCheckpoint } from "../checkpoint/checkpoints.node.ts";
 export { resolveConfig } from "../config/resolve.ts";
-export { parseTrainSettings } from "../config/train-settings.ts";
+export { DEFAULT_DECAYS, parseTrainSettings } from "../config/train-settings.ts";
 export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
 export { thisMachine } from "../run/machine/this-machine.ts";

@@ -41,7 +41,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   "longhand/train": {
     file: "src/public/train.ts",
     values: `
-      createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationProgram evaluationShape firstPlace
+      DEFAULT_DECAYS createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationProgram evaluationShape firstPlace
       initialOptimizerState listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange resolveConfig
       restoreState rulesOf saveCheckpoint sliceTokens splitHeldOut storedState thisMachine tokensInMemory trainLoop`,
     types: `

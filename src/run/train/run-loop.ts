@@ -9,7 +9,7 @@ import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
 import { modelOf } from "../../models/language-model.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../../train/evaluate.ts";
-import { type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
+import { type EvalRecord, type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
 import { coolsFrom } from "../../train/schedule.ts";
 import { createTrainStep } from "../../train/step.ts";
 import type { ModelParameters } from "../../train/training-step.ts";
@@ -19,8 +19,10 @@ import type { PrepareProgress } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
 import { type BuiltPrograms, explainMemory } from "../machine/memory.ts";
 import { openMetrics } from "../records/metrics.ts";
+import { learntByHeart } from "./by-heart.ts";
 import { findRate, type RateEvent } from "./find-rate.ts";
 import { carryOf, initialState, lanesOf, storedState } from "./state.ts";
+import { withTextDecay } from "./text-decay.ts";
 
 export type RunEvent =
   | ({ readonly type: "prepare" } & PrepareProgress)
@@ -91,11 +93,12 @@ export function beginning(config: RunConfig, corpora: ReturnType<typeof corporaO
 /** The loop over a run that is locked and whose data are open, which it closes. */
 export async function runLoop(
   run: string,
-  config: RunConfig,
+  asked: RunConfig,
   data: RunData,
   state: LoopState,
   { onEvent = () => {}, signal, built, deviceReason }: LoopRunOptions,
 ): Promise<TrainResult> {
+  const config = await withTextDecay(run, asked, tokensOf(data.train));
   const { training } = config;
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
   const metrics = await openMetrics(run, { resumeStep: state.step });
@@ -142,7 +145,7 @@ export async function runLoop(
     const heldOut = data.heldOut.map((sequence, i) => ({ name: corpora[i].name, sequence }));
     const stopRequested = () => signal?.aborted === true;
     let finished = state.step >= training.steps;
-    let loss: number | undefined;
+    const evaluations: EvalRecord[] = [];
     const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
     let loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
     if (training.schedule.search && state.step === 0) {
@@ -155,7 +158,7 @@ export async function runLoop(
       else if (event.type === "end") finished = event.finished;
       else {
         if (event.type === "eval") {
-          loss = event.loss;
+          evaluations.push(event);
           evaluated = event.step;
         }
         metrics.record(event);
@@ -164,7 +167,12 @@ export async function runLoop(
     }
     if (unsaved !== undefined)
       throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);
-    if (finished) metrics.record({ type: "finished", step: state.step });
+    if (finished) {
+      metrics.record({ type: "finished", step: state.step });
+      const byHeart = learntByHeart(evaluations);
+      if (byHeart !== undefined) onWarning(byHeart);
+    }
+    const loss = evaluations.at(-1)?.loss;
     return { run, step: state.step, finished, loss, perplexity: loss === undefined ? undefined : Math.exp(loss) };
   } catch (error) {
     throw explainMemory(error, config);
