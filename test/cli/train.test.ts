@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runConfigSchema } from "../../src/config/run-config.ts";
+import { type RunConfig, runConfigSchema } from "../../src/config/run-config.ts";
 import { jsonLines, learnt, longhand, sampleText, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
@@ -38,6 +38,33 @@ describe("longhand train", { timeout: 60_000 }, () => {
       ),
     );
     expect(JSON.parse(readFileSync(join(run, "tokenizer.json"), "utf8")).model.type).toBe("BPE");
+  });
+
+  it("takes the weight decay from how often the text is read, and keeps one that is given", async () => {
+    const decayOf = async (run: string, ...more: string[]) => {
+      const { stdout } = await succeed(trainInto(run, "--steps", "3", "--json", ...more));
+      const start = jsonLines(stdout).find(({ type }) => type === "start") as {
+        trainTokens: number;
+        config: RunConfig;
+      };
+      const saved = JSON.parse(readFileSync(join(run, "config.json"), "utf8")).training.optimizer;
+      expect(saved).toEqual(start.config.training.optimizer);
+      return { ...saved, textTokens: start.trainTokens };
+    };
+    const own = await decayOf(join(folder, "own-decay"), "--lr", "0.5", "--set", "training.schedule.warmup=1");
+    expect(own).toMatchObject({ decayFromText: false, weightDecay: 0.04 }); // a fiftieth a step: 3 steps are few
+    const given = await decayOf(join(folder, "given-decay"), "--weight-decay", "0.3");
+    expect(given).toMatchObject({ decayFromText: false, weightDecay: 0.3 });
+  });
+
+  it("says where a model has begun to learn its text by heart", async () => {
+    const other = join(folder, "other.txt"); // nothing that helps with the text helps here
+    writeFileSync(other, Array.from({ length: 900 }, (_, i) => `${(i * 7919) % 1000}`).join("\n"));
+    const flags = ["--eval-data", other, "--lr", "0.05", "--steps", "40", "--eval-every", "5"];
+    const { stderr } = await succeed(trainInto(join(folder, "by-heart"), ...flags));
+    expect(stderr).toMatch(
+      /warning: the held-out perplexity was lowest at step \d+ \([\d.]+\) and is [\d.]+ now: .*by heart/,
+    );
   });
 
   it("writes a configuration in which nothing is left to defaults", async () => {
