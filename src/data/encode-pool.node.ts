@@ -2,11 +2,10 @@
  * Worker threads that make text into tokens, each with a tokenizer of its own. A batch goes to the thread with the
  * fewest batches waiting; the caller keeps them in order.
  */
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { type ErrorCode, LonghandError, messageOf } from "../base/errors.ts";
 import { availableProcessors } from "../base/processors.node.ts";
+import { scriptBeside, startThread } from "../base/threads.node.ts";
 import type { EncodedPieces, PieceText } from "./encode-pieces.ts";
 
 export interface EncoderSetup {
@@ -52,7 +51,7 @@ export class EncoderPool {
   readonly #start: () => EncoderThread;
   readonly #ownsNativeThreads: boolean;
 
-  constructor({ threads, script = workerScript(), ...setup }: EncoderPoolOptions) {
+  constructor({ threads, script = scriptBeside(import.meta.url, "encode-worker.node"), ...setup }: EncoderPoolOptions) {
     // The native encoder divides a batch among threads of its own, one pool for the whole process, made at its first use.
     this.#ownsNativeThreads = process.env.RAYON_NUM_THREADS === undefined;
     if (this.#ownsNativeThreads) process.env.RAYON_NUM_THREADS = String(threads);
@@ -96,7 +95,7 @@ class EncoderThread {
   #closing = false;
 
   constructor(script: URL, setup: EncoderSetup) {
-    this.#worker = startWorker(script, setup);
+    this.#worker = startThread(script, { data: setup, limits: LIMITS });
     this.#worker.on("message", (answer: EncoderAnswer) => this.#answered(answer));
     this.#worker.on("messageerror", (error) => this.#failed(messageOf(error)));
     this.#worker.on("error", (error) => this.#failed(messageOf(error)));
@@ -143,23 +142,4 @@ class EncoderThread {
     );
     for (const { reject } of this.#queue.splice(0)) reject(this.#failure);
   }
-}
-
-/** Beside this file, in the same language: the built package has JavaScript, a checkout TypeScript. */
-function workerScript(): URL {
-  return new URL(`./encode-worker.node.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
-}
-
-/**
- * Starts a thread without the options of this process, some of which no thread takes. A thread inherits no loader of
- * TypeScript where the program was transformed before it ran: it loads its own.
- */
-function startWorker(script: URL, workerData: EncoderSetup): Worker {
-  if (!script.pathname.endsWith(".ts")) return new Worker(script, { workerData, execArgv: [], resourceLimits: LIMITS });
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
-  const source = `import(${JSON.stringify(new URL("dist/esm/api/index.mjs", tsx).href)}).then(({ register }) => {
-    register();
-    return import(${JSON.stringify(script.href)});
-  });`;
-  return new Worker(source, { eval: true, workerData, execArgv: [], resourceLimits: LIMITS });
 }

@@ -12,6 +12,8 @@ import { newKey } from "../nn/decoding.ts";
 import { Documents } from "../nn/documents.ts";
 import { type CarriedState, type ModelInputs, pastInputs } from "../nn/past.ts";
 import { type Parameter, Scope } from "../nn/scope.ts";
+import type { HostArraysByName } from "../runtime/engine.ts";
+import type { Loop } from "./host-loops.ts";
 
 export interface BatchShape {
   /** B: sequences. */
@@ -178,11 +180,18 @@ export function maskedEvaluationProgram(model: Model, shape: BatchShape, options
   return { program: program("masked_evaluation", outputs), parameters: scope.parameters };
 }
 
-/** Adds row gradients [tokens, width] to the gradient of their table, in the order of the tokens. */
-export function addRows(gradient: Float32Array, rows: Float32Array, indices: Int32Array, width: number): void {
-  for (let t = 0; t < indices.length; t++) {
-    const from = t * width;
-    const to = indices[t] * width;
-    for (let i = 0; i < width; i++) gradient[to + i] += rows[from + i];
-  }
+/**
+ * Loops that add the gradients of rows to those of their tables, in the order of the tokens. To be run one after the other:
+ * two may be of one table.
+ */
+export function rowLoops(
+  { sparse }: Pick<TrainingProgram, "sparse">,
+  results: HostArraysByName,
+  gradients: Readonly<Record<string, Float32Array>>,
+  indices: Int32Array,
+): Loop[] {
+  return sparse.map(({ path, output, width }) => {
+    const arrays = { gradient: gradients[path], rows: results[output] as Float32Array, indices };
+    return { kernel: "addRows", arrays, factors: { width }, length: width, depth: indices.length };
+  });
 }

@@ -1,11 +1,12 @@
 /**
  * AdamW (Loshchilov and Hutter 2019): Adam with decoupled weight decay, which only matrices get, after clipping by the
- * global norm of all gradients. State and update are plain values; the loops run on the host, in place, one pass over
- * each array: on a CPU that is less traffic than the dozen element-wise operators of the same update in a graph, which
- * update-program.ts has for other devices.
+ * global norm of all gradients. State and update are plain values; the loops (kernels.ts) run on the host, in place, one
+ * pass over each array: on a CPU that is less traffic than the dozen element-wise operators of the same update in a graph,
+ * which update-program.ts has for other devices.
  */
 import type { HostTensor } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
+import { type Loop, runHere } from "./host-loops.ts";
 import { type AdamWConfig, type OptimizerConfig, ruleOf, type UpdateRules } from "./optimizer-config.ts";
 
 export type FloatArrays = Readonly<Record<string, Float32Array>>;
@@ -34,26 +35,20 @@ export function initialOptimizerState(
   };
 }
 
-/** Root of the sum of squares of all elements, accumulated in float64; NaN or Infinity when any element is. */
-export function globalNorm(gradients: FloatArrays): number {
+/** Loops whose results are the sums of squares of each gradient. */
+export function squareLoops(gradients: FloatArrays): Loop[] {
+  return Object.values(gradients).map((x) => ({ kernel: "squares", arrays: { x }, factors: {}, length: x.length }));
+}
+
+/** Root of the sum of what squareLoops return: the global norm; NaN or Infinity when any element is. */
+export function normOf(sumsOfSquares: readonly number[]): number {
   let total = 0;
-  for (const path in gradients) total += sumOfSquares(gradients[path]);
+  for (const sum of sumsOfSquares) total += sum;
   return Math.sqrt(total);
 }
 
-/** Four partial sums, so that additions need not wait for each other. */
-function sumOfSquares(x: Float32Array): number {
-  const end = x.length - (x.length % 4);
-  let [a, b, c, d] = [0, 0, 0, 0];
-  for (let i = 0; i < end; i += 4) {
-    a += x[i] * x[i];
-    b += x[i + 1] * x[i + 1];
-    c += x[i + 2] * x[i + 2];
-    d += x[i + 3] * x[i + 3];
-  }
-  for (let i = end; i < x.length; i++) a += x[i] * x[i];
-  return a + b + (c + d);
-}
+/** Root of the sum of squares of all elements, accumulated in float64. */
+export const globalNorm = (gradients: FloatArrays) => normOf(runHere(squareLoops(gradients)));
 
 export interface ParameterUpdate {
   readonly parameters: Readonly<Record<string, HostTensor>>;
@@ -85,40 +80,17 @@ export function clipScale({ scale = 1, gradientNorm, config: { clip } }: Paramet
   return scale * (clip > 0 ? Math.min(1, clip / (gradientNorm + 1e-6)) : 1);
 }
 
-/** Updates parameters and state in place: those that `rules` give to AdamW; default: all, and decays matrices. */
-export function adamw(update: ParameterUpdate, rules?: UpdateRules): void {
+/** Loops that update parameters and state in place: those that `rules` give to AdamW; default: all, and decays matrices. */
+export function adamwLoops(update: ParameterUpdate, rules?: UpdateRules): Loop[] {
   const { parameters, gradients, state, step, learningRate, config } = update;
   const { beta1, beta2 } = config;
   const scale = clipScale(update);
   const [rate, epsilon, keepOfDecayed] = adamwFactors(step, learningRate, config);
-  for (const path in parameters) {
-    const { data, shape } = parameters[path];
+  return Object.entries(parameters).flatMap(([path, { data, shape }]): Loop[] => {
     const { by, decayed } = rules?.get(path) ?? ruleOf({ path, shape }, config);
-    if (by !== "adamw") continue;
+    if (by !== "adamw") return [];
+    const arrays = { p: data as Float32Array, g: gradients[path], m: state.m[path], v: state.v[path] };
     const factors = { scale, beta1, beta2, rate, epsilon, keep: decayed ? keepOfDecayed : 1 };
-    updateOne(data as Float32Array, gradients[path], state.m[path], state.v[path], factors);
-  }
-}
-
-interface UpdateFactors {
-  readonly scale: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly rate: number;
-  readonly epsilon: number;
-  readonly keep: number;
-}
-
-function updateOne(p: Float32Array, g: Float32Array, m: Float32Array, v: Float32Array, factors: UpdateFactors): void {
-  const { scale, beta1, beta2, rate, epsilon, keep } = factors;
-  const fresh1 = (1 - beta1) * scale;
-  const fresh2 = (1 - beta2) * scale * scale;
-  for (let i = 0; i < p.length; i++) {
-    const gi = g[i];
-    const mi = beta1 * m[i] + fresh1 * gi;
-    const vi = beta2 * v[i] + fresh2 * (gi * gi);
-    m[i] = mi;
-    v[i] = vi;
-    p[i] = keep * p[i] - (rate * mi) / (Math.sqrt(vi) + epsilon);
-  }
+    return [{ kernel: "adamw", arrays, factors, length: data.length }];
+  });
 }

@@ -8,16 +8,17 @@ import type { CarriedState } from "../nn/past.ts";
 import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { readBy, statesAfter } from "./carried.ts";
 import { createDeviceStep } from "./device-step.ts";
+import { type HostLoops, type Loop, loopsHere } from "./host-loops.ts";
 import { createHostUpdate, type HostUpdate } from "./host-update.ts";
 import {
-  addRows,
   type BatchShape,
   gradientName,
   type Model,
+  rowLoops,
   type TrainingProgram,
   trainingProgram,
 } from "./objective.ts";
-import { type FloatArrays, globalNorm } from "./optimizer.ts";
+import { type FloatArrays, normOf, squareLoops } from "./optimizer.ts";
 import { predictedIn } from "./predicted.ts";
 import type { Batch, StepInputs, TrainStep } from "./training-step.ts";
 
@@ -34,6 +35,8 @@ export interface TrainStepOptions {
   readonly onDevice?: boolean;
   /** The program of the same model, shape and options, in the form of the host, where it has been built before. */
   readonly built?: TrainingProgram | undefined;
+  /** On the host: what runs the loops over parameters and gradients; default: the caller's thread. */
+  readonly loops?: HostLoops | undefined;
   /** On a device: reads the result of each step when it is taken, as for timing it. Default: of several together. */
   readonly tellEach?: boolean;
 }
@@ -45,7 +48,7 @@ export async function createTrainStep(
   options: TrainStepOptions = {},
 ): Promise<TrainStep> {
   const { weighted = false, masked = false, endOfText, carried, onDevice = engine.separateMemory } = options;
-  const { built, tellEach } = options;
+  const { built, tellEach, loops } = options;
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
   const training = known ?? trainingProgram(model, shape, { weighted, masked, documents, carried, dense: onDevice });
@@ -59,7 +62,7 @@ export async function createTrainStep(
   });
   const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));
   if (onDevice) return createDeviceStep(engine, { training, inputsOf, afterOf, tellEach });
-  return createHostStep(engine, { training, inputsOf, afterOf });
+  return createHostStep(engine, { training, inputsOf, afterOf, loops });
 }
 
 interface HostStepOptions {
@@ -67,9 +70,13 @@ interface HostStepOptions {
   inputsOf(batch: Batch): InputsByName;
   /** The states among the results, where they are carried on. */
   readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
+  readonly loops?: HostLoops | undefined;
 }
 
-async function createHostStep(engine: Engine, { training, inputsOf, afterOf }: HostStepOptions): Promise<TrainStep> {
+async function createHostStep(
+  engine: Engine,
+  { training, inputsOf, afterOf, loops = loopsHere }: HostStepOptions,
+): Promise<TrainStep> {
   const compiled = await engine.compile(training.program);
   let optimizer: HostUpdate | undefined;
   /** Of the last step. */
@@ -85,23 +92,24 @@ async function createHostStep(engine: Engine, { training, inputsOf, afterOf }: H
     const after: FloatArrays[] = [];
     for (const [i, batch] of batches.entries()) {
       const results = await compiled.run({ ...arrays, ...inputsOf(batch) });
-      const own = gradientsOf(results, training, batch);
+      const own = gradientsOf(results, training);
+      for (const loop of rowLoops(training, results, own, batch.tokens)) await loops.run([loop]); // two may be of one table
       total += results.loss[0];
       if (afterOf) after.push(afterOf(results));
       if (batches.length === 1) gradients = own;
       else {
         sums ??= Object.fromEntries(Object.entries(own).map(([path, g]) => [path, new Float32Array(g.length)]));
-        accumulate(sums, own, i === 0);
+        await loops.run(sumLoops(sums, own, i === 0 ? "copy" : "add"));
         gradients = sums;
       }
     }
     const graphDone = performance.now();
     const loss = total / batches.length;
     const scale = 1 / batches.length;
-    const gradientNorm = globalNorm(gradients) * scale;
+    const gradientNorm = normOf(await loops.run(squareLoops(gradients))) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (applied) {
-      optimizer ??= await createHostUpdate(engine, training.parameters, config);
+      optimizer ??= await createHostUpdate(engine, training.parameters, config, loops);
       await optimizer.apply({
         ...{ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config },
       });
@@ -127,27 +135,16 @@ function averaged(parameters: StepInputs["parameters"], average: FloatArrays): S
   return Object.fromEntries(Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] }]));
 }
 
-function gradientsOf(
-  results: HostArraysByName,
-  { parameters, sparse }: TrainingProgram,
-  { tokens }: Batch,
-): Record<string, Float32Array> {
-  const gradients: Record<string, Float32Array> = {};
-  for (const { path } of parameters) gradients[path] = results[gradientName(path)] as Float32Array;
-  for (const { path, output, width } of sparse)
-    addRows(gradients[path], results[output] as Float32Array, tokens, width);
-  return gradients;
+function gradientsOf(results: HostArraysByName, { parameters }: TrainingProgram): Record<string, Float32Array> {
+  return Object.fromEntries(parameters.map(({ path }) => [path, results[gradientName(path)] as Float32Array]));
 }
 
 function copied(arrays: FloatArrays): FloatArrays {
   return Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, values.slice()]));
 }
 
-function accumulate(sums: Record<string, Float32Array>, own: Record<string, Float32Array>, first: boolean): void {
-  for (const path in sums) {
-    const sum = sums[path];
-    const gradient = own[path];
-    if (first) sum.set(gradient);
-    else for (let i = 0; i < sum.length; i++) sum[i] += gradient[i];
-  }
+function sumLoops(sums: FloatArrays, own: FloatArrays, kernel: "copy" | "add"): Loop[] {
+  return Object.entries(sums).map(([path, sum]) => {
+    return { kernel, arrays: { sum, x: own[path] }, factors: {}, length: sum.length };
+  });
 }
