@@ -6,7 +6,8 @@
 import type { StepReply } from "../reproduce/process.ts";
 import { serveCommands } from "../reproduce/serve.ts";
 import { modelOf } from "../src/models/language-model.ts";
-import { ortNodeEngine } from "../src/runtime/ort-node.ts";
+import { hostLoops } from "../src/run/machine/host-loops.ts";
+import { type OrtNodeOptions, ortNodeEngine } from "../src/runtime/ort-node.ts";
 import { initialOptimizerState } from "../src/train/optimizer.ts";
 import { createTrainStep } from "../src/train/step.ts";
 import { trainingProducts } from "./flops.ts";
@@ -14,10 +15,12 @@ import { createProductBench, type ProductBench } from "./matmuls.ts";
 import { readSetup } from "./setup.ts";
 
 const [file, threads, options] = process.argv.slice(2);
-const engine = ortNodeEngine({ threads: Number(threads), ...JSON.parse(options) });
+const engineOptions: OrtNodeOptions = { threads: Number(threads), ...JSON.parse(options) };
+const engine = ortNodeEngine(engineOptions);
+const loops = hostLoops(engineOptions);
 const { setup, parameters, batches } = readSetup(file);
 const model = modelOf(setup.model);
-const trainStep = await createTrainStep(engine, model, setup, { endOfText: setup.endOfText });
+const trainStep = await createTrainStep(engine, model, setup, { endOfText: setup.endOfText, loops });
 const state = initialOptimizerState(parameters);
 let steps = 0;
 let products: ProductBench | undefined;
@@ -51,3 +54,4 @@ await serveCommands(
   },
 );
 await engine.close();
+await loops.close();

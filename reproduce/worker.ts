@@ -14,6 +14,7 @@ import {
   type Evaluator,
   evaluationShape,
   firstPlace,
+  hostLoops,
   initialOptimizerState,
   type LoopState,
   listCheckpoints,
@@ -49,6 +50,7 @@ const setup = JSON.parse(process.argv[2]) as WorkerSetup;
 await importModules(setup.modules);
 const { training, text, recall, checkpoints } = setup;
 const engine = ortNodeEngine(setup.engine);
+const loops = hostLoops(setup.engine);
 const data = text && (await openComparisonData(text.folder, text));
 const masking = training.objective === "masked" ? data?.tokenizer : undefined;
 const model = modelOf(setup.model);
@@ -56,7 +58,7 @@ const trained = modelOf(setup.model, { recompute: training.recompute });
 const corpora = recall ? [] : [{ name: "text", sequence: data?.train ?? madeUpText(), weight: 1 }];
 const state = await initialState();
 const objective = { weighted: recall !== undefined, masked: masking !== undefined };
-const trainStep = await createTrainStep(engine, trained, training, { ...objective, tellEach: true });
+const trainStep = await createTrainStep(engine, trained, training, { ...objective, tellEach: true, loops });
 let last: StepResult | undefined;
 const timedStep: TrainStep = {
   ...trainStep,
@@ -177,3 +179,4 @@ const hello: WorkerHello = {
 await serveCommands(hello, { step, evaluate, evaluateBeyond, askFar, save });
 data?.close();
 await engine.close();
+await loops.close();

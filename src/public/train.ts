@@ -7,10 +7,12 @@ export { resolveConfig } from "../config/resolve.ts";
 export { DEFAULT_DECAYS, parseTrainSettings } from "../config/train-settings.ts";
 export { firstPlace } from "../data/mixture.ts";
 export { requireRange, sliceTokens, splitHeldOut, type TokenSequence, tokensInMemory } from "../data/token-sequence.ts";
+export { hostLoops } from "../run/machine/host-loops.ts";
 export { thisMachine } from "../run/machine/this-machine.ts";
 export { placeInData, restoreState, storedState } from "../run/train/state.ts";
 export { emptyLanes, type LaneStates } from "../train/carried.ts";
 export { createEvaluator, type Evaluation, type Evaluator, evaluationShape, type TextLoss } from "../train/evaluate.ts";
+export type { HostLoops } from "../train/host-loops.ts";
 export {
   type EvalRecord,
   type LoopState,

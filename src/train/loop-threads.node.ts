@@ -2,14 +2,13 @@
  * Loops over arrays of the host on several threads: this one and workers that see its memory (docs/decisions/
  * 0038-loops-on-threads.md). Which thread runs which part changes no bit of the results.
  */
-import { createRequire } from "node:module";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { scriptBeside, startThread } from "../base/threads.node.ts";
 import { type HostLoops, type Loop, runHere, runPart, visitsOf } from "./host-loops.ts";
-import type { LoopArray } from "./kernels.ts";
-import { LoopTable, MOST_PARTS, type Part, type Place, partsOf } from "./loop-table.ts";
+import { placeOf } from "./loop-memory.node.ts";
+import { LoopTable, MOST_PARTS, type Part, partsOf } from "./loop-table.ts";
 
 export interface LoopThreadsOptions {
   /** The most threads, the caller's among them. */
@@ -34,13 +33,11 @@ export class LoopThreads implements HostLoops {
   readonly #script: URL;
   readonly #table = new LoopTable();
   readonly #workers = new Map<Worker, Promise<void>>();
-  readonly #addressOf: (buffer: ArrayBufferLike) => bigint;
   /** Of the run that is under way, or failed: as long as workers may use their arrays, these must not be collected. */
   #kept: readonly Loop[] | undefined;
   #failure: LonghandError | undefined;
   #closed = false;
 
-  /** Throws when koffi cannot be loaded. */
   constructor({
     threads,
     share = SHARE,
@@ -49,7 +46,6 @@ export class LoopThreads implements HostLoops {
     this.#threads = threads;
     this.#share = share;
     this.#script = script;
-    this.#addressOf = createRequire(import.meta.url)("koffi").address;
   }
 
   async run(loops: readonly Loop[]): Promise<readonly number[]> {
@@ -73,19 +69,13 @@ export class LoopThreads implements HostLoops {
 
   async #runParts(parts: readonly Part[], helpers: number): Promise<void> {
     const table = this.#table;
-    table.begin(parts, (array) => this.#placeOf(array), helpers);
+    table.begin(parts, placeOf, helpers);
     for (let part = table.take(); part >= 0; part = table.take())
       table.done(part, runPart(parts[part].loop, parts[part]));
     while (!table.allDone(PATIENCE_MS)) {
       if (this.#failure !== undefined) throw this.#failure;
       await turn();
     }
-  }
-
-  #placeOf(array: LoopArray): Place {
-    const { buffer, byteOffset, length } = array; // asking for the buffer of a small array keeps it from being moved
-    const address = Number(this.#addressOf(buffer)) + byteOffset;
-    return { address, length, type: array instanceof Int32Array ? "int32" : "float32" };
   }
 
   #start(): void {

@@ -102,6 +102,29 @@ describe("--resume", { timeout: 120_000 }, () => {
     },
   );
 
+  it.runIf(process.platform === "linux")(
+    "goes on bit for bit with loops on threads, without them, and on threads again after kill -9",
+    async () => {
+      const large = "--preset nano --context 64 --chunk 64 --batch 1 --vocab 400 --ema 0.9 --accumulate 2 --threads 3";
+      const trainLarge = (run: string) => {
+        return ["train", "--data", text, "--out", run, ...large.split(" "), ...settings, "--json", "--steps", "12"];
+      };
+      const [plain, run] = [join(folder, "plain-loops"), join(folder, "threads")];
+      await succeed(trainLarge(plain), { env: { LONGHAND_BINDING: "node" } });
+      const killed = async ({ child, ended, saw }: ReturnType<typeof start>, step: number) => {
+        await saw(new RegExp(`"type":"train","step":${step},`));
+        child.kill("SIGKILL");
+        await ended;
+      };
+      await killed(start(trainLarge(run), { env: { LONGHAND_BINDING: "c-api" } }), 3);
+      const resumed = (binding: string) =>
+        start(["train", "--resume", run, "--json"], { env: { LONGHAND_BINDING: binding } });
+      await killed(resumed("node"), 7);
+      expect(await resumed("c-api").ended).toMatchObject({ status: 0 });
+      expect(learnt(run, 12)).toEqual(learnt(plain, 12));
+    },
+  );
+
   it("refuses a binding that is none before anything is written", async () => {
     const run = join(folder, "binding");
     await fail(trainInto(run), 2, /LONGHAND_BINDING=wasm: expected c-api or node/, {

@@ -42,10 +42,11 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/public/train.ts",
     values: `
       DEFAULT_DECAYS createEvaluator createTrainStep createWholeEvaluator emptyLanes evaluationProgram evaluationShape firstPlace
-      initialOptimizerState listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange resolveConfig
+      hostLoops initialOptimizerState listCheckpoints loadLatestCheckpoint parseTrainSettings placeInData requireRange
+      resolveConfig
       restoreState rulesOf saveCheckpoint sliceTokens splitHeldOut storedState thisMachine tokensInMemory trainLoop`,
     types: `
-      Batch EvalRecord Evaluation Evaluator LaneStates LoopState Model ModelParameters SkipRecord StepResult TextLoss
+      Batch EvalRecord Evaluation Evaluator HostLoops LaneStates LoopState Model ModelParameters SkipRecord StepResult TextLoss
       TokenSequence TrainRecord TrainStep WholeEvaluation`,
   },
   "longhand/tools": {

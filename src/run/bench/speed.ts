@@ -8,6 +8,7 @@ import { modelOf } from "../../models/language-model.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createTrainStep } from "../../train/step.ts";
 import type { Batch } from "../../train/training-step.ts";
+import { hostLoops } from "../machine/host-loops.ts";
 import type { BuiltPrograms } from "../machine/memory.ts";
 import type { EnergyMeter } from "../machine/power.ts";
 import { initialState } from "../train/state.ts";
@@ -45,10 +46,11 @@ export async function measureSpeed(request: SpeedRequest): Promise<Speed> {
   const { parameters, optimizer } = initialState(config);
   const { device, threads } = config.engine;
   const engine = ortNodeEngine({ device, threads });
+  const loops = hostLoops({ device, threads });
   try {
     const { training } = config;
     const model = modelOf(config.model, { recompute: training.recompute });
-    const trainStep = await createTrainStep(engine, model, training, { built: request.built.training });
+    const trainStep = await createTrainStep(engine, model, training, { built: request.built.training, loops });
     const inputs = { parameters, state: optimizer, batches: madeUpBatches(config), config: training.optimizer };
     let update = 0;
     const train = async () => {
@@ -73,6 +75,7 @@ export async function measureSpeed(request: SpeedRequest): Promise<Speed> {
     return { training: trained, decoding: decoded };
   } finally {
     await engine.close();
+    await loops.close();
   }
 }
 

@@ -17,6 +17,7 @@ import { createWholeEvaluator } from "../../train/whole.ts";
 import { type CorpusOfRun, corporaOf, sharesOf, tokensOf } from "../data/corpora.ts";
 import type { PrepareProgress } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
+import { hostLoops } from "../machine/host-loops.ts";
 import { type BuiltPrograms, explainMemory } from "../machine/memory.ts";
 import { openMetrics } from "../records/metrics.ts";
 import { learntByHeart } from "./by-heart.ts";
@@ -101,6 +102,7 @@ export async function runLoop(
   const config = await withTextDecay(run, asked, tokensOf(data.train));
   const { training } = config;
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
+  const loops = hostLoops(config.engine);
   const metrics = await openMetrics(run, { resumeStep: state.step });
   const corpora = corporaOf(config, data);
   try {
@@ -108,7 +110,7 @@ export async function runLoop(
     const endOfText = documentStartOf(config, data.tokenizer);
     const { context, batch, recompute } = training;
     const carried = carryOf(config);
-    const options = { masked: masking !== undefined, endOfText, carried, built: built?.training };
+    const options = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops };
     const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
     const borders = { endOfText: data.tokenizer.special.endOfText, separate: endOfText !== undefined };
     const how = { built: built?.evaluation };
@@ -180,6 +182,7 @@ export async function runLoop(
     metrics.close();
     data.close();
     await engine.close();
+    await loops.close();
   }
 }
 
