@@ -5,6 +5,7 @@
  */
 import { neverAfter } from "../graph/recompute.ts";
 import { concat, type Tensor, withGradient } from "../graph/tensor.ts";
+import type { Fewest } from "./scope.ts";
 
 /** What a language model ends with; the logits are finalStates tableᵀ + bias. */
 export interface ModelOutput {
@@ -25,6 +26,8 @@ interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {
   readonly targets: Tensor;
   /** [N]: the weight of each token in the sum. */
   readonly weights: Tensor;
+  /** Default: passes. With few operators, slices are as large as a device can bind. */
+  readonly fewest?: Fewest | undefined;
 }
 
 /**
@@ -34,9 +37,10 @@ interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {
 const SLICE = { bytes: 16 << 20, fewestRows: 512, mostBytes: 64 << 20 } as const;
 
 /** Rows of logits [N, V] that are computed at a time. */
-function sliceRows(N: number, V: number): number {
+function sliceRows(N: number, V: number, fewest: Fewest): number {
   const rowsOf = (bytes: number) => Math.floor(bytes / (4 * V));
-  const wanted = Math.max(rowsOf(SLICE.bytes), Math.min(SLICE.fewestRows, rowsOf(SLICE.mostBytes)));
+  const inCache = Math.max(rowsOf(SLICE.bytes), Math.min(SLICE.fewestRows, rowsOf(SLICE.mostBytes)));
+  const wanted = fewest === "operators" ? rowsOf(SLICE.mostBytes) : inCache;
   return Math.max(1, Math.min(N, wanted));
 }
 
@@ -49,10 +53,17 @@ interface CrossEntropy {
   readonly correct: Tensor;
 }
 
-export function crossEntropy({ x, table, bias, targets, weights }: CrossEntropyInputs): CrossEntropy {
+export function crossEntropy({
+  x,
+  table,
+  bias,
+  targets,
+  weights,
+  fewest = "passes",
+}: CrossEntropyInputs): CrossEntropy {
   const [N, d] = x.shape;
   const [V] = table.shape;
-  const sliceLength = sliceRows(N, V);
+  const sliceLength = sliceRows(N, V, fewest);
   const sizes: number[] = [];
   for (let start = 0; start < N; start += sliceLength) sizes.push(Math.min(sliceLength, N - start));
   const xs = x.split(0, sizes);

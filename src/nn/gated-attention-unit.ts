@@ -3,13 +3,13 @@
  * gated feed-forward network. All of it but the attention, for FLASH and FLASH-Quad, in training and in decoding.
  * Symbols are the paper's: d model width, e = 2d gated width, s width of the shared z, u, v, z, gamma, beta.
  */
-import type { Tensor } from "../graph/tensor.ts";
+import { constant, type Tensor } from "../graph/tensor.ts";
 import { silu } from "./activations.ts";
 import type { AttentionFunction } from "./attention-functions.ts";
 import { linear, linearParameters, scaleAndShift, splitLinear, type WeightStart } from "./linear.ts";
 import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, type QueriesKeys, rope } from "./positions.ts";
+import { type AngleTable, type QueriesKeys, rope, ropeOfHeads } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 import { type ShiftInputs, shiftTokens } from "./token-shift.ts";
 
@@ -85,7 +85,7 @@ export function gatedUnit(scope: Scope, x: Tensor, config: GatedUnitConfig, inpu
 
 /**
  * The cheap maps that turn the one z [B, T, s] into every query and key: per-dimension scale gamma and offset beta [H,
- * s], then RoPE. For a few new tokens in one go, since then the number of operators matters, not passes over memory.
+ * s], then RoPE. In one go for a few new tokens, and wherever the number of operators matters more than passes over memory.
  */
 function queriesAndKeys(
   scope: Scope,
@@ -105,6 +105,17 @@ function queriesAndKeys(
     );
     return gamma.map((row, h) => rope(scaleAndShift(z, row, beta[h]), rotations));
   };
+  const sideBySide = (rotations: AngleTable) => {
+    const [B, T] = z.shape;
+    const scale = constant(Float32Array.from(factors), [H, 1]);
+    const [gamma, beta] = [gammas, betas].map((t) => t.mul(scale).reshape([H * s]));
+    const repeated = z
+      .reshape([B, T, 1, s])
+      .expand([B, T, H, s])
+      .reshape([B, T, H * s]);
+    const all = ropeOfHeads(scaleAndShift(repeated, gamma, beta), rotations); // [B, T, H s]
+    return all.split(-1, new Array<number>(H).fill(s));
+  };
   const atOnce = (newTokens: NewTokens) => {
     const all = newTokens.eachToken(z).mul(gammas).add(betas); // [B …, T, H, s]; [B …, H, s] for one token
     const more = rotated.map((vector) => vector.expand([...all.shape.slice(0, -2), 1, s]));
@@ -113,7 +124,8 @@ function queriesAndKeys(
       .split(-2, new Array<number>(H + more.length).fill(1));
     return each.map((head) => head.reshape(z.shape));
   };
-  const heads = tokens instanceof NewTokens ? atOnce(tokens) : oneByOne(tokens);
+  const ofWindow = scope.fewest === "operators" ? sideBySide : oneByOne;
+  const heads = tokens instanceof NewTokens ? atOnce(tokens) : ofWindow(tokens);
   const pairs = scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
   return { pairs, rotated: heads.slice(H) };
 }

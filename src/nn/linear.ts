@@ -4,13 +4,15 @@
  */
 import { sizeOf } from "../base/shape.ts";
 import { concat, constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
-import type { Scope } from "./scope.ts";
+import type { Fewest, Scope } from "./scope.ts";
 
 interface LinearParameters {
   /** [in, out] */
   readonly weight: Tensor;
   /** [out] */
   readonly bias: Tensor;
+  /** Of the scope that they belong to. Default: passes. */
+  readonly fewest?: Fewest;
 }
 
 export const weightStarts = ["normal", "zero"] as const;
@@ -30,6 +32,7 @@ export function linearParameters(
   return {
     weight: scope.parameter("weight", [inputs, columns], initial, { map }),
     bias: scope.parameter("bias", [columns], { constant: 0 }),
+    fewest: scope.fewest,
   };
 }
 
@@ -41,15 +44,15 @@ export function linear(scope: Scope, x: Tensor, outputs: number, start?: WeightS
  * One linear map, then an element-wise activation, then a split into the given widths, [..., sizes[i]] each. With many
  * rows the weight is split instead, since that costs less than splitting activations, with a product for each part; in
  * the backward pass the gradients are concatenated, since one product with all columns is faster than a sum of several.
- * With few rows (hasFewRows) the result itself is split.
+ * With few rows (hasFewRows), or where operators are to be few, the result itself is split.
  */
 export function splitLinear(
   x: Tensor,
-  { weight, bias }: LinearParameters,
+  { weight, bias, fewest = "passes" }: LinearParameters,
   sizes: readonly number[],
   activation: (t: Tensor) => Tensor = (t) => t,
 ): readonly Tensor[] {
-  const inParts = sizes.length > 1 && !hasFewRows(x);
+  const inParts = sizes.length > 1 && fewest === "passes" && !hasFewRows(x);
   const widths = inParts ? sizes : [weight.shape[1]];
   const weights = weight.split(1, widths);
   const biases = bias.split(0, widths);
@@ -67,7 +70,8 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
   const sizes = maps.map(({ bias }) => bias.size);
   if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));
   const [weights, biases] = [maps.map(({ weight }) => weight), maps.map(({ bias }) => bias)];
-  return splitLinear(x, { weight: concat(weights, 1), bias: concat(biases, 0) }, sizes);
+  const [{ fewest }] = maps;
+  return splitLinear(x, { weight: concat(weights, 1), bias: concat(biases, 0), ...(fewest && { fewest }) }, sizes);
 }
 
 /**

@@ -3,7 +3,7 @@
  * position biases of the FLASH paper (code of its appendix). Angles are computed on the host in float64: at position
  * 100,000 a float32 angle would be wrong in the third digit.
  */
-import { constant, type Tensor } from "../graph/tensor.ts";
+import { constant, type Tensor, withGradient } from "../graph/tensor.ts";
 import type { Scope } from "./scope.ts";
 
 /** Queries and keys, [..., T, s] each; the queries scaled. */
@@ -72,10 +72,28 @@ export function angleTable(count: number, width: number): AngleTable {
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;
   const [a, b] = x.split(-1, [half, half]);
-  return a
+  const rotated = a
     .mul(cos)
     .sub(b.mul(sin))
     .concat([b.mul(cos).add(a.mul(sin))], -1);
+  return withGradient(rotated, [x], (g) => {
+    const [da, db] = g.split(-1, [half, half]); // the gradient is rotated back
+    return [
+      da
+        .mul(cos)
+        .add(db.mul(sin))
+        .concat([db.mul(cos).sub(da.mul(sin))], -1),
+    ];
+  });
+}
+
+/** RoPE of heads side by side: x [B, T, H s], angles [T, s / 2] or [B, T, s / 2]. */
+export function ropeOfHeads(x: Tensor, { cos, sin }: AngleTable): Tensor {
+  const [B, T, width] = x.shape;
+  const [half] = cos.shape.slice(-1);
+  const ofHeads = (t: Tensor) => t.reshape([...t.shape.slice(0, -1), 1, half]);
+  const heads = x.reshape([B, T, width / (2 * half), 2 * half]);
+  return rope(heads, { cos: ofHeads(cos), sin: ofHeads(sin) }).reshape(x.shape);
 }
 
 /** Absolute position embedding [..., width]: sines then cosines, times one learned scalar. */

@@ -35,19 +35,32 @@ interface RowLookup {
   readonly rows: Tensor;
 }
 
+/**
+ * What a graph is written to have few of, where both cannot be had: passes over memory, which a CPU takes its time for; or
+ * operators, each of which costs a launch on a graphics card, whatever its size.
+ */
+export type Fewest = "passes" | "operators";
+
+interface ScopeOptions {
+  /** Default: passes. */
+  readonly fewest?: Fewest | undefined;
+}
+
 export class Scope {
   readonly path: string;
+  readonly fewest: Fewest;
   private readonly declared: Map<string, Parameter>;
   private readonly lookups: RowLookup[];
 
-  constructor(path = "", parent?: Scope) {
+  constructor({ fewest = "passes" }: ScopeOptions = {}, path = "", parent?: Scope) {
+    this.fewest = fewest;
     this.path = path;
     this.declared = parent ? parent.declared : new Map();
     this.lookups = parent ? parent.lookups : [];
   }
 
   at(name: string | number): Scope {
-    return new Scope(this.path === "" ? String(name) : `${this.path}.${name}`, this);
+    return new Scope(this, this.path === "" ? String(name) : `${this.path}.${name}`, this);
   }
 
   parameter(name: string, shape: Shape, initial: Initial, role: Role = "other"): Tensor {

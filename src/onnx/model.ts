@@ -8,7 +8,10 @@ import type { OnnxOperand } from "../graph/operator.ts";
 import { operators } from "../graph/ops/index.ts";
 import { type Program, verify } from "../graph/program.ts";
 import type { OperatorNode, Tensor } from "../graph/tensor.ts";
+import { transposedGemms } from "./gemm.ts";
 import { narrowJoins } from "./narrow.ts";
+import { neededNodes, type Replacement } from "./replacement.ts";
+import { rotations } from "./rotary.ts";
 import { encodeModel, type Proto } from "./schema.ts";
 import { FUSED_PRODUCT, fusedProducts } from "./transposed.ts";
 
@@ -33,21 +36,27 @@ interface OnnxOptions {
   readonly mostParts?: number | undefined;
   /** Products with transposed right operands become one node of ONNX Runtime's own (transposed.ts). Default: false. */
   readonly fuseTransposes?: boolean;
+  /** Rotations and products with transposed matrices become one node each (rotary.ts, gemm.ts). Default: false. */
+  readonly fewNodes?: boolean;
 }
 
 /** The ONNX model of a program. Inputs and outputs keep the program's names. */
 export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
-  const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false } = options;
+  const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false, fewNodes = false } = options;
   verify(program);
   const fused = fuseTransposes ? fusedProducts(program) : undefined;
+  const replacements = new Map(fewNodes ? [...transposedGemms(program), ...rotations(program)] : []);
+  const needed = neededNodes(program, replacements);
   const names = new Map<Tensor, string>();
   const nodes: Proto<"NodeProto">[] = [];
   const initializers = new Map<string, Proto<"TensorProto">>();
   const inputs: Proto<"ValueInfoProto">[] = [];
   const constants = new Map<string, Tensor>();
   const ownName = outputNames(program);
+  const negatives = new Set<Tensor>();
 
   for (const [i, node] of program.nodes.entries()) {
+    if (fewNodes && node.kind !== "input" && !needed.has(node)) continue;
     if (node.kind === "input") {
       names.set(node.outputs[0], node.name);
       inputs.push(valueInfo(node.name, node.outputs[0]));
@@ -68,10 +77,20 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
       const wide = Math.max(node.inputs.length, node.outputs.length) > mostParts;
       if (fused?.unread.has(node)) continue;
       const transposed = fused?.operands.get(node);
-      if (transposed) nodes.push(fusedProduct(node, transposed, i, names));
+      const replacement = replacements.get(node);
+      if (replacement) {
+        for (const input of replacement.inputs) if ("negative" in input) negatives.add(input.negative);
+        nodes.push(...replacementProtos(node, replacement, i, names, initializers));
+      } else if (transposed) nodes.push(fusedProduct(node, transposed, i, names));
       else if (wide) nodes.push(...narrowProtos(node, i, names, initializers, mostParts));
       else nodes.push(nodeProto(node, i, names, initializers));
     }
+  }
+  // First of all: they are negatives of constants.
+  for (const tensor of negatives) {
+    const input = names.get(tensor) as string;
+    const output = negativeName(input);
+    nodes.unshift({ name: output, op_type: "Neg", input: [input], output: [output], attribute: [] });
   }
   const outputs: Proto<"ValueInfoProto">[] = [];
   for (const [name, tensor] of program.outputs) {
@@ -85,7 +104,7 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
     producer_name: "longhand",
     opset_import: [
       { domain: "", version: OPSET },
-      ...(fuseTransposes ? [{ domain: FUSED_PRODUCT.domain, version: FUSED_PRODUCT.version }] : []),
+      ...(fuseTransposes || fewNodes ? [{ domain: FUSED_PRODUCT.domain, version: FUSED_PRODUCT.version }] : []),
     ],
     graph: { name: program.name, node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
   });
@@ -137,6 +156,38 @@ function fusedProduct(
     attribute: [attribute("transB", 1)],
   };
 }
+
+/** The node of a replacement; before it what its inputs need, after it the shape of the tensor that it stands for. */
+function replacementProtos(
+  { outputs: [output] }: OperatorNode,
+  { name: type, domain, inputs, attributes, ofRows }: Replacement,
+  index: number,
+  names: ReadonlyMap<Tensor, string>,
+  initializers: Map<string, Proto<"TensorProto">>,
+): Proto<"NodeProto">[] {
+  const name = `${type}_${index}`;
+  const nameOf = (input: Replacement["inputs"][number]): string => {
+    if ("int64" in input) return int64Initializer(input, initializers);
+    return "node" in input ? (names.get(input) as string) : negativeName(names.get(input.negative) as string);
+  };
+  const [first, ...others] = inputs.map(nameOf);
+  const result = names.get(output) as string;
+  const node = {
+    ...{ name, op_type: type, ...(domain && { domain }) },
+    input: [ofRows ? `${name}_rows` : first, ...others],
+    output: [ofRows ? `${name}_result` : result],
+    attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
+  };
+  if (!ofRows) return [node];
+  const [K] = (inputs[0] as Tensor).shape.slice(-1);
+  const reshape = (from: string, to: string, shape: readonly number[]) => ({
+    ...{ name: to, op_type: "Reshape", input: [from, int64Initializer({ int64: shape }, initializers)], output: [to] },
+    attribute: [],
+  });
+  return [reshape(first, `${name}_rows`, [-1, K]), node, reshape(`${name}_result`, result, output.shape)];
+}
+
+const negativeName = (name: string) => `minus_${name}`;
 
 /** The nodes of a Concat or Split with more parts than a device allows. */
 function narrowProtos(

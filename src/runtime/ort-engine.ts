@@ -19,6 +19,8 @@ export interface OrtOptions {
   readonly device?: Device;
   /** Concat and Split of more parts are divided. Default: 7 on WebGPU, whose kernels bind 8 buffers; elsewhere no limit. */
   readonly mostParts?: number;
+  /** Writes fewer, larger nodes, of the runtime's own where it has them. Default: on WebGPU, where each costs a launch. */
+  readonly fewNodes?: boolean;
   /** Makes it an error when an operator falls back from the device to the CPU. Default: false. */
   readonly wholeOnDevice?: boolean;
   /** Writes each optimised graph here, for looking at what the runtime made of it. */
@@ -87,8 +89,10 @@ export class OrtEngine implements Engine {
         throw new LonghandError("engine", `${program.name}: expected an output to stay on the device, got ${name}`);
     }
     const { device, threads } = this;
-    const { mostParts = device === "webgpu" ? WEBGPU_PARTS : undefined } = this.#options;
-    const { bytes, constants } = toOnnx(program, { mostParts, fuseTransposes: device === "cpu" });
+    const { mostParts = device === "webgpu" ? WEBGPU_PARTS : undefined, fewNodes = device === "webgpu" } =
+      this.#options;
+    const fuseTransposes = device === "cpu" && !fewNodes;
+    const { bytes, constants } = toOnnx(program, { mostParts, fuseTransposes, fewNodes });
     let session: OrtSession;
     try {
       session = await this.#ort.InferenceSession.create(bytes, {

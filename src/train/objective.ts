@@ -11,7 +11,7 @@ import { crossEntropy, type ModelOutput } from "../nn/cross-entropy.ts";
 import { newKey } from "../nn/decoding.ts";
 import { Documents } from "../nn/documents.ts";
 import { type CarriedState, type ModelInputs, pastInputs } from "../nn/past.ts";
-import { type Parameter, Scope } from "../nn/scope.ts";
+import { type Fewest, type Parameter, Scope } from "../nn/scope.ts";
 import type { HostArraysByName } from "../runtime/engine.ts";
 import type { Loop } from "./host-loops.ts";
 
@@ -68,6 +68,8 @@ export interface ProgramOptions {
    * Default: false, a window is one document.
    */
   readonly documents?: boolean | undefined;
+  /** What the graph is to have few of. Default: passes. */
+  readonly fewest?: Fewest | undefined;
 }
 
 interface BuildOptions extends ProgramOptions {
@@ -80,8 +82,8 @@ interface BuildOptions extends ProgramOptions {
 }
 
 function build(model: Model, { batch, context }: BatchShape, options: BuildOptions): Built {
-  const { weighted, masked = false, padded = false, documents = false, carried } = options;
-  const scope = new Scope();
+  const { weighted, masked = false, padded = false, documents = false, carried, fewest } = options;
+  const scope = new Scope({ fewest });
   const tokens = input("tokens", [batch, context], "int32");
   const count = masked ? mostMasked(batch * context) : batch * context; // rows of logits
   const places = masked ? input("places", [count], "int32") : undefined;
@@ -105,6 +107,7 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
     bias,
     targets: targets.reshape([count]),
     weights,
+    fewest,
   });
   const after = Object.fromEntries(Object.entries(state).map(([key, tensor]) => [newKey(key), tensor]));
   return { scope, ...losses, head: [table, bias], state: after, batch, context };

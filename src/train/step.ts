@@ -51,7 +51,8 @@ export async function createTrainStep(
   const { built, tellEach, loops } = options;
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
-  const training = known ?? trainingProgram(model, shape, { weighted, masked, documents, carried, dense: onDevice });
+  const form = onDevice ? ({ dense: true, fewest: "operators" } as const) : {};
+  const training = known ?? trainingProgram(model, shape, { weighted, masked, documents, carried, ...form });
   const { context } = shape;
   const { inputs } = training.program;
   const places = inputs.get("places");
