@@ -12,15 +12,16 @@ const engine = ortNodeEngine();
 afterAll(() => engine.close());
 
 const shape = { batch: 2, context: 24 };
-const small = { vocabSize: 23, width: 16, layers: 2, maxLength: shape.context };
+const small = { vocabSize: 23, width: 16, layers: 2 };
+const gated = { ...small, maxLength: shape.context, shared: 8, chunk: 8 };
 const tokens = Int32Array.from({ length: shape.batch * shape.context }, (_, i) => (7 * i) % small.vocabSize);
 const inDocuments = documentsInWindows({ tokens, context: shape.context, endOfText: 3 });
 const models = {
-  flash: { architecture: "flash", ...small, shared: 8, chunk: 8 },
-  "flash with documents": { architecture: "flash", ...small, shared: 8, chunk: 8, tokenShift: true },
-  "flash without gate": { architecture: "flash", ...small, shared: 8, chunk: 8, gate: false, memory: "sum" },
-  "flash-quad": { architecture: "flash-quad", ...small, shared: 8 },
-  "transformer++": { architecture: "transformer++", ...small, heads: 2 },
+  flash: { architecture: "flash", ...gated },
+  "flash with documents": { architecture: "flash", ...gated, tokenShift: true },
+  "flash without gate": { architecture: "flash", ...gated, gate: false, memory: "sum" },
+  "flash-quad": { architecture: "flash-quad", ...gated },
+  "transformer++": { architecture: "transformer++", ...small, heads: 2, ffn: 16 },
 };
 
 describe.each(Object.entries(models))("%s", (name, fields) => {

@@ -44,7 +44,7 @@ async function expectSame(graph: Program): Promise<void> {
 describe("rotations", () => {
   it.each<[string, Tensor]>([
     ["tokens", rope(x, table)],
-    ["heads after sequences", rope(input("y", [B, H, T, s]), table)],
+    ["heads after sequences", rope(input("heads", [B, H, T, s]), table)],
     ["heads side by side", ropeOfHeads(input("z", [B, T, H * s]), table)],
   ])("of %s, forwards and back, are one node each", async (_, y) => {
     const graph = withGradientsOf(y);
