@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
  * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
- * distant half, the engine's options, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
+ * distant half, the engine's options, what a step asks of a graphics card, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -11,6 +11,7 @@ import { benchArchitectures, TOKENS_PER_STEP } from "./architectures.ts";
 import { benchContext } from "./context.ts";
 import { benchData } from "./data.ts";
 import { benchDecode } from "./decode.ts";
+import { benchDeviceNodes } from "./device-nodes.ts";
 import { benchDistant } from "./distant.ts";
 import { benchDocuments } from "./documents.ts";
 import { benchEngine } from "./engine.ts";
@@ -24,10 +25,10 @@ const HELP = `npm run bench -- [options]
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, data, documents, distant, engine, memory or architectures (default: the
-                   first four; the others take long)
+  --only SECTION   training, context, decode, data, documents, distant, engine, device-nodes, memory or architectures
+                   (default: the first four; the others take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
-  --preset NAME    size of the architectures, and of the model of the engine section (default tiny)
+  --preset NAME    size of the architectures, and of the models of engine and device-nodes (default tiny)
   --model LIST     which architectures (default all)
   --data PATH      text to prepare in the data section (default: Moby-Dick and the State of the Union addresses)
   --no-pytorch     leave out the comparison with PyTorch
@@ -37,7 +38,15 @@ Example: npm run bench -- --only training --rounds 15
 `;
 
 const quickSections = ["training", "context", "decode", "data"] as const;
-const sectionNames = [...quickSections, "documents", "distant", "engine", "memory", "architectures"] as const;
+const sectionNames = [
+  ...quickSections,
+  "documents",
+  "distant",
+  "engine",
+  "device-nodes",
+  "memory",
+  "architectures",
+] as const;
 type SectionName = (typeof sectionNames)[number];
 
 interface Options {
@@ -128,6 +137,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     distant: wanted("distant") ? await benchDistant({ ...options, note }) : null,
     documents: wanted("documents") ? await benchDocuments({ ...options, note }) : null,
     engine: wanted("engine") ? await benchEngine({ ...options, note }) : null,
+    deviceNodes: wanted("device-nodes") ? await benchDeviceNodes({ ...options, note }) : null,
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,
   };

@@ -5,6 +5,7 @@ import type { PytorchSide } from "./beside-pytorch.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
 import type { DataReport } from "./data.ts";
 import type { DecodeReport } from "./decode.ts";
+import type { DeviceNodesReport } from "./device-nodes.ts";
 import type { DistantComparison } from "./distant.ts";
 import type { DocumentsReport } from "./documents.ts";
 import type { EngineReport } from "./engine.ts";
@@ -20,6 +21,7 @@ export interface Sections {
   readonly distant: readonly DistantComparison[] | null;
   readonly documents: DocumentsReport | null;
   readonly engine: EngineReport | null;
+  readonly deviceNodes: DeviceNodesReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
 }
@@ -53,7 +55,7 @@ export function machineText(machine: Machine, versions: Versions): string {
 }
 
 export function sectionsText(sections: Sections): string {
-  const { training, context, decode, data, distant, documents, engine, memory, architectures } = sections;
+  const { training, context, decode, data, distant, documents, engine, deviceNodes, memory, architectures } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -62,6 +64,7 @@ export function sectionsText(sections: Sections): string {
   if (distant) parts.push(distantText(distant));
   if (documents) parts.push(documentsText(documents));
   if (engine) parts.push(engineText(engine));
+  if (deviceNodes) parts.push(deviceNodesText(deviceNodes));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   return parts.join("\n\n");
@@ -200,6 +203,26 @@ function engineText({ preset, tokensPerStep, comparisons }: EngineReport): strin
         "",
         `${show(time, 3)} times the step of ${show(defaultMilliseconds, 0)} ms, ${show(processorTime, 3)} times the processor time; ${sameBits ? "same" : "other"} bits`,
       ),
+    ]),
+  ].join("\n");
+}
+
+function deviceNodesText({ preset, context, results, reason }: DeviceNodesReport): string {
+  const heading = `device-nodes: a training step of preset ${preset}, ${context} tokens, on WebGPU`;
+  if (reason !== null) return [heading, line("not counted", reason)].join("\n");
+  return [
+    heading,
+    ...results.flatMap(({ architecture, programs, sent, received }) => [
+      line(architecture, `${sent} bytes sent, ${received} bytes read back`),
+      ...programs.flatMap(({ program, nodes, dispatches, onCpu, byOperator }) => [
+        line(`  ${program}`, `${nodes} nodes, ${dispatches} dispatches, ${onCpu} nodes on the CPU`),
+        line(
+          "",
+          Object.entries(byOperator)
+            .map(([name, count]) => `${name} ${count}`)
+            .join(", "),
+        ),
+      ]),
     ]),
   ].join("\n");
 }

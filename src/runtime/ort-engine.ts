@@ -25,6 +25,8 @@ export interface OrtOptions {
   readonly wholeOnDevice?: boolean;
   /** Writes each optimised graph here, for looking at what the runtime made of it. */
   readonly dumpOptimizedTo?: string;
+  /** Writes the runtime's profile of each program into this folder, under the program's name, when it is released. */
+  readonly profileTo?: string;
   /** More of the runtime's session options, by their keys (onnxruntime_session_options_config_keys.h). */
   readonly config?: Readonly<Record<string, string>>;
 }
@@ -160,6 +162,7 @@ function sessionOptions(
     threads,
     wholeOnDevice,
     dumpOptimizedTo,
+    profileTo,
     config,
   }: OrtOptions & { readonly device: Device; readonly threads: number },
   keepDuplicates: boolean,
@@ -174,6 +177,7 @@ function sessionOptions(
     graphOptimizationLevel: "all",
     logSeverityLevel: 4, // failures are thrown, not logged as well
     ...(dumpOptimizedTo ? { optimizedModelFilePath: `${dumpOptimizedTo}/${name}.onnx` } : {}),
+    ...(profileTo ? { enableProfiling: true, profileFilePrefix: `${profileTo}/${name}` } : {}),
     extra: {
       ...(wholeOnDevice ? { "session.disable_cpu_ep_fallback": "1" } : {}),
       "optimization.disable_specified_optimizers": disabledOptimizers(keepDuplicates).join(";"),
