@@ -21,7 +21,7 @@ interface FarRequest {
   readonly text: TokenSequence;
   /** Tokens of a window. */
   readonly window: number;
-  /** About how many tokens are enough; one whole window at least. */
+  /** How many of its tokens are read, from the first on; one whole window at least. */
   readonly tokens: number;
 }
 

@@ -56,7 +56,7 @@ export const trainJobSchema = z.strictObject({
   evalEvery: count(),
   /** Steps of warm-up, as `longhand train` has them by default; absent in older plans: a tenth of the steps. */
   warmup: count().optional(),
-  /** Windows beyond the context in which the trained model reads the held-out text; none in older plans. */
+  /** Windows beyond the context in which, as in those of the context, the trained model reads a text; none in older plans. */
   windows: z.array(count()).optional(),
   /** Of parameters and batches, where a model is trained from several; absent: that of the settings. */
   seed: z.number().int().min(0).optional(),
@@ -79,6 +79,18 @@ export function batchOf(tokens: number, context: number): number {
 
 /** Windows of the trained model, beside those of its own context: so many times as long. */
 export const FARTHER = [4, 16, 64] as const;
+
+/**
+ * How much of a held-out text is read in windows of every length, so that they differ in nothing else: as many tokens as
+ * a point of a curve takes, and at least the longest window that the text has.
+ */
+export function farSpan(
+  context: number,
+  { evalTokens, textTokens }: { evalTokens: number; textTokens: number },
+): number {
+  const fitting = FARTHER.map((times) => times * context).filter((window) => window < textTokens);
+  return Math.max(evalTokens, ...fitting);
+}
 
 /** Models of the section recall are asked at distances up to so many times the context of their training. */
 export const FARTHEST_RECALL = 64;

@@ -2,7 +2,7 @@
 import { architectureNames } from "longhand";
 import { describe, expect, it } from "vitest";
 import { type CalibrationPoint, costsFrom } from "./costs.ts";
-import { jobSchema, type SpeedJob, type TrainJob } from "./jobs.ts";
+import { farSpan, jobSchema, type SpeedJob, type TrainJob } from "./jobs.ts";
 import { groupsOf, makePlan, PLANNED_SHARE, type Plan } from "./plan.ts";
 import { type ReproduceSettingsInput, resolveSettings } from "./settings.ts";
 
@@ -231,6 +231,13 @@ describe("a plan", () => {
     // A text too short for a window costs no time: whether it is, shows with its tokens.
     const short = trainJobs(plan(tiny, { budget: 300 }, { textTokens: 30_000 }));
     expect(short[0].windows).toEqual([2048, 8192, 32_768]);
+  });
+
+  it("reads as much text in windows of every length: the longest that the text has", () => {
+    expect(farSpan(512, { evalTokens: 16_384, textTokens: 65_536 })).toBe(32_768);
+    expect(farSpan(512, { evalTokens: 16_384, textTokens: 32_768 })).toBe(16_384); // a window needs a token more
+    expect(farSpan(512, { evalTokens: 1024, textTokens: 3000 })).toBe(2048);
+    expect(farSpan(512, { evalTokens: 1024, textTokens: 700 })).toBe(1024);
   });
 
   describe("of recall", () => {

@@ -99,7 +99,7 @@ async function train(
       }
     }
     const final = await worker.ask<WorkerEvaluation>("evaluate");
-    const beyond = job.windows && { beyond: await readBeyond(job.windows, worker) };
+    const beyond = job.windows && { beyond: await readBeyond([job.context, ...job.windows], worker) };
     const recall = job.recall && { recall: await askFarther(job.recall.distances, worker) };
     return { ...described(job, context, record, null), final, ...beyond, ...recall };
   } catch (error) {

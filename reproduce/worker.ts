@@ -34,6 +34,7 @@ import {
 } from "longhand/train";
 import { openComparisonData } from "./data.ts";
 import { positionRanges, readInWindow } from "./far-windows.ts";
+import { farSpan } from "./jobs.ts";
 import { madeUpTokens } from "./made-up-tokens.ts";
 import { importModules } from "./modules.ts";
 import { ask, askAt, recallBatch } from "./recall.ts";
@@ -143,11 +144,13 @@ async function evaluate(): Promise<WorkerEvaluation> {
   return { loss, tokens, accuracy: Number.isNaN(accuracy) ? null : accuracy, byPosition: positionRanges(sums) };
 }
 
-/** The held-out text in longer windows, by position. */
+/** The held-out text in windows of the context or longer ones, by position. */
 async function evaluateBeyond({ window }: Command): Promise<FarWindow> {
   if (text === undefined || data === undefined) throw new Error("this process was given no text");
   const parameters = trainStep.current(state.parameters);
-  const request = { config: setup.model, parameters, text: data.final, tokens: text.evalTokens };
+  const { final } = data;
+  const tokens = farSpan(training.context, { evalTokens: text.evalTokens, textTokens: final.tokens });
+  const request = { config: setup.model, parameters, text: final, tokens };
   return readInWindow(engine, { ...request, window: Number(window) });
 }
 

@@ -43,10 +43,9 @@ export function beyondSection(summary: Summary): Section {
   const rows = rowsOf(summary);
   const { context } = rows[0];
   const windows = windowsOf(rows);
-  const longest = windows[windows.length - 1];
   const parts = [
     paragraph(
-      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Each range of positions is read in the shortest window that has it, beyond the context from up to ${whole(Math.max(longest, summary.settings.evalTokens))} tokens of text; a longer window has fewer places in that text, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
+      `The models that were trained at a context of ${whole(context)} read the held-out text in longer windows than they have ever seen. A model that is to go on with a text of any length must not become worse with the position. Windows of every length, those of the training too, are read over the same tokens of the text. A range of positions is taken from the shortest window that has it, which stands at the most places of the text; a longer window has fewer, so neighbouring ranges differ a little by the text alone, for all models alike. What could not be read so far is listed under “${LEFT_OUT}”.`,
     ),
     figure(plot, `Ranges of positions that double, trained at ${whole(context)}.`),
     table("Held-out perplexity in windows of so many tokens, each from its first token to its last", rows, [

@@ -113,7 +113,9 @@ function perplexitiesOf(sums: readonly PositionSum[]) {
  */
 function beyondContext({ job, final }: TrainResult, read: readonly FarWindow[]) {
   const farther = read.filter(({ leftOut }) => leftOut === null);
-  const all = [{ window: job.context, byPosition: final?.byPosition ?? [] }, ...farther];
+  // Older results have the final evaluation alone in windows of the context, over more of the text.
+  const own = farther.some(({ window }) => window === job.context);
+  const all = own ? farther : [{ window: job.context, byPosition: final?.byPosition ?? [] }, ...farther];
   const wholeWindow = ({ window, byPosition }: (typeof all)[number]) => {
     const [nats, tokens] = (["nats", "tokens"] as const).map((field) =>
       byPosition.reduce((sum, range) => sum + range[field], 0),

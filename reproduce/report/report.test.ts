@@ -3,7 +3,14 @@
  */
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { identity, madeResults, manifestOf, trainResult } from "../../test/support/reproduce-results.ts";
+import {
+  identity,
+  madeResults,
+  manifestOf,
+  positionsOf,
+  readingFarther,
+  trainResult,
+} from "../../test/support/reproduce-results.ts";
 import { csvFiles, csvText } from "./csv.ts";
 import { summarise } from "./summary.ts";
 import { plotFiles, reportHtml } from "./write.ts";
@@ -77,6 +84,16 @@ describe("beyond the training context", () => {
     expect(flash?.byPosition[0].perplexity).toBeCloseTo(Math.exp(3.9 + 3 / 9 + 1), 9);
     expect(flash?.byPosition.at(-1)?.perplexity).toBeCloseTo(Math.exp(8), 6);
     expect(flash?.leftOut).toEqual([]);
+  });
+
+  it("takes the windows of the training from the text that the longer ones were read in, where they were", () => {
+    const read = readingFarther(trainResult({ model: "flash", context: 512, end: 3.9, stepMs: 1000 }), 32_768);
+    const own = { window: 512, byPosition: positionsOf(512, () => 5), leftOut: null };
+    const result = { ...read, beyond: [own, ...(read.beyond ?? [])] };
+    const [{ beyond }] = summarise(manifestOf([result]), [result]).quality;
+    expect(beyond?.windows.map(({ window }) => window)).toEqual([512, 2048, 8192, 32_768]);
+    expect(beyond?.windows[0].perplexity).toBeCloseTo(Math.exp(5), 9);
+    expect(beyond?.byPosition[0].perplexity).toBeCloseTo(Math.exp(5), 9);
   });
 
   it("shows windows in a table, and why a model did not read farther", () => {

@@ -162,7 +162,7 @@ export function trainResult({
 }
 
 /** Ranges that double up to `window`, eight windows; `loss` of range number i. */
-function positionsOf(window: number, loss: (i: number) => number): PositionSum[] {
+export function positionsOf(window: number, loss: (i: number) => number): PositionSum[] {
   const edges = [0, ...Array.from({ length: Math.log2(window) - 3 }, (_, i) => 2 ** (i + 4))];
   return edges.slice(0, -1).map((from, i) => {
     const tokens = 8 * (edges[i + 1] - from);
