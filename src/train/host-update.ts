@@ -15,6 +15,7 @@ export interface HostUpdate {
   release(): Promise<void>;
 }
 
+/** `config` says which parameters are updated how; rates, decays and momenta are those of each step's own. */
 export async function createHostUpdate(
   engine: Engine,
   parameters: readonly FlatPart[],
@@ -25,12 +26,12 @@ export async function createHostUpdate(
   const maps = mapsOf(parameters.filter(({ path }) => rules.get(path)?.by === "muon"));
   const muon: CompiledFunction | undefined = maps.length > 0 ? await engine.compile(muonProgram(maps)) : undefined;
   const directions = Object.fromEntries(maps.map(({ path, shape }) => [path, new Float32Array(shape[0] * shape[1])]));
-  const { momentum = MOMENTUM, weightDecay } = config;
   return {
     async apply(step) {
       await loops.run([...adamwLoops(step, rules), ...momentumLoops(step)]);
       if (muon) await loops.run(moveLoops(step, await muon.run(directions)));
-      if (config.ema) await loops.run(averageLoops(step, emaKeep(config.ema, step.step)));
+      const { ema } = step.config;
+      if (ema) await loops.run(averageLoops(step, emaKeep(ema, step.step)));
     },
     async release() {
       await muon?.release();
@@ -38,17 +39,18 @@ export async function createHostUpdate(
   };
 
   function momentumLoops(step: ParameterUpdate): Loop[] {
-    const { gradients, state } = step;
-    const factors = { scale: clipScale(step), momentum };
+    const { gradients, state, config } = step;
+    const factors = { scale: clipScale(step), momentum: config.momentum ?? MOMENTUM };
     return Object.entries(directions).map(([path, direction]) => {
       const arrays = { direction, m: state.m[path], g: gradients[path] };
       return { kernel: "momentum", arrays, factors, length: direction.length };
     });
   }
 
-  function moveLoops({ parameters, learningRate: rate }: ParameterUpdate, updates: HostArraysByName): Loop[] {
+  function moveLoops(step: ParameterUpdate, updates: HostArraysByName): Loop[] {
+    const { parameters, learningRate: rate, config } = step;
     return Object.keys(directions).map((path) => {
-      const keep = rules.get(path)?.decayed ? 1 - rate * weightDecay : 1;
+      const keep = rules.get(path)?.decayed ? 1 - rate * config.weightDecay : 1;
       const arrays = { p: parameters[path].data as Float32Array, update: updates[updateName(path)] as Float32Array };
       return { kernel: "move", arrays, factors: { keep, rate }, length: arrays.p.length };
     });

@@ -153,7 +153,7 @@ export async function runLoop(
     if (training.schedule.search && state.step === 0) {
       const found = await findRate(run, config, { loop, begin: () => beginning(config, corpora), onEvent });
       if (found === undefined) return { run, step: 0, finished: false, loss: undefined, perplexity: undefined };
-      loop = { ...loop, options: found.training };
+      loop = { ...loop, options: (await withTextDecay(run, found, tokensOf(data.train))).training };
     }
     for await (const event of trainLoop(loop)) {
       if (event.type === "save") await save();
