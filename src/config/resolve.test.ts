@@ -39,6 +39,7 @@ describe("a configuration", () => {
     expect(decayOf({})).toEqual([DEFAULT_DECAYS.muon, true]);
     expect(decayOf({ optimizer: "adamw" })).toEqual([0.01, false]);
     expect(decayOf({ weightDecay: 0 })).toEqual([0, false]);
+    expect(decayOf({}, { "training.optimizer.name": "adamw" })).toEqual([0.01, false]);
     expect(decayOf({}, { "training.optimizer.weightDecay": 0.3 })).toEqual([0.3, false]);
   });
 

@@ -70,8 +70,7 @@ export function resolveConfig(
       optimizer: {
         name: settings.optimizer,
         ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8, momentum: MOMENTUM, decayed: "maps" },
-        weightDecay: settings.weightDecay ?? DEFAULT_DECAYS[settings.optimizer],
-        decayFromText: decaysFromText(settings, overrides),
+        ...decayOf(settings, overrides),
         ...pick(settings, optimizerFields),
       },
       ...pick(settings, stepFields),
@@ -86,13 +85,11 @@ export function resolveConfig(
   return asUsage(() => parseRunConfig(draft));
 }
 
-/** Unless a decay is given, by the flag or by name. */
-function decaysFromText(
-  { weightDecay, optimizer }: TrainSettings,
-  overrides: Readonly<Record<string, unknown>>,
-): boolean {
-  const name = overrides["training.optimizer.name"] ?? optimizer;
-  return name === "muon" && weightDecay === undefined && overrides["training.optimizer.weightDecay"] === undefined;
+/** A decay that is given, by the flag or by name; else the usual one, with muon until the text is known. */
+function decayOf({ weightDecay, optimizer }: TrainSettings, overrides: Readonly<Record<string, unknown>>) {
+  const muon = (overrides["training.optimizer.name"] ?? optimizer) === "muon";
+  const isGiven = weightDecay !== undefined || overrides["training.optimizer.weightDecay"] !== undefined;
+  return { weightDecay: weightDecay ?? DEFAULT_DECAYS[muon ? "muon" : "adamw"], decayFromText: muon && !isGiven };
 }
 
 /** What is known once the data has been opened. */
