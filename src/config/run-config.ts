@@ -5,7 +5,6 @@
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { describeIssues } from "../base/issues.ts";
-import type { MaskingVocabulary } from "../data/masking.ts";
 import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
@@ -115,18 +114,4 @@ function requireCarry(model: RunConfig["model"], { context, objective }: RunConf
   throw refuse(
     `expected a context that is a multiple of the chunk, ${span}, got ${context}; give \`context\` ${above}`,
   );
-}
-
-/** What masking needs when the run fills in blanks; undefined for a causal run. */
-export function maskingOf(
-  { training }: Pick<RunConfig, "training">,
-  tokenizer: MaskingVocabulary,
-): MaskingVocabulary | undefined {
-  const { vocabSize, special } = tokenizer;
-  return training.objective === "masked" ? { vocabSize, special } : undefined;
-}
-
-/** The token at which a document begins, where documents are kept apart; undefined where they are joined. */
-export function documentStartOf({ training }: RunConfig, { special }: MaskingVocabulary): number | undefined {
-  return training.documents === "separate" ? special.endOfText : undefined;
 }

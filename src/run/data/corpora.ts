@@ -1,7 +1,8 @@
 /** The corpora of a run: their tokens, shares and names, and the run folder that is named after them. */
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { corporaIn } from "../../config/corpora.ts";
-import { documentStartOf, type RunConfig } from "../../config/run-config.ts";
+import type { RunConfig } from "../../config/run-config.ts";
+import { documentStartOf } from "../../config/trained-config.ts";
 import type { DataSpec } from "../../data/data-spec.ts";
 import type { WeightedCorpus } from "../../data/mixture.ts";
 import { isHubAddress } from "../../data/sources/hub/address.ts";

@@ -4,11 +4,13 @@
  */
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import type { RunConfig } from "../../config/run-config.ts";
+import type { TrainedConfig } from "../../config/trained-config.ts";
 import type { Recompute } from "../../graph/recompute.ts";
 import { carriedState } from "../../models/carry.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { modelOf, parameterCount } from "../../models/language-model.ts";
 import type { CarriedState } from "../../nn/past.ts";
+import type { Device } from "../../runtime/engine.ts";
 import { chooseBinding } from "../../runtime/ort-node.ts";
 import { programMemory } from "../../runtime/program-memory.ts";
 import { evaluationShape } from "../../train/evaluate.ts";
@@ -134,10 +136,10 @@ export function requireMemory(
  * memory than there is.
  */
 export function requireEvaluationMemory(
-  { model, training, engine }: RunConfig,
-  context: number,
+  { model, training }: TrainedConfig,
+  { context, device }: { readonly context: number; readonly device: Device },
 ): LossProgram | undefined {
-  if (engine.device !== "cpu") return undefined;
+  if (device !== "cpu") return undefined;
   const available = availableMemory();
   const parameters = 4 * parameterCount(model);
   const documents = training.documents === "separate";
@@ -154,8 +156,8 @@ export function requireEvaluationMemory(
 }
 
 /** The program that reads whole documents, on the CPU. Throws "usage" when it needs more memory than there is. */
-export function requireWholeMemory({ model, engine }: RunConfig): LossProgram | undefined {
-  if (engine.device !== "cpu") return undefined;
+export function requireWholeMemory({ model }: TrainedConfig, device: Device): LossProgram | undefined {
+  if (device !== "cpu") return undefined;
   const available = availableMemory();
   const built = builtWhole(model);
   const needed = PROCESS_BYTES + 2 * 4 * parameterCount(model) + heldByEvaluation(built);

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import type { HostTensor } from "../../base/dtype.ts";
+import type { HostTensor, TensorType } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { sameShape, showShape } from "../../base/shape.ts";
 import type { CheckpointContent, FullCheckpoint } from "../../checkpoint/checkpoints.node.ts";
@@ -222,7 +222,7 @@ export function placeInData({ stored, step, examplesPerStep, lanes = 0, corpora 
 }
 
 /** Throws unless both hold the same names, shapes and dtypes. */
-export function requireTensors(found: Tensors, expected: Tensors, where: string): void {
+export function requireTensors(found: Tensors, expected: Readonly<Record<string, TensorType>>, where: string): void {
   for (const [name, { shape, dtype }] of Object.entries(expected)) {
     const tensor = found[name];
     if (tensor === undefined) throw new LonghandError("checkpoint", `${where}: tensor ${name} is missing`);

@@ -32,7 +32,7 @@ export async function fill(model: LoadedModel, text: string, options: FillOption
   if (config.training.objective !== "masked") {
     throw new LonghandError(
       "usage",
-      `${model.run}: it was trained with the ${config.training.objective} objective and cannot fill in blanks: use longhand generate, or train with \`objective\` masked`,
+      `${model.path}: it was trained with the ${config.training.objective} objective and cannot fill in blanks: use longhand generate, or train with \`objective\` masked`,
     );
   }
   const pieces = text.split(SPECIAL_TOKENS.mask);

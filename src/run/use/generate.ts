@@ -26,7 +26,7 @@ export async function* generate(
   if (config.training.objective !== "causal") {
     throw new LonghandError(
       "usage",
-      `${model.run}: it was trained with the ${config.training.objective} objective and fills in blanks: use longhand fill`,
+      `${model.path}: it was trained with the ${config.training.objective} objective and fills in blanks: use longhand fill`,
     );
   }
   const decoder = await model.decoders.take();

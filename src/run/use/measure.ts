@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { refuseTextOptions } from "../../config/corpora.ts";
-import { documentStartOf, maskingOf, type RunConfig } from "../../config/run-config.ts";
+import { documentStartOf, maskingOf, type TrainedConfig } from "../../config/trained-config.ts";
 import { openShards, type TokenShards, writeShards } from "../../data/shards.node.ts";
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { precededBy } from "../../data/token-sequence.ts";
@@ -33,13 +33,16 @@ export type Measurement<Result> = (text: TokenShards, onProgress?: (done: number
 
 /** Throws "usage" for a run of the other objective, naming the function that measures it. */
 export function requireObjective(
-  { run, config }: LoadedModel,
-  objective: RunConfig["training"]["objective"],
+  { path, config }: LoadedModel,
+  objective: TrainedConfig["training"]["objective"],
   other: string,
 ): void {
   const got = config.training.objective;
   if (got === objective) return;
-  throw new LonghandError("usage", `${run}: expected the ${objective} objective, got ${got}; measure it with ${other}`);
+  throw new LonghandError(
+    "usage",
+    `${path}: expected the ${objective} objective, got ${got}; measure it with ${other}`,
+  );
 }
 
 /**
@@ -55,7 +58,7 @@ export function inWindows(
     const problem = `this ${config.model.architecture} model is made for at most ${longest} tokens`;
     throw new LonghandError("usage", `\`context\` ${context}: ${problem}`);
   }
-  const built = requireEvaluationMemory(config, context);
+  const built = requireEvaluationMemory(config, { context, device: engine.device });
   const how = { masking: maskingOf(config, tokenizer), endOfText: documentStartOf(config, tokenizer) };
   return async (text, onProgress) => {
     const sequence = precededBy(tokenizer.special.endOfText, text);
@@ -77,7 +80,7 @@ export function byDocument(
 ): Measurement<WholeEvaluation> {
   const carried = carriedState(config.model) as CarriedState;
   const { endOfText } = tokenizer.special;
-  const built = distant ? requireWholeMemory(config) : undefined; // without it the program is smaller
+  const built = distant ? requireWholeMemory(config, engine.device) : undefined; // without it the program is smaller
   return (text, onProgress) => {
     const evaluator = createWholeEvaluator(engine, modelOf(config.model, { distant }), { carried, endOfText, built });
     const sequence = precededBy(endOfText, text);
