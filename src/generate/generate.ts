@@ -3,19 +3,14 @@
  * text, apart from the text itself. The same seed, options and model give the same text.
  */
 import { LonghandError } from "../base/errors.ts";
-import { randomKey, randomUniform } from "../base/random.ts";
+import { Continuation, type ContinuationTokenizer } from "./continuation.ts";
 import type { Decoder } from "./decoder.ts";
-import { checkSampling, entropyOfLogits, Sampler, type SamplingOptions } from "./sampling.ts";
-import { StopStrings } from "./stop-strings.ts";
+import type { SamplingOptions } from "./sampling.ts";
 import { type TextStretch, textStatistics } from "./text-statistics.ts";
 
 /** What generation needs of a tokenizer. */
-interface GenerationTokenizer {
-  readonly vocabSize: number;
-  readonly special: { readonly endOfText: number; readonly padding: number; readonly mask: number };
+interface GenerationTokenizer extends ContinuationTokenizer {
   encode(text: string): Promise<Int32Array>;
-  /** The UTF-8 bytes of a token: it may end inside a character. */
-  bytesOf(id: number): Uint8Array;
 }
 
 export interface GenerateOptions extends SamplingOptions {
@@ -65,7 +60,7 @@ const PROMPT_PART = 8192;
  */
 export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiece, void, undefined> {
   const { decoder, tokenizer, tokens, seed = 0, stop = [] } = options;
-  checkSampling(options);
+  const continuation = new Continuation({ ...options, vocabSize: decoder.vocabSize, seed, stop });
   if (!(Number.isSafeInteger(tokens) && tokens >= 1))
     throw new LonghandError("usage", `\`tokens\`: expected a whole number of 1 or more, got ${tokens}`);
   if (!(Number.isSafeInteger(seed) && seed >= 0))
@@ -74,35 +69,27 @@ export function generate(options: GenerateOptions): AsyncGenerator<GeneratedPiec
     const sizes = `expected at most the model's ${decoder.vocabSize} tokens, got ${tokenizer.vocabSize}`;
     throw new LonghandError("checkpoint", `tokenizer: ${sizes}: it belongs to another model`);
   }
-  return stream(options, seed, new StopStrings(stop));
+  return stream(options, continuation);
 }
 
 async function* stream(
   options: GenerateOptions,
-  seed: number,
-  stops: StopStrings,
+  continuation: Continuation,
 ): AsyncGenerator<GeneratedPiece, void, undefined> {
   const { decoder, tokenizer, prompt, tokens, signal } = options;
-  const { special } = tokenizer;
   const begin = performance.now();
-  const context = prompt === "" ? Int32Array.of(special.endOfText) : await tokenizer.encode(prompt);
+  const context = prompt === "" ? Int32Array.of(tokenizer.special.endOfText) : await tokenizer.encode(prompt);
   requireRoom(decoder, context.length, tokens);
   let logits: Float32Array | undefined;
   for (let at = 0; at < context.length && !signal?.aborted; at += PROMPT_PART) {
     logits = await decoder.absorb(context.subarray(at, at + PROMPT_PART));
   }
 
-  const sampler = new Sampler(decoder.vocabSize, options);
-  // The end of a text that an empty prompt begins with is no reason to put off the end of this one.
-  for (const token of context) if (token !== special.endOfText) sampler.read(token);
+  continuation.read(context);
   const records = { tokens: [] as number[], modelEntropies: [] as number[], sampledEntropies: [] as number[] };
-  const characters = new TextDecoder("utf-8", { ignoreBOM: true });
-  const allowed = new Float32Array(decoder.vocabSize);
-  const key = randomKey(seed, "sample");
   const promptTime = performance.now() - begin;
   let time = 0;
   let text = "";
-  let count = 0;
   let stopReason: StopReason = "length";
   for (;;) {
     if (signal?.aborted || !logits) {
@@ -110,35 +97,31 @@ async function* stream(
       break;
     }
     const start = performance.now();
-    allowed.set(logits);
-    for (const id of [special.padding, special.mask]) allowed[id] = Number.NEGATIVE_INFINITY;
-    allowed.fill(Number.NEGATIVE_INFINITY, tokenizer.vocabSize);
-    const token = sampler.choose(allowed, randomUniform(key, count));
-    if (token === special.endOfText) {
+    const token = continuation.choose(logits);
+    if (token === undefined) {
       stopReason = "end";
       break;
     }
-    count++;
-    sampler.read(token);
     if (options.statistics) {
+      const { model, sampled } = continuation.entropies();
       records.tokens.push(token);
-      records.modelEntropies.push(entropyOfLogits(allowed));
-      records.sampledEntropies.push(sampler.entropy());
+      records.modelEntropies.push(model);
+      records.sampledEntropies.push(sampled);
     }
-    const piece = stops.push(characters.decode(tokenizer.bytesOf(token), { stream: true }));
+    const piece = continuation.textOf(token);
     time += performance.now() - start;
     text += piece;
     if (piece !== "") yield { type: "text", text: piece };
-    if (stops.found || count === tokens) break;
+    if (continuation.stopped || continuation.tokens === tokens) break;
     const before = performance.now();
     logits = await decoder.step(token);
     time += performance.now() - before;
   }
-  // An unfinished character becomes U+FFFD, as when all tokens are decoded at once.
-  const last = stops.push(characters.decode()) + stops.flush();
+  const last = continuation.rest();
   text += last;
   if (last !== "") yield { type: "text", text: last };
-  if (stops.found) stopReason = "stop";
+  if (continuation.stopped) stopReason = "stop";
+  const count = continuation.tokens;
   const tokensPerSecond = 1000 * (count > 1 ? (count - 1) / time : count / (promptTime + time));
   const statistics = options.statistics ? { statistics: textStatistics(records) } : {};
   yield { type: "end", text, tokens: count, tokensPerSecond, stopReason, ...statistics };
