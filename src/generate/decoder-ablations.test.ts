@@ -27,6 +27,8 @@ const variants: readonly object[] = [
   { architecture: "flash-quad", attentionFunction: "laplace", gate: false },
   { architecture: "flash", head: "own", memory: "learned" },
   { architecture: "flash-quad", head: "own" },
+  { architecture: "flash", rotaryWidth: 2, finalNorm: "layer" },
+  { architecture: "flash-quad", rotaryWidth: 4, tokenShift: true },
 ];
 
 const steps = (count: number) => new Array<number>(count).fill(-1);

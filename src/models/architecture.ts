@@ -22,6 +22,10 @@ export const commonFields = {
     .enum(["tied", "own"])
     .default("tied")
     .describe("The map to logits: the embedding's table, or one of its own, which starts at zero."),
+  finalNorm: z
+    .enum(["scale", "layer"])
+    .optional()
+    .describe("The norm before the map to logits: ScaleNorm, which is the default, or LayerNorm."),
   embedding: z
     .enum(["scaled", "normal"])
     .default("scaled")

@@ -187,7 +187,7 @@ function readOut(
   { x, tokens, readout }: { readonly x: Tensor; readonly tokens: NewTokens; readonly readout: Readout },
 ): Tensor {
   const d = config.width;
-  const finalStates = finalNorm(scope, readout === "last" ? tokens.last(x) : x);
+  const finalStates = finalNorm(scope, config, readout === "last" ? tokens.last(x) : x);
   const rows = finalStates.reshape([finalStates.size / d, d]);
   const { table, bias } = head(scope, config);
   if (readout !== "losses") return timesTransposed(rows, table).add(bias);

@@ -1,5 +1,5 @@
 /**
- * A language model: embedding, scaled sinusoidal positions, the layers of an architecture, final ScaleNorm. It
+ * A language model: embedding, scaled sinusoidal positions, the layers of an architecture, final norm. It
  * ends with the final hidden states, not with logits, of which training never forms the whole matrix
  * (nn/cross-entropy.ts).
  */
@@ -70,7 +70,7 @@ export function languageModel(
     };
     x = inputs.recompute ? recomputed([x], ([again]) => forward(again)) : forward(x);
   }
-  return { finalStates: finalNorm(scope, x), ...output, ...(past && { state }) };
+  return { finalStates: finalNorm(scope, config, x), ...output, ...(past && { state }) };
 }
 function prefillOf({ recurrence }: Layer, { architecture }: ModelConfig): NonNullable<Recurrence["prefill"]> {
   if (recurrence?.prefill) return recurrence.prefill;
@@ -83,8 +83,8 @@ function stateOfLayer({ state }: Past, { recurrence }: Layer, index: number): Te
   return Object.fromEntries(names.map((name) => [name, state[entryKey(index, name)]]));
 }
 
-export function finalNorm(scope: Scope, x: Tensor): Tensor {
-  return norm(scope.at("final.norm"), x, "scale");
+export function finalNorm(scope: Scope, { finalNorm: kind = "scale" }: ModelConfig, x: Tensor): Tensor {
+  return norm(scope.at("final.norm"), x, kind);
 }
 
 /** The standard deviation that the embedding starts with, and the scale of the positions added to it. */

@@ -33,6 +33,7 @@ const variants: readonly (readonly [name: string, architecture: string, fields: 
   ["flash, mean", "flash", { memory: "mean" }],
   ["flash, learned decays", "flash", { memory: "learned" }],
   ["flash, gated, token shift", "flash", { memory: "gated", tokenShift: true }],
+  ["flash, half of the features rotated, LayerNorm at the end", "flash", { rotaryWidth: 4, finalNorm: "layer" }],
   ["flash, local", "flash", { attention: "local" }],
   ["flash, global, token shift", "flash", { attention: "global", tokenShift: true }],
   ["flash, softmax, no gate", "flash", { attentionFunction: "softmax", gate: false }],

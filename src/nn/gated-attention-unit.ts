@@ -9,7 +9,7 @@ import type { AttentionFunction } from "./attention-functions.ts";
 import { linear, linearParameters, scaleAndShift, splitLinear, type WeightStart } from "./linear.ts";
 import { NewTokens } from "./new-tokens.ts";
 import { type NormKind, norm } from "./norm.ts";
-import { type AngleTable, type QueriesKeys, rope, ropeOfHeads } from "./positions.ts";
+import { type AngleTable, anglesOfPairs, type QueriesKeys, rope, ropeOfHeads } from "./positions.ts";
 import type { Scope } from "./scope.ts";
 import { type ShiftInputs, shiftTokens } from "./token-shift.ts";
 
@@ -41,7 +41,7 @@ export function initialGamma(name: (typeof gammaNames)[number] = "ones") {
 }
 
 interface UnitInputs extends ShiftInputs {
-  /** RoPE angles of whole windows, [T, s / 2] or [B, T, s / 2]; or a few new tokens, with their own. */
+  /** RoPE angles of whole windows, [T, half] or [B, T, half]; or a few new tokens, with their own; half at most s / 2. */
   readonly tokens: AngleTable | NewTokens;
   /** One for each pair of queries and keys: multiplies the queries, by way of their gamma and beta. */
   readonly scales: readonly number[];
@@ -125,7 +125,7 @@ function queriesAndKeys(
     return each.map((head) => head.reshape(z.shape));
   };
   const ofWindow = scope.fewest === "operators" ? sideBySide : oneByOne;
-  const heads = tokens instanceof NewTokens ? atOnce(tokens) : ofWindow(tokens);
+  const heads = tokens instanceof NewTokens ? atOnce(tokens) : ofWindow(anglesOfPairs(tokens, s / 2));
   const pairs = scales.map((_, i) => ({ q: heads[2 * i], k: heads[2 * i + 1] }));
   return { pairs, rotated: heads.slice(H) };
 }

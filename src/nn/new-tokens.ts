@@ -6,7 +6,7 @@
  */
 import type { Shape } from "../base/shape.ts";
 import { constant, type Tensor } from "../graph/tensor.ts";
-import { type AngleTable, tokenPositions } from "./positions.ts";
+import { type AngleTable, anglesOfPairs, tokenPositions } from "./positions.ts";
 import { HIDDEN, hiddenFuture } from "./visibility.ts";
 
 /** Which rows an entry of the state has: the tokens of the open span, all tokens of the text, or its closed spans. */
@@ -101,7 +101,7 @@ export class NewTokens {
         const factors = scales.flatMap((scale) =>
           Array.from({ length: w }, (_, i) => (name === "sin" && i < half ? -scale : scale)),
         );
-        const table = this.rotations[name];
+        const table = anglesOfPairs(this.rotations, half)[name];
         return this.eachToken(table.concat([table], -1)).mul(constant(Float32Array.from(factors), [H, w]));
       });
     const [first, second] = vectors.split(-1, [half, half]);

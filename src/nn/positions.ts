@@ -68,6 +68,14 @@ export function angleTable(count: number, width: number): AngleTable {
   return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
 }
 
+/** Angles for vectors of so many pairs, [..., pairs]: where there are fewer, the other pairs are not rotated. */
+export function anglesOfPairs({ cos, sin }: AngleTable, pairs: number): AngleTable {
+  const missing = pairs - cos.shape[cos.rank - 1];
+  if (missing === 0) return { cos, sin };
+  const none = [...cos.shape.slice(0, -1), missing];
+  return { cos: cos.concat([cos.constant(1).expand(none)], -1), sin: sin.pad(-1, 0, missing) };
+}
+
 /** RoPE, half-split: pairs are (i, i + half). x [..., tokens, width]; angles [tokens, half], or what broadcasts. */
 export function rope(x: Tensor, { cos, sin }: AngleTable): Tensor {
   const half = x.shape[x.rank - 1] / 2;

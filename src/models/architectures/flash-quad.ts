@@ -6,6 +6,7 @@ import {
   gatedUnitFields,
   gatedUnitPreset,
   gatedUnitProblems,
+  rotaryWidth,
   unitConfig,
 } from "./gated-unit-fields.ts";
 
@@ -18,11 +19,11 @@ export const flashQuad = defineArchitecture({
   quadratic: true,
   bidirectional: true,
   preset: gatedUnitPreset,
-  problems: gatedUnitProblems,
+  problems: (config) => gatedUnitProblems(config, config.maxLength),
   contextProblem: ({ maxLength }, context) =>
     context > maxLength ? `context ${context} exceeds the model's maxLength of ${maxLength}` : undefined,
   maxLength: ({ maxLength }) => maxLength,
   ablations: gatedUnitAblations,
-  rotaryWidth: ({ shared }) => shared,
+  rotaryWidth,
   layer: (config) => flashQuadLayer({ ...unitConfig(config), maxLength: config.maxLength }),
 });

@@ -8,6 +8,7 @@ import {
   gatedUnitFields,
   gatedUnitPreset,
   gatedUnitProblems,
+  rotaryWidth,
   unitConfig,
 } from "./gated-unit-fields.ts";
 import { memoryAblations, memoryConfig, memoryFields, memoryPreset, memoryProblems } from "./memory-fields.ts";
@@ -46,7 +47,7 @@ export const flash = defineArchitecture({
   bidirectional: true,
   preset: (size) => ({ ...gatedUnitPreset(size), ...memoryPreset(size), absolute: false }),
   *problems(config) {
-    yield* gatedUnitProblems(config);
+    yield* gatedUnitProblems(config, config.chunk);
     yield* memoryProblems(config);
     if (config.attention === "global" && config.attentionFunction !== "relu2") {
       yield ["attentionFunction", "expected relu2 with attention global, which has no quadratic part"];
@@ -62,7 +63,7 @@ export const flash = defineArchitecture({
     return undefined;
   },
   ablations: flashAblations,
-  rotaryWidth: ({ shared }) => shared,
+  rotaryWidth,
   layer: (config) => {
     const { chunk, attention } = config;
     return flashLayer({ ...unitConfig(config), chunk, attention, memory: memoryConfig(config) });

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { attentionFunctionNames } from "../../nn/attention-functions.ts";
 import type { GatedUnitConfig } from "../../nn/gated-attention-unit.ts";
+import { ROTARY_BIAS_FROM } from "../../nn/positions.ts";
 import { type Ablation, type ConfigOf, type ModelSize, positive } from "../architecture.ts";
 import { gammaField } from "./memory-fields.ts";
 import { outputMapsField } from "./output-maps.ts";
@@ -26,6 +27,9 @@ export const gatedUnitFields = {
   ...gammaField,
   ...outputMapsField,
   norm: z.enum(["scale", "layer"]).default("scale").describe("ScaleNorm or LayerNorm in a gated unit."),
+  rotaryWidth: positive()
+    .optional()
+    .describe("How many of the s features of queries and keys RoPE rotates, an even number; default: all."),
 };
 
 export type GatedConfig = ConfigOf<typeof gatedUnitFields>;
@@ -41,8 +45,20 @@ export function gatedUnitPreset({ width, layers, shared, chunk, context }: Model
   return { width, layers, expansion: 2, shared, chunk, maxLength: context, norm: "scale", ...starts };
 }
 
-export function* gatedUnitProblems({ shared }: GatedConfig): Iterable<readonly [string, string]> {
+/** `span` is that of the relative bias. */
+export function* gatedUnitProblems(config: GatedConfig, span: number): Iterable<readonly [string, string]> {
+  const { shared } = config;
+  const rotated = rotaryWidth(config);
   if (shared % 2 !== 0) yield ["shared", "expected an even number"];
+  if (rotated % 2 !== 0 || rotated > shared)
+    yield ["rotaryWidth", `expected an even number of at most shared, ${shared}`];
+  else if (rotated < shared && span >= ROTARY_BIAS_FROM)
+    yield ["rotaryWidth", `expected shared, ${shared}: over ${span} tokens the relative bias is rotary, and needs all`];
+}
+
+/** Width of the vectors that RoPE rotates. */
+export function rotaryWidth({ shared, rotaryWidth = shared }: GatedConfig): number {
+  return rotaryWidth;
 }
 
 /** Without the gate the input map has e + s columns, not 2 e + s: e = 3 d has as many parameters as e = 2 d with it. */
