@@ -16,6 +16,6 @@ function newestSource(): number {
   const files = ["src", "reproduce"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(root, folder, name)),
   );
-  const sources = files.filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"));
+  const sources = files.filter((path) => /\.(ts|py)$/.test(path) && !path.endsWith(".test.ts"));
   return Math.max(0, ...sources.map((path) => statSync(path).mtimeMs));
 }
