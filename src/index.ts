@@ -54,3 +54,4 @@ export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";
+export { type ServeOptions, type Server, serve } from "./serve/serve.ts";

@@ -2,7 +2,9 @@
  * The state of decoding on the host, for any number of texts and any architecture, as the entries of its state declare.
  * Programs read the arrays in place and return only changes, which are stored here: for FLASH a few kilobytes per step.
  */
-import { type Shape, sizeOf } from "../base/shape.ts";
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import { type Shape, sameShape, showShape, sizeOf } from "../base/shape.ts";
 import { type ChangedEntry, type DecodingArchitecture, entryShape, type Room } from "../nn/decoding.ts";
 import type { StateChange } from "../nn/layer.ts";
 
@@ -44,6 +46,40 @@ export class DecodingState {
       );
     this.#firstRows = { tokens: initialRows("token-rows"), spans: initialRows("span-rows") };
     this.#allocate();
+  }
+
+  /**
+   * The state of one text that has been kept elsewhere: its entries [...] by key, for so many tokens. They are taken as they
+   * are, not copied. Throws "checkpoint" naming the entry that is missing or has another shape, whatever `position` says.
+   */
+  static restored(
+    architecture: DecodingArchitecture,
+    position: number,
+    entries: Readonly<Record<string, HostTensor>>,
+  ): DecodingState {
+    const state = new DecodingState(architecture, 1);
+    const room = state.roomFor([position]);
+    for (const [key, entry] of architecture.state) {
+      const expected = entryShape(entry, 1, room);
+      const { dtype, shape } = entries[key] ?? {};
+      if (dtype !== "float32" || shape === undefined || !sameShape(shape, expected)) {
+        const got = shape === undefined ? "none" : `${dtype} ${showShape(shape)}`;
+        throw new LonghandError("checkpoint", `${key}: expected float32 ${showShape(expected)}, got ${got}`);
+      }
+    }
+    for (const key of architecture.state.keys()) state.arrays[key] = entries[key].data as Float32Array;
+    state.#room = room;
+    state.#positions[0] = position;
+    return state;
+  }
+
+  /** The entries of a state of one text, as `restored` takes them. */
+  entries(): Record<string, HostTensor> {
+    return Object.fromEntries(
+      [...this.#architecture.state].map(([key, entry]) => {
+        return [key, { dtype: "float32", shape: entryShape(entry, 1, this.#room), data: this.arrays[key] }];
+      }),
+    );
   }
 
   get room(): Room {

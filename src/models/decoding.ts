@@ -189,6 +189,7 @@ function readOut(
   const d = config.width;
   const finalStates = finalNorm(scope, config, readout === "last" ? tokens.last(x) : x);
   const rows = finalStates.reshape([finalStates.size / d, d]);
+  if (readout === "states") return rows;
   const { table, bias } = head(scope, config);
   if (readout !== "losses") return timesTransposed(rows, table).add(bias);
   const [count] = rows.shape;

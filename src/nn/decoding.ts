@@ -10,9 +10,10 @@ import type { Parameter } from "./scope.ts";
 
 /**
  * What a program computes in addition to the state. last: logits after the last real token of each text, [B, V]. all:
- * logits after every token, [B P, V]. losses: -log p of a given target after every token, [B P], in nats.
+ * logits after every token, [B P, V]. losses: -log p of a given target after every token, [B P], in nats. states: the
+ * last hidden state of every token, [B P, d], of which the map to logits makes logits.
  */
-export type Readout = "last" | "all" | "losses";
+export type Readout = "last" | "all" | "losses" | "states";
 
 /** How often the entries that grow have been doubled: those with a row per token, those with a row per closed span. */
 export interface Room {

@@ -12,6 +12,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["eval", "eval runs/book --data other.txt"],
     ["generate", 'generate runs/book "It was"'],
     ["fill", 'fill runs/book "It was a [MASK] night."'],
+    ["serve", "serve runs/book --port 8080 --sessions sessions"],
     ["prepare", "prepare --data hub:wiki40b/en"],
     ["data", "data inspect data/wiki"],
     ["data inspect", "data inspect data/wiki"],

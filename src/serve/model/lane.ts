@@ -1,0 +1,66 @@
+/** Work that is done one piece at a time, in the order in which it was asked for, with a turn of the event loop after each. */
+import { setImmediate as turn } from "node:timers/promises";
+
+export class Lane {
+  #last: Promise<unknown> = Promise.resolve();
+
+  run<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    // Messages must arrive between two pieces also with a binding whose runs block the event loop.
+    this.#last = result.then(
+      () => turn(),
+      () => turn(),
+    );
+    return result;
+  }
+}
+
+/** So many places, given to those who wait in the order in which they came. */
+export class Places {
+  #free: number;
+  readonly #queue: { readonly count: number; readonly enter: () => void }[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** Resolves when `count` places are the caller's. Throws what the signal was aborted with. */
+  async take(count: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#queue.length === 0 && this.#free >= count) {
+      this.#free -= count;
+      return;
+    }
+    let leave = () => {};
+    await new Promise<void>((resolve, reject) => {
+      const waiting = { count, enter: resolve };
+      leave = () => {
+        const at = this.#queue.indexOf(waiting);
+        if (at >= 0) this.#queue.splice(at, 1);
+        this.#admit();
+        reject(signal.reason);
+      };
+      this.#queue.push(waiting);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+    signal.removeEventListener("abort", leave);
+  }
+
+  giveBack(count: number): void {
+    this.#free += count;
+    this.#admit();
+  }
+
+  #admit(): void {
+    while (this.#queue.length > 0 && this.#queue[0].count <= this.#free) {
+      const { count, enter } = this.#queue.shift() as { count: number; enter: () => void };
+      this.#free -= count;
+      enter();
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** A server of trained models: an OpenAI-compatible API over HTTP, a thread for each model. */
+import { basename, resolve } from "node:path";
+import { LonghandError } from "../base/errors.ts";
+import { writeError } from "../base/files.node.ts";
+import { parseSettings } from "../config/fields.ts";
+import { type ServeSettingsInput, serveSettingsSchema } from "../config/serve-settings.ts";
+import { type LoadSettings, loadSettingsSchema } from "../config/use-settings.ts";
+import { createApp, isLoopback } from "./http/app.ts";
+import { Metrics } from "./http/metrics.ts";
+import { Service } from "./http/service.ts";
+import { ModelThread } from "./model-thread.ts";
+
+export interface ServeOptions extends ServeSettingsInput, LoadSettings {
+  /** Paths of trained models; each is served under the name of its folder. */
+  readonly models: readonly string[];
+  /** Who asks must send it as a bearer token. Default: nobody needs one. */
+  readonly key?: string | undefined;
+  /** Gets the log: JSON, one line for each request, with nothing of its text. Default: no log. */
+  readonly log?: { write(line: string): void } | undefined;
+  /** Gets what the user should know. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+export interface Server {
+  /** Such as http://127.0.0.1:8080. */
+  readonly address: string;
+  /** Names of the models. */
+  readonly models: readonly string[];
+  /** Resolves with the reason when a model stops working by itself; the server then answers 503. */
+  readonly failed: Promise<string>;
+  /** Ends what has begun, at most for `graceSeconds`, saves sessions, and stops. */
+  close(): Promise<void>;
+}
+
+/** Loads the models and listens. Throws "usage" for a wrong setting, "io" for an address that cannot be had, and as loadModel. */
+export async function serve(options: ServeOptions): Promise<Server> {
+  const { models: paths, key, log, onWarning = () => {}, threads, device, ...given } = options;
+  const settings = parseSettings(serveSettingsSchema, given);
+  const load = parseSettings(loadSettingsSchema, { threads, device });
+  const names = namesOf(paths);
+  if (key === "") throw new LonghandError("usage", "the key of the server: expected some text, got an empty one");
+  if (key === undefined && !isLoopback(settings.host))
+    onWarning(`anyone who reaches ${settings.host} may use this server: set LONGHAND_API_KEY to ask for a key`);
+  let fail: (reason: string) => void = () => {};
+  const failed = new Promise<string>((resolve) => {
+    fail = resolve;
+  });
+  const threadsOfModels: ModelThread[] = [];
+  const stopModels = () => Promise.all(threadsOfModels.map((model) => model.close()));
+  try {
+    for (const [i, path] of paths.entries()) {
+      const setup = { path, load, settings, name: names[i] };
+      threadsOfModels.push(await ModelThread.start(setup, { onWarning, onDeath: fail }));
+    }
+    const metrics = new Metrics(threadsOfModels);
+    const service = new Service(threadsOfModels, settings, metrics);
+    const app = createApp({ service, key, log });
+    const address = await app.listen({ host: settings.host, port: settings.port }).catch((error) => {
+      throw listenError(error, settings);
+    });
+    let closing: Promise<void> | undefined;
+    const close = async () => {
+      const closed = app.close();
+      await service.drain(1000 * settings.graceSeconds);
+      await closed;
+      await stopModels();
+    };
+    return {
+      ...{ address, models: names, failed },
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await stopModels();
+    throw error;
+  }
+}
+
+function namesOf(paths: readonly string[]): string[] {
+  if (paths.length === 0) throw new LonghandError("usage", "models: expected at least one, got none");
+  const names = paths.map((path) => basename(resolve(path)));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice === undefined) return names;
+  throw new LonghandError("usage", `models: two are named ${twice}, after their folders; rename one of these`);
+}
+
+function listenError(error: unknown, { host, port }: { host: string; port: number }): unknown {
+  const { code } = error as { code?: string };
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: "another program listens there; choose another `port`",
+    EACCES: "no permission to listen there; choose a `port` of 1024 or more",
+    EADDRNOTAVAIL: "this machine has no such address; choose another `host`",
+    ENOTFOUND: "there is no such name; choose another `host`",
+  };
+  const reason = code === undefined ? undefined : reasons[code];
+  if (reason === undefined) return writeError(error, `${host}:${port}`);
+  return new LonghandError("usage", `${host}:${port}: ${reason}`, { cause: error });
+}
