@@ -27,12 +27,17 @@ export interface DataFacts {
 /** Keeps the sum of the weights finite. */
 const LARGEST_WEIGHT = 1e9;
 
-type DataSettings = Pick<TrainSettings, "data" | "mix" | "field" | "split" | "limit" | "evalData">;
+/** Share of the examples that come from a text beside `data`, where none is given. */
+const BESIDE = 0.2;
+
+type DataSettings = Pick<TrainSettings, "data" | "mix" | "field" | "split" | "limit" | "evalData"> &
+  Partial<Pick<TrainSettings, "from">>;
 
 /**
- * The corpora of `data` or `mix`. `field`, `split` and `limit` hold for each part of a mixture that is text and does not
- * say them itself. Throws "usage" when neither or both are given, for a part without a weight above 0, for the same part
- * twice, and when no part is text that could be read so.
+ * The corpora of `data` or `mix`. With `from` also of both: the weights of `mix` are then shares of the examples, and `data`
+ * has the rest. `field`, `split` and `limit` hold for each part of a mixture that is text and does not say them itself. Throws
+ * "usage" when neither or, without `from`, both are given, for a part without a weight above 0, for the same part twice, and
+ * when no part is text that could be read so.
  */
 export function corporaFrom(settings: DataSettings, { absolute, prepared }: DataFacts): CorpusConfig[] {
   const { data, mix, field, split, limit, evalData } = settings;
@@ -41,16 +46,15 @@ export function corporaFrom(settings: DataSettings, { absolute, prepared }: Data
       throw new LonghandError("usage", "`data` is missing: give a text to learn, or `resume` a run");
     return [{ path: absolute(data), weight: 1, ...given({ field, split, limit }) }];
   }
-  if (data !== undefined) {
+  if (data !== undefined && settings.from === undefined) {
     throw new LonghandError(
       "usage",
       `\`data\` ${nameOf(data)} cannot be combined with \`mix\`: make it one of its parts`,
     );
   }
-  const parts = (typeof mix === "string" ? [mix] : mix).map((part) => {
-    const own = typeof part === "string" ? parsePart(part) : part;
-    return prepared(own.data) ? { ...own } : { field, split, limit, ...own };
-  });
+  const asked = typeof mix === "string" ? [mix] : mix;
+  const all = data === undefined ? asked.map((part) => partOf(part)) : withRest(data, asked);
+  const parts = all.map((own) => (prepared(own.data) ? { ...own } : { field, split, limit, ...own }));
   if (parts.every((part) => prepared(part.data))) {
     refuseTextOptions(parts[0].data, { field: evalData === undefined ? field : undefined, split, limit });
   }
@@ -72,12 +76,30 @@ export function corporaFrom(settings: DataSettings, { absolute, prepared }: Data
   });
 }
 
-/** data=weight; the data may hold a = too. */
-function parsePart(text: string): Pick<CorpusConfig, "weight" | "field" | "split" | "limit"> & { data: string } {
-  const at = text.lastIndexOf("=");
-  const [data, weight] = [text.slice(0, at), text.slice(at + 1)];
-  if (at < 1 || weight.trim() === "" || !isWeight(Number(weight))) throw wrongWeight(text);
+type MixPart = Exclude<NonNullable<TrainSettings["mix"]>, string>[number];
+type Part = Omit<Exclude<MixPart, string>, "data"> & { readonly data: DataSpec };
+
+/** data=weight; the data may hold a = too. Without a weight `otherwise`, if that is given. */
+function partOf(part: MixPart, otherwise?: number): Part {
+  if (typeof part !== "string") return part;
+  const at = part.lastIndexOf("=");
+  const [data, weight] = [part.slice(0, at), part.slice(at + 1)];
+  const isGiven = at > 0 && weight.trim() !== "" && !Number.isNaN(Number(weight));
+  if (!isGiven && otherwise !== undefined) return { data: part, weight: otherwise };
+  if (!isGiven || !isWeight(Number(weight))) throw wrongWeight(part);
   return { data, weight: Number(weight) };
+}
+
+/** `data`, and beside it texts with shares of the examples. */
+function withRest(data: DataSpec, beside: readonly MixPart[]): Part[] {
+  const parts = beside.map((part) => partOf(part, BESIDE));
+  const rest = 1 - parts.reduce((sum, { weight }) => sum + weight, 0);
+  if (rest > 0) return [{ data, weight: rest }, ...parts];
+  const example = `${nameOf(parts[0].data)}=${BESIDE}`;
+  throw new LonghandError(
+    "usage",
+    `\`mix\`: beside \`data\`, expected shares of the examples that are less than 1 together, for example ${example}`,
+  );
 }
 
 function isWeight(weight: number): boolean {

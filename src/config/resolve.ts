@@ -10,6 +10,7 @@ import { presetModel } from "../models/presets.ts";
 import { MOMENTUM } from "../train/optimizer-config.ts";
 import { corporaFrom, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
+import { adapterFrom, type Source } from "./from-model.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
 import {
   DEFAULT_DECAYS,
@@ -19,6 +20,7 @@ import {
   optimizerFields,
   stepFields,
   type TrainSettings,
+  TUNING_RATES,
 } from "./train-settings.ts";
 
 /** What only the machine knows. */
@@ -30,15 +32,20 @@ export interface Machine extends DataFacts {
 }
 
 /**
- * The configuration of settings and of fields set by dotted name ("model.expansion"). Vocabulary and tokenizer are those
- * asked for, until `withData` puts in what the data gave. Throws "usage" for what does not go together.
+ * The configuration of settings and of fields set by dotted name ("model.expansion"); with `source`, the model that training
+ * goes on from. Vocabulary and tokenizer are those asked for, until `withData` puts in what the data gave. Throws "usage" for
+ * what does not go together.
  */
 export function resolveConfig(
   settings: TrainSettings,
   machine: Machine,
   overrides: Readonly<Record<string, unknown>> = {},
+  source?: Source,
 ): RunConfig {
   const { context, chunk, attention, memory, ablation, steps } = settings;
+  const vocab = source?.config.model.vocabSize ?? settings.vocab;
+  const tokenizer = source?.tokenizer ?? (settings.tokenizer && machine.absolute(settings.tokenizer));
+  const objective = source?.config.training.objective ?? settings.objective;
   const corpora = corporaFrom(settings, machine);
   const [{ weight: _, ...only }] = corpora;
   const draft = {
@@ -47,19 +54,22 @@ export function resolveConfig(
       ...(settings.mix === undefined ? only : { ...given({ field: settings.field }), mix: corpora }),
       ...given({ evalPath: settings.evalData && machine.absolute(settings.evalData) }),
       ...pick(settings, evaluationFields),
-      vocab: settings.vocab,
-      ...given({ tokenizer: settings.tokenizer && machine.absolute(settings.tokenizer) }),
+      vocab,
+      ...given({ tokenizer }),
       tokenizerDigest: "",
     },
-    model: {
+    ...(source && { from: { path: source.path, step: source.step, weights: source.weights } }),
+    model: source?.config.model ?? {
       ...presetModel(settings.model, settings.preset, { context, chunk, attention, memory, ablation }),
-      vocabSize: settings.vocab,
-      causal: (overrides["training.objective"] ?? settings.objective) !== "masked",
+      vocabSize: vocab,
+      causal: (overrides["training.objective"] ?? objective) !== "masked",
     },
     training: {
       ...pick(settings, exampleFields),
+      objective,
+      ...given<unknown>({ freeze: settings.freeze, adapter: settings.adapter && adapterFrom(settings.adapter) }),
       schedule: {
-        peak: typeof settings.lr === "number" ? settings.lr : DEFAULT_RATES[settings.optimizer],
+        peak: typeof settings.lr === "number" ? settings.lr : defaultRate(settings),
         search: settings.lr === "auto",
         warmup: settings.warmup ?? Math.min(1000, Math.ceil(steps / 10)),
         decay: settings.schedule,
@@ -85,11 +95,21 @@ export function resolveConfig(
   return asUsage(() => parseRunConfig(draft));
 }
 
-/** A decay that is given, by the flag or by name; else the usual one, with muon until the text is known. */
-function decayOf({ weightDecay, optimizer }: TrainSettings, overrides: Readonly<Record<string, unknown>>) {
+/** The usual rate, or that of the same training from a model that there is. */
+function defaultRate({ optimizer, from, adapter }: TrainSettings): number {
+  const part = from === undefined ? 1 : adapter === undefined ? TUNING_RATES.all : TUNING_RATES.adapter;
+  return DEFAULT_RATES[optimizer] * part;
+}
+
+/**
+ * A decay that is given, by the flag or by name; else the usual one, with muon until the text is known. What a model has
+ * learnt before is not to decay with the text that it learns now.
+ */
+function decayOf({ weightDecay, optimizer, from }: TrainSettings, overrides: Readonly<Record<string, unknown>>) {
   const muon = (overrides["training.optimizer.name"] ?? optimizer) === "muon";
   const isGiven = weightDecay !== undefined || overrides["training.optimizer.weightDecay"] !== undefined;
-  return { weightDecay: weightDecay ?? DEFAULT_DECAYS[muon ? "muon" : "adamw"], decayFromText: muon && !isGiven };
+  const usual = from === undefined ? DEFAULT_DECAYS[muon ? "muon" : "adamw"] : DEFAULT_DECAYS.adamw;
+  return { weightDecay: weightDecay ?? usual, decayFromText: muon && !isGiven && from === undefined };
 }
 
 /** What is known once the data has been opened. */
@@ -125,7 +145,7 @@ function asUsage<Value>(parse: () => Value): Value {
 }
 
 /** Fields that follow from the data and may not be contradicted. */
-const FIXED = ["longhand", "data.path", "data.mix", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
+const FIXED = ["longhand", "from", "data.path", "data.mix", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
 
 /** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
 function setField(draft: object, key: string, value: unknown): void {

@@ -8,6 +8,7 @@ import { describeIssues } from "../base/issues.ts";
 import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
+import { freezeProblem } from "../models/tuning.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { decayedNames, MOMENTUM, optimizerNames } from "../train/optimizer-config.ts";
 import { scheduleSchema } from "../train/schedule.ts";
@@ -15,6 +16,8 @@ import { dataSpec, saved, textFields, whole } from "./fields.ts";
 import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
 
 const count = () => whole(1);
+
+export const adapterSchema = z.strictObject({ rank: count().max(4096), alpha: z.number().positive() });
 
 export const runConfigSchema = z.strictObject({
   longhand: z.string().describe("Version that wrote the file."),
@@ -32,9 +35,19 @@ export const runConfigSchema = z.strictObject({
     tokenizer: z.string().optional(),
     tokenizerDigest: z.string(),
   }),
+  from: z
+    .strictObject({
+      path: z.string().describe("Where the trained model lay."),
+      step: whole(0),
+      weights: z.string().describe("SHA-256 of its parameters."),
+    })
+    .optional()
+    .describe("The trained model that this training began from."),
   model: modelConfigSchema,
   training: z.strictObject({
     ...saved(exampleFields),
+    freeze: z.array(z.string().min(1)).min(1).optional(),
+    adapter: adapterSchema.optional(),
     schedule: scheduleSchema,
     optimizer: z.strictObject({
       name: z.enum(optimizerNames).default("adamw"),
@@ -69,7 +82,7 @@ export function parseRunConfig(value: unknown): RunConfig {
 }
 
 /** Contradictions between fields, rejected in one place. */
-function checkTogether({ data, model, training }: RunConfig): void {
+function checkTogether({ data, from, model, training }: RunConfig): void {
   const single = (["path", "split", "limit"] as const).filter((name) => data[name] !== undefined);
   if ((data.path === undefined) === (data.mix === undefined) || (data.mix !== undefined && single.length > 0)) {
     const fields = [...single, ...(data.mix === undefined ? [] : ["mix"])].map((name) => `data.${name}`);
@@ -91,6 +104,17 @@ function checkTogether({ data, model, training }: RunConfig): void {
   const problem = architectureOf(model).contextProblem(model, training.context);
   if (problem !== undefined) throw new LonghandError("usage", problem);
   if (training.carry) requireCarry(model, training);
+  const { freeze, adapter } = training;
+  if (adapter !== undefined && from === undefined)
+    throw new LonghandError("usage", "`adapter`: it is trained beside a model that there is; name that by `from`");
+  if (adapter !== undefined && freeze !== undefined) {
+    throw new LonghandError(
+      "usage",
+      "`freeze` cannot be combined with `adapter`, which leaves all of the model as it is",
+    );
+  }
+  const unknown = freeze && freezeProblem(model, freeze);
+  if (unknown !== undefined) throw new LonghandError("usage", unknown);
   if (training.schedule.warmup > training.steps) {
     throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
   }

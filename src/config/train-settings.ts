@@ -120,11 +120,36 @@ export const stepFields = {
 /** Highest learning rates where none is given, and what a search for one begins with. */
 export const DEFAULT_RATES = { muon: 1e-2, adamw: 2e-3 } as const;
 
+/** The share of them where training goes on from a model: of all its parameters, or of an adapter. */
+export const TUNING_RATES = { all: 0.2, adapter: 1 } as const;
+
 /** Weight decays where none is given; with muon that of a text of unknown length, see train/weight-decay.ts. */
 export const DEFAULT_DECAYS = { muon: 0.5, adamw: 0.01 } as const;
 
+/** What training does with the parameters of a model that there is. */
+const tuningFields = {
+  from: optionalText(
+    "folder",
+    "Trained model to go on from, with settings of your own: its architecture, tokenizer, objective and parameters; `context`, `documents` and `carry` are its own unless given.",
+  ),
+  freeze: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe("Part of the model that stays as it is: embedding, layers.2, layers.0-3, logits; may be repeated.")
+    .meta({ value: "part" }),
+  adapter: z
+    .union([z.string().min(1), z.strictObject({ rank: whole(1), alpha: z.number().positive().optional() })])
+    .optional()
+    .describe(
+      "With `from`: the model stays as it is, and matrices of this rank that are added to its linear maps are trained, and saved alone; alpha / rank multiplies them (default: 1).",
+    )
+    .meta({ value: "rank=n[,alpha=n]" }),
+};
+
 export const trainSettingsSchema = z.strictObject({
   data: dataField("Text to learn", dataSpec().optional()),
+  ...tuningFields,
   mix: z
     .union([z.string().min(1), z.array(mixPart()).min(1)], {
       error: "expected data=weight, several of them, or objects of data, weight and at most field, split, limit",

@@ -7,6 +7,11 @@ import { seed, textFields, whole } from "./fields.ts";
 export const loadSettingsSchema = z.strictObject({
   threads: whole(1).optional().describe("Threads of one operation; default: the run's."),
   device: z.enum(deviceNames).optional().describe("Where to compute; default: the run's."),
+  adapter: z
+    .array(z.string().min(1))
+    .optional()
+    .describe("Adapter of this model to use with it: its file or the run that trained it; may be repeated.")
+    .meta({ value: "path" }),
 });
 
 export type LoadSettings = z.input<typeof loadSettingsSchema>;

@@ -49,18 +49,24 @@ export function gradients(y: Tensor, wrt: readonly Tensor[], cotangent?: Tensor)
     const arriving = outputs.map((output) => (leaves.has(output) ? undefined : sums.get(output)));
     if (arriving.every((g) => g === undefined)) continue;
     const filled = outputs.map((output, k) => arriving[k] ?? output.zeros(output.shape));
-    const flowing = backward(node, filled);
-    for (const [k, target] of dependencies(node).entries()) {
+    const targets = dependencies(node);
+    const wanted = targets.map((target) => leaves.has(target) || relevant.has(target.node));
+    const flowing = backward(node, filled, wanted);
+    for (const [k, target] of targets.entries()) {
       const gradient = flowing[k];
-      if (gradient !== undefined && (leaves.has(target) || relevant.has(target.node))) accumulate(target, gradient);
+      if (gradient !== undefined && wanted[k]) accumulate(target, gradient);
     }
     for (const output of outputs) if (!leaves.has(output)) sums.delete(output); // no longer needed
   }
   return wrt.map((tensor) => sums.get(tensor) ?? tensor.zeros(tensor.shape));
 }
 
-function backward(node: OperatorNode, gradientsOfOutputs: readonly Tensor[]): readonly (Tensor | undefined)[] {
-  if (node.customGradient) return node.customGradient.rule(gradientsOfOutputs);
+function backward(
+  node: OperatorNode,
+  gradientsOfOutputs: readonly Tensor[],
+  wanted: readonly boolean[],
+): readonly (Tensor | undefined)[] {
+  if (node.customGradient) return node.customGradient.rule(gradientsOfOutputs, wanted);
   const rule = operators[node.name].gradient;
   if (typeof rule !== "function") {
     const shown = node.inputs.map(showType).join(", ");

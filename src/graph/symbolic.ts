@@ -12,7 +12,8 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 export interface CustomGradient {
   readonly outputs: readonly Tensor[];
   readonly inputs: readonly Tensor[];
-  rule(gradients: readonly Tensor[]): readonly (Tensor | undefined)[];
+  /** `wanted`: of which inputs a gradient is needed at all; what is returned for the others is not looked at. */
+  rule(gradients: readonly Tensor[], wanted: readonly boolean[]): readonly (Tensor | undefined)[];
 }
 
 export interface OperatorNode {

@@ -253,9 +253,9 @@ export function concat([first, ...others]: readonly Tensor[], axis: number): Ten
 export function withGradient(
   output: Tensor,
   inputs: readonly Tensor[],
-  rule: (gradient: Tensor) => readonly (Tensor | undefined)[],
+  rule: (gradient: Tensor, wanted: readonly boolean[]) => readonly (Tensor | undefined)[],
 ): Tensor {
-  return withGradients([output], inputs, ([gradient]) => rule(gradient))[0];
+  return withGradients([output], inputs, ([gradient], wanted) => rule(gradient, wanted))[0];
 }
 
 /** Adds a node to the graph; errors name the operator and all input types. */

@@ -13,7 +13,7 @@ import type { Layer, Recurrence, Tensors } from "../nn/layer.ts";
 import { norm } from "../nn/norm.ts";
 import { anglesFrom, type ModelInputs, type Past } from "../nn/past.ts";
 import { type AngleTable, angleTable, scaledSinusoid } from "../nn/positions.ts";
-import { type Parameter, Scope } from "../nn/scope.ts";
+import { type Parameter, Scope, type Tuning } from "../nn/scope.ts";
 import { Visibility } from "../nn/visibility.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { architectureOf } from "./registry.ts";
@@ -23,12 +23,14 @@ interface ModelOptions {
   readonly recompute?: Recompute;
   /** false: without the distant half of layers that have one, to see what it is worth. Default: true. */
   readonly distant?: boolean;
+  /** What of it is trained. Default: everything. */
+  readonly tuning?: Tuning;
 }
 
 /** The model of a configuration, as train and generate take it. */
-export function modelOf(config: ModelConfig, options: ModelOptions = {}) {
+export function modelOf(config: ModelConfig, { tuning = {}, ...options }: ModelOptions = {}) {
   return (scope: Scope, tokens: Tensor, inputs: ModelInputs = {}): ModelOutput =>
-    languageModel(scope, tokens, config, { ...inputs, ...options });
+    languageModel(scope.tuned(tuning), tokens, config, { ...inputs, ...options });
 }
 
 /**
@@ -39,7 +41,7 @@ export function languageModel(
   scope: Scope,
   tokens: Tensor,
   config: ModelConfig,
-  { mask, documents, past, recompute = "none", distant = true }: ModelInputs & ModelOptions = {},
+  { mask, documents, past, recompute = "none", distant = true }: ModelInputs & Omit<ModelOptions, "tuning"> = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
   const table = embeddingTable(scope, config);
@@ -120,9 +122,9 @@ export function logitsOf({ finalStates, table, bias }: ModelOutput): Tensor {
   return finalStates.matmul(table.swapLast()).add(bias);
 }
 
-/** Every parameter of a model of this configuration, in a fixed order. */
-export function parametersOf(config: ModelConfig): readonly Parameter[] {
-  const scope = new Scope();
+/** Every parameter of a model of this configuration, and of the adapter that it has in training, in a fixed order. */
+export function parametersOf(config: ModelConfig, tuning: Tuning = {}): readonly Parameter[] {
+  const scope = new Scope({ tuning });
   languageModel(scope, input("tokens", [1, 1], "int32"), config);
   return scope.parameters;
 }

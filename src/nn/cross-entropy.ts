@@ -82,7 +82,7 @@ export function crossEntropy({
   });
   const columns = [slices.map((slice) => slice.losses), slices.map((slice) => slice.correct)];
   const [losses, correct] = columns.map((column) => concat(column, 0)); // [N, 1] each
-  const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g) => {
+  const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g, wanted) => {
     let dTable: Tensor | undefined;
     let dBias: Tensor | undefined;
     let finished: readonly Tensor[] = [];
@@ -99,7 +99,7 @@ export function crossEntropy({
       dTable = dTable ? dTable.add(tablePart) : tablePart;
       dBias = dBias ? dBias.add(biasPart) : biasPart;
       const dX = dLogits.matmul(table).mul(factor); // [n, d]
-      finished = [dX, dTable, dBias];
+      finished = [dX, dTable, dBias].filter((_, part) => wanted[part]);
       return dX;
     });
     return [concat(dx, 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];

@@ -23,8 +23,30 @@ export interface Parameter {
   readonly shape: Shape;
   readonly initial: Initial;
   readonly role: Role;
+  /** Whether training changes it. */
+  readonly trained: boolean;
   readonly tensor: Tensor;
 }
+
+/**
+ * What is added to every linear map in place of training it (LoRA, Hu et al. 2021, arXiv 2106.09685, section 4.1): the map
+ * W [in, out] is W + alpha / rank A B, with A [in, rank] and B [rank, out].
+ */
+export interface AdapterConfig {
+  readonly rank: number;
+  readonly alpha: number;
+}
+
+/** What of a model is trained. Default: everything. */
+export interface Tuning {
+  /** Parameters that stay as they are. */
+  readonly frozen?: ((path: string) => boolean) | undefined;
+  /** Adapters are trained, and every parameter of the model stays as it is. */
+  readonly adapter?: AdapterConfig | undefined;
+}
+
+/** The paths of the adapter of the map at `path`. */
+export const adapterPaths = (path: string) => ({ a: `${path}.adapter.a`, b: `${path}.adapter.b` });
 
 /** Rows read from a parameter that is a table: its gradient is zero in all other rows. */
 interface RowLookup {
@@ -44,32 +66,48 @@ export type Fewest = "passes" | "operators";
 interface ScopeOptions {
   /** Default: passes. */
   readonly fewest?: Fewest | undefined;
+  readonly tuning?: Tuning | undefined;
 }
 
 export class Scope {
   readonly path: string;
   readonly fewest: Fewest;
+  readonly tuning: Tuning;
   private readonly declared: Map<string, Parameter>;
   private readonly lookups: RowLookup[];
+  /** Maps with their adapters, by path. */
+  private readonly adapted: Map<string, Tensor>;
 
-  constructor({ fewest = "passes" }: ScopeOptions = {}, path = "", parent?: Scope) {
+  constructor({ fewest = "passes", tuning = {} }: ScopeOptions = {}, path = "", parent?: Scope) {
     this.fewest = fewest;
+    this.tuning = tuning;
     this.path = path;
     this.declared = parent ? parent.declared : new Map();
     this.lookups = parent ? parent.lookups : [];
+    this.adapted = parent ? parent.adapted : new Map();
   }
 
   at(name: string | number): Scope {
     return new Scope(this, this.path === "" ? String(name) : `${this.path}.${name}`, this);
   }
 
+  /** The same place, where only a part of the parameters is trained. */
+  tuned(tuning: Tuning): Scope {
+    return new Scope({ fewest: this.fewest, tuning }, this.path, this);
+  }
+
   parameter(name: string, shape: Shape, initial: Initial, role: Role = "other"): Tensor {
     const { path } = this.at(name);
     const found = this.declared.get(path);
     if (found === undefined) {
-      const parameter = { path, shape, initial, role, tensor: input(path, shape) };
+      const { frozen, adapter } = this.tuning;
+      const trained = adapter === undefined && !frozen?.(path);
+      const parameter = { path, shape, initial, role, trained, tensor: input(path, shape) };
       this.declared.set(path, parameter);
-      return parameter.tensor;
+      if (adapter === undefined || typeof role !== "object") return parameter.tensor;
+      const tensor = parameter.tensor.add(this.lowRank(path, shape, adapter));
+      this.adapted.set(path, tensor);
+      return tensor;
     }
     if (!sameShape(found.shape, shape)) {
       throw new LonghandError(
@@ -77,7 +115,20 @@ export class Scope {
         `parameter ${path}: declared as ${showShape(found.shape)}, asked for as ${showShape(shape)}`,
       );
     }
-    return found.tensor;
+    return this.adapted.get(path) ?? found.tensor;
+  }
+
+  /** alpha / rank A B [in, out]: zero at first. */
+  private lowRank(path: string, [inputs, outputs]: Shape, { rank, alpha }: AdapterConfig): Tensor {
+    const paths = adapterPaths(path);
+    const declare = (path: string, shape: Shape, initial: Initial) => {
+      const tensor = input(path, shape);
+      this.declared.set(path, { path, shape, initial, role: "other", trained: true, tensor });
+      return tensor;
+    };
+    const a = declare(paths.a, [inputs, rank], { normal: 1 / Math.sqrt(inputs) });
+    const b = declare(paths.b, [rank, outputs], { constant: 0 });
+    return a.matmul(b).mul(alpha / rank);
   }
 
   /** Rows of a table [rows, width]; recorded, so that training can add up their gradients on the host. */

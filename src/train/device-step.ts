@@ -8,7 +8,7 @@ import type { Tensor } from "../graph/tensor.ts";
 import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { createDeviceUpdate, type DeviceUpdate } from "./device-update.ts";
 import { flatGroups, flatten } from "./flat.ts";
-import { gradientName, type TrainingProgram } from "./objective.ts";
+import { gradientName, type TrainingProgram, trainedOf } from "./objective.ts";
 import type { FloatArrays } from "./optimizer.ts";
 import type { Batch, StepInputs, StepResult, TrainStep } from "./training-step.ts";
 import { groupGradientName, LOG_STEPS } from "./update-program.ts";
@@ -36,9 +36,10 @@ export async function createDeviceStep(
   engine: Engine,
   { training, inputsOf, afterOf, tellEach = afterOf !== undefined }: DeviceStepOptions,
 ): Promise<TrainStep> {
-  const groups = flatGroups(training.parameters);
+  const trained = trainedOf(training.parameters);
+  const groups = flatGroups(trained);
   const { outputs } = training.program;
-  const gradients = new Map(training.parameters.map(({ path }) => [path, outputs.get(gradientName(path)) as Tensor]));
+  const gradients = new Map(trained.map(({ path }) => [path, outputs.get(gradientName(path)) as Tensor]));
   const states = training.states.map((name) => [name, outputs.get(name) as Tensor]);
   const graph = program("training", {
     ...Object.fromEntries(groups.map((group, i) => [groupGradientName(i), flatten(group, gradients)])),

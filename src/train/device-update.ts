@@ -26,7 +26,7 @@ export interface HostState {
 }
 
 export interface DeviceUpdate {
-  /** The parameters as of now, by path. They are released by the next update. */
+  /** The parameters as of now, by path. Those that are trained are released by the next update. */
   readonly parameters: DeviceTensorsByName;
   /** Their average; themselves where none is kept. */
   readonly averaged: DeviceTensorsByName;
@@ -56,8 +56,9 @@ export async function createDeviceUpdate(
   const accumulated =
     options.accumulate > 1 ? await engine.compileResident(accumulate, [...accumulate.outputs.keys()]) : undefined;
 
+  const trained = groups.flatMap(({ parts }) => parts.map(({ path }) => path));
   const initial: Record<string, HostTensor> = {
-    ...parameters,
+    ...Object.fromEntries(trained.map((path) => [path, parameters[path]])),
     ...Object.fromEntries(
       Object.entries(optimizer.average ?? {}).map(([path, data]) => [averageName(path), { ...parameters[path], data }]),
     ),
@@ -68,14 +69,24 @@ export async function createDeviceUpdate(
     for (const [name, arrays] of momentsOf(i, group, optimizer))
       initial[name] = { dtype: "float32", shape: flatShape(group), data: flattenArrays(group, arrays) };
   }
-  let values: DeviceTensorsByName = {};
-  for (const name in initial) values = { ...values, [name]: await engine.upload(initial[name]) };
+  const upload = async (tensors: Readonly<Record<string, HostTensor>>) => {
+    const uploaded: [string, DeviceTensor][] = [];
+    for (const name in tensors) uploaded.push([name, await engine.upload(tensors[name])]);
+    return Object.fromEntries(uploaded);
+  };
+  let values: DeviceTensorsByName = await upload(initial);
+  /** The parameters that stay as they are. */
+  const fixed = await upload(
+    Object.fromEntries(Object.entries(parameters).filter(([path]) => !trained.includes(path))),
+  );
   let sums: DeviceTensorsByName = {};
   /** Updates that were applied, as far as outcomes were read. */
   let known = updates;
   let unread = 0;
-  const byPath = (name: (path: string) => string): DeviceTensorsByName =>
-    Object.fromEntries(Object.keys(parameters).map((path) => [path, values[name(path)]]));
+  const byPath = (name: (path: string) => string): DeviceTensorsByName => ({
+    ...fixed,
+    ...Object.fromEntries(trained.map((path) => [path, values[name(path)]])),
+  });
 
   return {
     get parameters() {
@@ -120,7 +131,7 @@ export async function createDeviceUpdate(
       return outcomes;
     },
     async download(state) {
-      for (const path in state.parameters) state.parameters[path].data.set(await values[path].read());
+      for (const path of trained) state.parameters[path].data.set(await values[path].read());
       for (const [path, mean] of Object.entries(state.optimizer.average ?? {}))
         mean.set(await floats(values[averageName(path)]));
       for (const [i, group] of groups.entries()) {
@@ -129,7 +140,7 @@ export async function createDeviceUpdate(
       }
     },
     async release() {
-      releaseAll({ ...values, ...sums });
+      releaseAll({ ...values, ...sums, ...fixed });
       await updated.release();
       await accumulated?.release();
     },

@@ -19,6 +19,8 @@ import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 /** Everything that changes during training; what a checkpoint holds. */
 export interface TrainingState {
   readonly parameters: Readonly<Record<string, HostTensor>>;
+  /** Those among them that stay as they are and are saved once, apart from checkpoints: the model under an adapter. */
+  readonly base?: Readonly<Record<string, HostTensor>>;
   readonly optimizer: OptimizerState;
   /** Steps taken, skipped ones included: the place in the schedule. */
   step: number;

@@ -27,6 +27,9 @@ export interface BatchShape {
  */
 export type Model = (scope: Scope, tokens: Tensor, inputs?: ModelInputs) => ModelOutput;
 
+/** Those that training changes. */
+export const trainedOf = (parameters: readonly Parameter[]) => parameters.filter(({ trained }) => trained);
+
 /** Name of the output that holds the gradient of parameter `path`. */
 export const gradientName = (path: string) => `gradient.${path}`;
 const rowGradientName = (index: number) => `rows.${index}`;
@@ -121,7 +124,7 @@ interface TrainingOptions extends ProgramOptions {
 
 /**
  * Inputs: every parameter, tokens and targets [B, T] int32. Outputs: loss [1] (mean nats a token) and
- * `gradient.<path>` of every parameter, of its shape. A weighted program has one more input, weights [B * T], and its
+ * `gradient.<path>` of every parameter that is trained, of its shape. A weighted program has one more input, weights [B * T], and its
  * loss is the weighted sum. A masked one computes the logits of M tokens, as many as masking selects: places [M] says
  * which, and targets and weights [M] are theirs (predicted.ts).
  */
@@ -132,23 +135,25 @@ export function trainingProgram(
 ): TrainingProgram {
   const { scope, sum, head, state } = build(model, shape, { ...options, weighted });
   const { parameters } = scope;
-  const rowLookups = dense ? [] : scope.rowLookups;
-  const wrt = [...parameters.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
+  const trained = trainedOf(parameters);
+  const looked = scope.rowLookups.filter(({ path }) => trained.some((parameter) => parameter.path === path));
+  const rowLookups = dense ? [] : looked;
+  const wrt = [...trained.map((p) => p.tensor), ...rowLookups.map((l) => l.rows)];
   const grads = gradients(sum, wrt);
   // The runtime begins with the last output and computes what each needs: the head first, with the loss on its way, then
   // the layers from the top down, so that what a layer's gradients were computed from is freed before the next one's turn.
   const outputs: Record<string, Tensor> = { ...state };
   const sparse = rowLookups.map(({ path, rows }, i) => {
-    outputs[rowGradientName(i)] = grads[parameters.length + i];
+    outputs[rowGradientName(i)] = grads[trained.length + i];
     return { path, output: rowGradientName(i), width: rows.shape[rows.rank - 1] };
   });
-  const body = parameters.filter(({ tensor }) => !head.includes(tensor));
+  const body = trained.filter(({ tensor }) => !head.includes(tensor));
   const put = ({ path, tensor }: Parameter) => {
     outputs[gradientName(path)] = grads[wrt.indexOf(tensor)];
   };
   body.forEach(put);
   outputs.loss = sum;
-  parameters.filter((p) => !body.includes(p)).forEach(put);
+  trained.filter((p) => !body.includes(p)).forEach(put);
   return { program: program("training", outputs), parameters, sparse, states: Object.keys(state) };
 }
 

@@ -19,7 +19,7 @@ export interface OptimizerState {
   readonly average?: FloatArrays | undefined;
 }
 
-/** Zeros, and where there is an average the parameters themselves. `rules`: default, all by AdamW. */
+/** Zeros, and where there is an average the parameters themselves: of those that are trained. `rules`: default, all by AdamW. */
 export function initialOptimizerState(
   parameters: Readonly<Record<string, HostTensor>>,
   rules?: UpdateRules,
@@ -86,10 +86,11 @@ export function adamwLoops(update: ParameterUpdate, rules?: UpdateRules): Loop[]
   const { beta1, beta2 } = config;
   const scale = clipScale(update);
   const [rate, epsilon, keepOfDecayed] = adamwFactors(step, learningRate, config);
-  return Object.entries(parameters).flatMap(([path, { data, shape }]): Loop[] => {
+  return Object.entries(gradients).flatMap(([path, g]): Loop[] => {
+    const { data, shape } = parameters[path];
     const { by, decayed } = rules?.get(path) ?? ruleOf({ path, shape }, config);
     if (by !== "adamw") return [];
-    const arrays = { p: data as Float32Array, g: gradients[path], m: state.m[path], v: state.v[path] };
+    const arrays = { p: data as Float32Array, g, m: state.m[path], v: state.v[path] };
     const factors = { scale, beta1, beta2, rate, epsilon, keep: decayed ? keepOfDecayed : 1 };
     return [{ kernel: "adamw", arrays, factors, length: data.length }];
   });

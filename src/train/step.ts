@@ -5,6 +5,7 @@
  */
 import { documentsInWindows } from "../data/document-windows.ts";
 import type { CarriedState } from "../nn/past.ts";
+import type { Parameter } from "../nn/scope.ts";
 import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { readBy, statesAfter } from "./carried.ts";
 import { createDeviceStep } from "./device-step.ts";
@@ -16,6 +17,7 @@ import {
   type Model,
   rowLoops,
   type TrainingProgram,
+  trainedOf,
   trainingProgram,
 } from "./objective.ts";
 import { type FloatArrays, normOf, squareLoops } from "./optimizer.ts";
@@ -79,6 +81,7 @@ async function createHostStep(
   { training, inputsOf, afterOf, loops = loopsHere }: HostStepOptions,
 ): Promise<TrainStep> {
   const compiled = await engine.compile(training.program);
+  const trained = trainedOf(training.parameters);
   let optimizer: HostUpdate | undefined;
   /** Of the last step. */
   let average: FloatArrays | undefined;
@@ -93,7 +96,7 @@ async function createHostStep(
     const after: FloatArrays[] = [];
     for (const [i, batch] of batches.entries()) {
       const results = await compiled.run({ ...arrays, ...inputsOf(batch) });
-      const own = gradientsOf(results, training);
+      const own = gradientsOf(results, trained);
       for (const loop of rowLoops(training, results, own, batch.tokens)) await loops.run([loop]); // two may be of one table
       total += results.loss[0];
       if (afterOf) after.push(afterOf(results));
@@ -110,7 +113,7 @@ async function createHostStep(
     const gradientNorm = normOf(await loops.run(squareLoops(gradients))) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (applied) {
-      optimizer ??= await createHostUpdate(engine, training.parameters, config, loops);
+      optimizer ??= await createHostUpdate(engine, trained, config, loops);
       await optimizer.apply({
         ...{ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config },
       });
@@ -131,13 +134,15 @@ async function createHostStep(
   };
 }
 
-/** The parameters with the values of their average. */
+/** The parameters with the values of their average, which those that are not trained do not have. */
 function averaged(parameters: StepInputs["parameters"], average: FloatArrays): StepInputs["parameters"] {
-  return Object.fromEntries(Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] }]));
+  return Object.fromEntries(
+    Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] ?? own.data }]),
+  );
 }
 
-function gradientsOf(results: HostArraysByName, { parameters }: TrainingProgram): Record<string, Float32Array> {
-  return Object.fromEntries(parameters.map(({ path }) => [path, results[gradientName(path)] as Float32Array]));
+function gradientsOf(results: HostArraysByName, trained: readonly Parameter[]): Record<string, Float32Array> {
+  return Object.fromEntries(trained.map(({ path }) => [path, results[gradientName(path)] as Float32Array]));
 }
 
 function copied(arrays: FloatArrays): FloatArrays {

@@ -33,10 +33,10 @@ export function define(command: Command, streams: Streams): void {
 }
 
 async function runEval(run: string, flags: EvalFlags, streams: Streams): Promise<void> {
-  const { json, whole = false, threads, device, ...settings } = flags;
+  const { json, whole = false, threads, device, adapter, ...settings } = flags;
   const progress = openProgress("eval");
   const onWarning = (message: string) => progress.note(`warning: ${message}`);
-  const model = await loadModel(run, { threads, device, onWarning });
+  const model = await loadModel(run, { threads, device, adapter, onWarning });
   try {
     const onProgress = (done: number) => progress.update(Math.round(done * 100), 100, "%");
     const options = { ...settings, onWarning, onDownload: fetching(progress), onProgress };

@@ -26,10 +26,10 @@ export function define(command: Command, streams: Streams): void {
 }
 
 async function runFill(run: string, given: string, flags: FillFlags, streams: Streams): Promise<void> {
-  const { json, threads, device, ...settings } = flags;
+  const { json, threads, device, adapter, ...settings } = flags;
   const text = given === "-" ? await readStandardInput("text") : given;
   const onWarning = (message: string) => void streams.err.write(`warning: ${message}\n`);
-  const model = await loadModel(run, { threads, device, onWarning });
+  const model = await loadModel(run, { threads, device, adapter, onWarning });
   try {
     const result = await fill(model, text, settings);
     if (json) return printJson(streams, result);

@@ -31,10 +31,10 @@ export function define(command: Command, streams: Streams): void {
 }
 
 async function runGenerate(run: string, given: string, flags: GenerateFlags, streams: Streams): Promise<void> {
-  const { json, threads, device, ...settings } = flags;
+  const { json, threads, device, adapter, ...settings } = flags;
   const prompt = given === "-" ? await readStandardInput("prompt") : given;
   const onWarning = (message: string) => void streams.err.write(`warning: ${message}\n`);
-  const model = await loadModel(run, { threads, device, onWarning });
+  const model = await loadModel(run, { threads, device, adapter, onWarning });
   const stopping = stopSignal("stopping");
   try {
     let begun = false;

@@ -149,8 +149,11 @@ function reporter() {
           const { context, accumulate, batch } = config.training;
           steps = config.training.steps;
           masked = config.training.objective === "masked";
-          const size = `${(event.parameters / 1e6).toFixed(1)} M parameters`;
+          const part = event.trained === undefined ? "" : ` (${event.trained} of them trained)`;
+          const size = `${(event.parameters / 1e6).toFixed(1)} M parameters${part}`;
           const data = `${event.trainTokens} tokens to learn, ${event.heldOutTokens} held out`;
+          if (config.from && event.step === 0)
+            progress.note(`begins from ${config.from.path}, step ${config.from.step}`);
           progress.note(
             `${event.run}: ${config.model.architecture}, ${size}, ${data}${event.step > 0 ? `, from step ${event.step}` : ""}`,
           );

@@ -9,7 +9,9 @@ import type { Recompute } from "../../graph/recompute.ts";
 import { carriedState } from "../../models/carry.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { modelOf, parameterCount } from "../../models/language-model.ts";
+import { tuningOf } from "../../models/tuning.ts";
 import type { CarriedState } from "../../nn/past.ts";
+import type { Tuning } from "../../nn/scope.ts";
 import type { Device } from "../../runtime/engine.ts";
 import { chooseBinding } from "../../runtime/ort-node.ts";
 import { programMemory } from "../../runtime/program-memory.ts";
@@ -18,6 +20,7 @@ import {
   type BatchShape,
   evaluationProgram,
   type LossProgram,
+  type Model,
   maskedEvaluationProgram,
   type TrainingProgram,
   trainingProgram,
@@ -43,6 +46,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly carryEvery?: number;
   /** Corpora, each of which has states of its own. Default: 1. */
   readonly corpora?: number;
+  /** What of the model is trained. Default: everything. */
+  readonly tuning?: Tuning;
   /** Whether an average of the parameters is kept. Default: false. */
   readonly averaged?: boolean;
   /** Whether the process evaluates as well. Default: true. */
@@ -61,18 +66,22 @@ export function trainingMemory(inputs: TrainingMemoryInputs): number {
 }
 
 function build(inputs: TrainingMemoryInputs): BuiltPrograms {
-  const { model, recompute, documents = false, carry = false, evaluated = true, ...shape } = inputs;
+  const { model, recompute, tuning = {}, documents = false, carry = false, evaluated = true, ...shape } = inputs;
   const carried = carry ? carriedState(model) : undefined;
   const options = { masked: !model.causal, documents, carried };
-  const training = trainingProgram(modelOf(model, { recompute }), shape, options);
+  const training = trainingProgram(modelOf(model, { recompute, tuning }), shape, options);
   if (!evaluated) return { training };
-  return { training, evaluation: carried ? builtWhole(model) : builtEvaluation(model, shape.context, documents) };
+  const asTrained = modelOf(model, { tuning });
+  const evaluation = carried
+    ? builtWhole(model, asTrained)
+    : builtEvaluation(model, { context: shape.context, documents }, asTrained);
+  return { training, evaluation };
 }
 
 /** The program that reads whole documents. */
-function builtWhole(model: ModelConfig): LossProgram {
-  const carried = carriedState(model) as CarriedState;
-  return evaluationProgram(modelOf(model), { batch: 1, context: wholeWindow(carried) }, { carried });
+function builtWhole(config: ModelConfig, model: Model = modelOf(config)): LossProgram {
+  const carried = carriedState(config) as CarriedState;
+  return evaluationProgram(model, { batch: 1, context: wholeWindow(carried) }, { carried });
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
@@ -89,14 +98,18 @@ function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, 
   return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? heldByEvaluation(evaluation) : 0);
 }
 
-function builtEvaluation(model: ModelConfig, context: number, documents: boolean): LossProgram {
-  const programOf = model.causal ? evaluationProgram : maskedEvaluationProgram;
-  return programOf(modelOf(model), evaluationShape(context), { documents });
+function builtEvaluation(
+  config: ModelConfig,
+  { context, documents }: { readonly context: number; readonly documents: boolean },
+  model: Model = modelOf(config),
+): LossProgram {
+  const programOf = config.causal ? evaluationProgram : maskedEvaluationProgram;
+  return programOf(model, evaluationShape(context), { documents });
 }
 
 /** Bytes that evaluating in windows of this context takes beside parameters. Throws as the program of the model does. */
 export function evaluationMemory(model: ModelConfig, context: number): number {
-  return heldByEvaluation(builtEvaluation(model, context, false));
+  return heldByEvaluation(builtEvaluation(model, { context, documents: false }));
 }
 
 /** What evaluating takes beside parameters: a function of its own, which keeps its memory. */
@@ -144,10 +157,10 @@ export function requireEvaluationMemory(
   const parameters = 4 * parameterCount(model);
   const documents = training.documents === "separate";
   const bytesOf = (program: LossProgram) => PROCESS_BYTES + 2 * parameters + heldByEvaluation(program);
-  const built = builtEvaluation(model, context, documents);
+  const built = builtEvaluation(model, { context, documents });
   const needed = bytesOf(built);
   if (needed <= available) return built;
-  const shorter = halves(context).find((n) => bytesOf(builtEvaluation(model, n, documents)) <= available);
+  const shorter = halves(context).find((n) => bytesOf(builtEvaluation(model, { context: n, documents })) <= available);
   const advice = shorter === undefined ? "evaluate where there is more" : `\`context\` ${shorter} would fit`;
   throw new LonghandError(
     "usage",
@@ -182,6 +195,7 @@ function inputsOf({ data, model, training }: RunConfig): TrainingMemoryInputs {
     carry,
     carryEvery,
     corpora,
+    tuning: tuningOf(training),
     averaged: training.optimizer.ema > 0,
     documents: documents === "separate",
   };

@@ -4,8 +4,9 @@ import { cp, mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
 import { createRunFolder } from "../../checkpoint/run-folder.node.ts";
+import { BASE_FILE } from "../use/base.ts";
 
-const PARTS = ["config.json", "tokenizer.json", "data", "metrics.jsonl"];
+const PARTS = ["config.json", "tokenizer.json", "data", "metrics.jsonl", BASE_FILE];
 
 /**
  * Copies `run` with this checkpoint to `out`, a new folder. Throws "usage" for a folder that holds anything, "io" when the

@@ -16,6 +16,7 @@ import { requireMemory } from "../machine/memory.ts";
 import { copyRun } from "./copy-run.ts";
 import { cooledFrom, withEnding } from "./ending.ts";
 import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { startOf } from "./start.ts";
 import { examplesPerStepOf, initialState, lanesOf, placeInData, restoreState } from "./state.ts";
 
 /**
@@ -34,9 +35,10 @@ export async function resume(original: string, options: ResumeOptions = {}): Pro
   await requireDevice(before.engine.device);
   const lock = await lockRun(run);
   try {
-    const initial = initialState(before);
     // A run that was killed before its first checkpoint begins again, which is the same training.
     const started = (await listCheckpoints(run)).length > 0;
+    const start = await startOf(run, before, { started, onWarning: warn });
+    const initial = initialState(before, start);
     const state: ReturnType<typeof restoreState> = started
       ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
       : initial;
@@ -55,7 +57,7 @@ export async function resume(original: string, options: ResumeOptions = {}): Pro
       data.close();
       throw error;
     }
-    return await runLoop(run, config, data, { ...state, data: place }, { ...options, built });
+    return await runLoop(run, config, data, { ...state, data: place }, { ...options, built, start });
   } finally {
     lock.release();
   }

@@ -8,6 +8,7 @@ import { documentStartOf, maskingOf } from "../../config/trained-config.ts";
 import { firstPlace } from "../../data/mixture.ts";
 import { sliceTokens, type TokenSequence } from "../../data/token-sequence.ts";
 import { modelOf } from "../../models/language-model.ts";
+import { tuningOf } from "../../models/tuning.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../../train/evaluate.ts";
 import { type EvalRecord, type LoopState, type TrainEvent, trainLoop } from "../../train/loop.ts";
@@ -21,8 +22,10 @@ import type { RunData } from "../data/run-tokens.ts";
 import { hostLoops } from "../machine/host-loops.ts";
 import { type BuiltPrograms, explainMemory } from "../machine/memory.ts";
 import { openMetrics } from "../records/metrics.ts";
+import { writeAdapter } from "../use/adapter.ts";
 import { learntByHeart } from "./by-heart.ts";
 import { findRate, type RateEvent } from "./find-rate.ts";
+import type { Start } from "./start.ts";
 import { carryOf, initialState, lanesOf, storedState } from "./state.ts";
 import { withTextDecay } from "./text-decay.ts";
 
@@ -33,6 +36,8 @@ export type RunEvent =
       readonly run: string;
       readonly config: RunConfig;
       readonly parameters: number;
+      /** How many of them are trained, where that is not all. */
+      readonly trained?: number;
       readonly trainTokens: number;
       readonly heldOutTokens: number;
       /** Of a mixture. */
@@ -85,11 +90,13 @@ export interface LoopRunOptions extends TrainOptions {
   /** The programs, if they have been built already. */
   readonly built: BuiltPrograms | undefined;
   readonly deviceReason?: string | undefined;
+  /** Parameters that the run begins from, where it has not begun. */
+  readonly start?: Start | undefined;
 }
 
 /** The state of a run before its first step. */
-export function beginning(config: RunConfig, corpora: ReturnType<typeof corporaOf>): LoopState {
-  return { ...initialState(config), data: firstPlace(corpora, lanesOf(config)) };
+export function beginning(config: RunConfig, corpora: ReturnType<typeof corporaOf>, start?: Start): LoopState {
+  return { ...initialState(config, start), data: firstPlace(corpora, lanesOf(config)) };
 }
 
 /** The loop over a run that is locked and whose data are open, which it closes. */
@@ -98,7 +105,7 @@ export async function runLoop(
   asked: RunConfig,
   data: RunData,
   state: LoopState,
-  { onEvent = () => {}, signal, built, deviceReason }: LoopRunOptions,
+  { onEvent = () => {}, signal, built, deviceReason, start }: LoopRunOptions,
 ): Promise<TrainResult> {
   const config = await withTextDecay(run, asked, tokensOf(data.train));
   const { training } = config;
@@ -112,12 +119,19 @@ export async function runLoop(
     const { context, batch, recompute } = training;
     const carried = carryOf(config);
     const options = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops };
-    const step = await createTrainStep(engine, modelOf(config.model, { recompute }), { batch, context }, options);
+    const tuning = tuningOf(training);
+    const step = await createTrainStep(
+      engine,
+      modelOf(config.model, { recompute, tuning }),
+      { batch, context },
+      options,
+    );
+    const model = modelOf(config.model, { tuning });
     const borders = { endOfText: data.tokenizer.special.endOfText, separate: endOfText !== undefined };
     const how = { built: built?.evaluation };
     const evaluator: Evaluator<TextLoss> = carried
-      ? createWholeEvaluator(engine, modelOf(config.model), { carried, endOfText: borders.endOfText, ...how })
-      : await createEvaluator(engine, modelOf(config.model), evaluationShape(context), { masking, endOfText, ...how });
+      ? createWholeEvaluator(engine, model, { carried, endOfText: borders.endOfText, ...how })
+      : await createEvaluator(engine, model, evaluationShape(context), { masking, endOfText, ...how });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
     const [sample] = data.heldOut;
@@ -129,7 +143,12 @@ export async function runLoop(
         evaluated === state.step ? undefined : await problemOf(evaluator, step.current(state.parameters), probe);
       if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
       const always = coolsFrom(training.schedule, training.steps);
-      const path = await saveCheckpoint(run, { ...storedState(state), keep: training.keep, always, onWarning });
+      const content = storedState(state);
+      const path = await saveCheckpoint(run, { ...content, keep: training.keep, always, onWarning });
+      const { adapter } = training;
+      if (adapter && config.from) {
+        await writeAdapter(run, { config: adapter, base: config.from.weights, tensors: content.model });
+      }
       metrics.record({ type: "checkpoint", step: state.step, path });
       onEvent({ type: "checkpoint", step: state.step, path });
     };
@@ -137,7 +156,7 @@ export async function runLoop(
       type: "start",
       run,
       config,
-      parameters: Object.values(state.parameters).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+      ...countsOf(state),
       trainTokens: tokensOf(data.train),
       heldOutTokens: tokensOf(data.heldOut),
       ...(corpora.length === 1 ? {} : { corpora: sharesOf(corpora) }),
@@ -152,7 +171,7 @@ export async function runLoop(
     const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
     let loop = { state, step, evaluator, corpora, heldOut, options: training, masking, carry, stopRequested };
     if (training.schedule.search && state.step === 0) {
-      const found = await findRate(run, config, { loop, begin: () => beginning(config, corpora), onEvent });
+      const found = await findRate(run, config, { loop, begin: () => beginning(config, corpora, start), onEvent });
       if (found === undefined) return { run, step: 0, finished: false, loss: undefined, perplexity: undefined };
       loop = { ...loop, options: (await withTextDecay(run, found, tokensOf(data.train))).training };
     }
@@ -185,6 +204,12 @@ export async function runLoop(
     await engine.close();
     await loops.close();
   }
+}
+
+function countsOf({ parameters, optimizer }: LoopState): { readonly parameters: number; readonly trained?: number } {
+  const sizeOfAll = (paths: readonly string[]) => paths.reduce((sum, path) => sum + sizeOf(parameters[path].shape), 0);
+  const [all, trained] = [Object.keys(parameters), Object.keys(optimizer.m)];
+  return { parameters: sizeOfAll(all), ...(trained.length < all.length && { trained: sizeOfAll(trained) }) };
 }
 
 /** Why the loss on a sample is not finite; undefined when it is. */

@@ -13,10 +13,12 @@ import type { RunConfig } from "../../config/run-config.ts";
 import { contentOf, type DataCursor } from "../../data/mixture.ts";
 import { carriedState } from "../../models/carry.ts";
 import { parametersOf } from "../../models/language-model.ts";
+import { tuningOf } from "../../models/tuning.ts";
 import type { CarriedState } from "../../nn/past.ts";
-import { initialise } from "../../nn/scope.ts";
+import { initialise, type Parameter } from "../../nn/scope.ts";
 import { emptyLanes, type LaneStates } from "../../train/carried.ts";
 import type { LoopState, TrainingState } from "../../train/loop.ts";
+import { trainedOf } from "../../train/objective.ts";
 import { type FloatArrays, initialOptimizerState, type OptimizerState } from "../../train/optimizer.ts";
 import { rulesOf } from "../../train/optimizer-config.ts";
 
@@ -53,20 +55,36 @@ export function carryOf({ model, training }: RunConfig): CarriedState | undefine
   return training.carry ? carriedState(model) : undefined;
 }
 
-/** A run before its first step, but for its place in the data. */
-export function initialState(config: RunConfig): TrainingState & Pick<LoopState, "carried"> {
+/** A run before its first step, but for its place in the data. `start`: parameters of the model that it begins from. */
+export function initialState(config: RunConfig, start: Tensors = {}): TrainingState & Pick<LoopState, "carried"> {
   const { model, training } = config;
   const state = carryOf(config);
   const carried = state && emptyLanes(state, corporaIn(config).length * lanesOf(config));
-  const declared = parametersOf(model);
-  const parameters = initialise(declared, training.seed);
-  const optimizer = initialOptimizerState(parameters, rulesOf(declared, training.optimizer), training.optimizer.ema);
-  return { parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0, ...(carried && { carried }) };
+  const declared = parametersOf(model, tuningOf(training));
+  const trained = trainedOf(declared);
+  const made = initialise(
+    declared.filter(({ path }) => !(path in start)),
+    training.seed,
+  );
+  // What is trained is changed in place; a search for the rate begins from it several times.
+  const own = ({ path, trained }: Parameter) => {
+    const tensor = made[path] ?? start[path];
+    return trained && training.schedule.search ? { ...tensor, data: tensor.data.slice() } : tensor;
+  };
+  const parameters = Object.fromEntries(declared.map((parameter) => [parameter.path, own(parameter)]));
+  const changing = Object.fromEntries(trained.map(({ path }) => [path, parameters[path]]));
+  const optimizer = initialOptimizerState(changing, rulesOf(trained, training.optimizer), training.optimizer.ema);
+  return {
+    ...{ parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0 },
+    ...(training.adapter && { base: start }),
+    ...(carried && { carried }),
+  };
 }
 
 export function storedState({
   step,
-  parameters,
+  parameters: all,
+  base = {},
   optimizer,
   updates,
   skippedInRow,
@@ -74,6 +92,7 @@ export function storedState({
   data,
   carried,
 }: TrainingState & Partial<Pick<LoopState, "data" | "carried">>): CheckpointContent {
+  const parameters = Object.fromEntries(Object.entries(all).filter(([path]) => !(path in base)));
   return {
     step,
     ...modelAndOptimizer(parameters, optimizer),
@@ -98,9 +117,9 @@ function modelAndOptimizer(
     Object.entries(arrays).map(([path, data]) => [`${prefix}.${path}`, { ...parameters[path], data }] as const);
   const moments = [...named("m", m), ...named("v", v)];
   if (!average) return { model: parameters, optimizer: Object.fromEntries(moments) };
-  const latest = Object.entries(parameters).map(([path, own]) => [`latest.${path}`, own] as const);
+  const latest = Object.keys(average).map((path) => [`latest.${path}`, parameters[path]] as const);
   const model = Object.fromEntries(
-    Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] }]),
+    Object.entries(parameters).map(([path, own]) => [path, { ...own, data: average[path] ?? own.data }]),
   );
   return { model, optimizer: Object.fromEntries([...moments, ...latest]) };
 }
@@ -120,6 +139,7 @@ export interface RestoredState extends TrainingState {
 
 export interface InitialState {
   readonly parameters: Tensors;
+  readonly base?: Tensors | undefined;
   readonly optimizer: OptimizerState;
   readonly carried?: LaneStates | undefined;
 }
@@ -131,8 +151,9 @@ export interface InitialState {
  */
 export function restoreState(
   { path, step, model, optimizer, carried, state }: FullCheckpoint,
-  { parameters: expected, optimizer: moments, carried: lanes }: InitialState,
+  { parameters, base = {}, optimizer: moments, carried: lanes }: InitialState,
 ): RestoredState {
+  const expected = Object.fromEntries(Object.entries(parameters).filter(([path]) => !(path in base)));
   const counters = countersSchema.safeParse(state);
   if (!counters.success)
     throw new LonghandError("checkpoint", `${path}/state.json: the training counters are missing or damaged`);
@@ -147,10 +168,15 @@ export function restoreState(
     Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data as Float32Array]));
   const [m, v] = (["m", "v"] as const).map((prefix) => arraysOf(saved(prefix, Object.keys(moments[prefix]))));
   const { positions, ...counted } = counters.data;
-  const own = moments.average
-    ? { parameters: saved("latest", Object.keys(expected)), optimizer: { m, v, average: arraysOf(model) } }
-    : { parameters: { ...model }, optimizer: { m, v } };
-  const restored = { ...own, step, ...counted };
+  const averaged = Object.keys(moments.average ?? {});
+  const latest = moments.average ? saved("latest", averaged) : {};
+  const average = arraysOf(Object.fromEntries(averaged.map((path) => [path, model[path]])));
+  const restored = {
+    parameters: { ...base, ...model, ...latest },
+    optimizer: { m, v, ...(moments.average && { average }) },
+    ...{ step, ...counted },
+    ...(Object.keys(base).length > 0 && { base }),
+  };
   if (lanes === undefined) return restored;
   requireTensors(carried ?? {}, tensorsOf(lanes), path);
   if (positions?.length !== lanes.positions.length) {

@@ -9,7 +9,7 @@ import { requireDevice } from "../machine/device.ts";
 import { Decoders } from "./decoders.ts";
 import { type ReadTrainedOptions, readTrained, type TrainedModel } from "./trained.ts";
 
-export interface LoadModelOptions extends LoadSettings, ReadTrainedOptions {}
+export interface LoadModelOptions extends LoadSettings, Omit<ReadTrainedOptions, "adapter"> {}
 
 export interface LoadedModel extends Omit<TrainedModel, "engine"> {
   readonly engine: Engine;
@@ -22,7 +22,7 @@ export interface LoadedModel extends Omit<TrainedModel, "engine"> {
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<LoadedModel> {
   const { onWarning, ...given } = options;
   const settings = parseSettings(loadSettingsSchema, given);
-  const trained = await readTrained(path, { onWarning });
+  const trained = await readTrained(path, { onWarning, adapter: settings.adapter });
   const { device = trained.engine.device, threads = trained.engine.threads } = settings;
   await requireDevice(device);
   const engine = ortNodeEngine({ device, threads });

@@ -1,0 +1,112 @@
+/**
+ * Low-rank adapters as files: the matrices A and B of every linear map of a model, some kilobytes, as safetensors. Its
+ * metadata say for which parameters it was trained (a SHA-256 of them), rank and alpha, and have a checksum of all that.
+ */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { HostTensor, TensorType } from "../../base/dtype.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { sha256 } from "../../base/files.node.ts";
+import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
+import { digestOfTensors } from "../../checkpoint/digest.node.ts";
+import { checkpointReadError, readWhole } from "../../checkpoint/read.node.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
+import { adapterSchema } from "../../config/run-config.ts";
+import type { ModelConfig } from "../../models/architecture.ts";
+import { parametersOf } from "../../models/language-model.ts";
+import { type AdapterConfig, adapterPaths } from "../../nn/scope.ts";
+import { requireTensors } from "../train/state.ts";
+
+type Tensors = Readonly<Record<string, HostTensor>>;
+
+/** In the folder of the run that trains it. */
+const ADAPTER_FILE = "adapter.safetensors";
+const FORMAT = "longhand-adapter";
+const VERSION = "1";
+/** No adapter of a model is larger than its parameters times this. */
+const LARGEST = 8;
+
+export interface Adapter {
+  /** Where it was read. */
+  readonly path: string;
+  readonly config: AdapterConfig;
+  /** SHA-256 of the parameters that it was trained beside. */
+  readonly base: string;
+  readonly tensors: Tensors;
+}
+
+/** The tensors of an adapter of this model. */
+export function adapterTypes(model: ModelConfig, adapter: AdapterConfig): Record<string, TensorType> {
+  const trained = parametersOf(model, { adapter }).filter(({ trained }) => trained);
+  return Object.fromEntries(trained.map(({ path, shape }) => [path, { dtype: "float32", shape }]));
+}
+
+/** Writes `adapter.safetensors` into a folder, whole or not at all. */
+export async function writeAdapter(folder: string, { config, base, tensors }: Omit<Adapter, "path">): Promise<void> {
+  const said = { base, rank: String(config.rank), alpha: String(config.alpha) };
+  const metadata = { format: FORMAT, version: VERSION, ...said, sha256: checksum(said, tensors) };
+  await writeFileAtomic(join(folder, ADAPTER_FILE), encodeSafetensors(tensors, metadata));
+}
+
+function checksum(said: Readonly<Record<"base" | "rank" | "alpha", string>>, tensors: Tensors): string {
+  const { base, rank, alpha } = said;
+  return sha256(JSON.stringify([base, rank, alpha]), digestOfTensors(tensors));
+}
+
+/**
+ * Reads an adapter of this model, from its file or the folder of the run that trained it. Throws `checkpoint` for a file that
+ * is missing, damaged, no adapter, or one of another model.
+ */
+export async function readAdapter(path: string, model: ModelConfig): Promise<Adapter> {
+  const file = (await isFolder(path)) ? join(path, ADAPTER_FILE) : path;
+  const refuse = (problem: string) => new LonghandError("checkpoint", `\`adapter\` ${file}: ${problem}`);
+  const most = 2 ** 20 + LARGEST * parametersOf(model).reduce((sum, { tensor }) => sum + 4 * tensor.size, 0);
+  const { size } = await stat(file).catch((error) => {
+    throw checkpointReadError(error, file);
+  });
+  if (size > most) throw refuse(`it has ${size} bytes, more than any adapter of this model`);
+  const { tensors, metadata } = decodeSafetensors(await readWhole(file, size), file);
+  if (metadata.format !== FORMAT) throw refuse("it is no adapter that Longhand has trained");
+  if (metadata.version !== VERSION) throw refuse(`expected version ${VERSION}, got ${metadata.version}`);
+  const { base = "", rank = "", alpha = "" } = metadata;
+  if (metadata.sha256 !== checksum({ base, rank, alpha }, tensors)) {
+    throw refuse("it does not match its checksum: it was damaged after it was saved");
+  }
+  const config = adapterSchema.safeParse({ rank: Number(rank), alpha: Number(alpha) });
+  if (!config.success) throw refuse(`expected a rank and an alpha, got ${rank} and ${alpha}`);
+  requireTensors(tensors, adapterTypes(model, config.data), file);
+  return { path: file, config: config.data, base, tensors };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false; // reading it says what is the matter
+  }
+}
+
+/** Parameters to which adapters are added: every map W [in, out] is W + alpha / rank A B. Sums are float64, rounded once. */
+export function withAdapters(parameters: Tensors, adapters: readonly Pick<Adapter, "config" | "tensors">[]): Tensors {
+  const merged = Object.entries(parameters).map(([path, map]): [string, HostTensor] => {
+    const { a, b } = adapterPaths(path);
+    const own = adapters.filter(({ tensors }) => a in tensors);
+    if (own.length === 0) return [path, map];
+    const [inputs, outputs] = map.shape;
+    const data = new Float32Array(inputs * outputs);
+    const row = new Float64Array(outputs);
+    for (let i = 0; i < inputs; i++) {
+      row.set((map.data as Float32Array).subarray(i * outputs, (i + 1) * outputs));
+      for (const { config, tensors } of own) {
+        const { rank, alpha } = config;
+        for (let k = 0; k < rank; k++) {
+          const factor = (alpha / rank) * tensors[a].data[i * rank + k];
+          for (let j = 0, at = k * outputs; j < outputs; j++, at++) row[j] += factor * tensors[b].data[at];
+        }
+      }
+      data.set(row, i * outputs);
+    }
+    return [path, { ...map, data }];
+  });
+  return Object.fromEntries(merged);
+}
