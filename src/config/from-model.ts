@@ -20,9 +20,22 @@ export interface Source {
   readonly weights: string;
   /** The file of its tokenizer. */
   readonly tokenizer: string;
+  /** Bytes that a token stands for in the text that the tokenizer was first used on, if that is known. */
+  readonly bytesPerToken?: number | undefined;
 }
 
-const OF_MODEL = ["model", "preset", "chunk", "attention", "memory", "ablation", "vocab", "tokenizer", "objective"];
+/** Settings that are the model's. */
+export const OF_MODEL: readonly string[] = [
+  "model",
+  "preset",
+  "chunk",
+  "attention",
+  "memory",
+  "ablation",
+  "vocab",
+  "tokenizer",
+  "objective",
+];
 
 /** Throws "usage" naming a setting, or a field set by name, that a model comes with. */
 export function refuseOfModel(

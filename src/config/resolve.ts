@@ -8,7 +8,7 @@ import type { DataSpec } from "../data/data-spec.ts";
 import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { MOMENTUM } from "../train/optimizer-config.ts";
-import { corporaFrom, type DataFacts, given } from "./corpora.ts";
+import { corporaFrom, corporaIn, type DataFacts, given } from "./corpora.ts";
 import { pick } from "./fields.ts";
 import { adapterFrom, type Source } from "./from-model.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
@@ -57,6 +57,7 @@ export function resolveConfig(
       vocab,
       ...given({ tokenizer }),
       tokenizerDigest: "",
+      ...given({ bytesPerToken: source?.bytesPerToken }),
     },
     ...(source && { from: { path: source.path, step: source.step, weights: source.weights } }),
     model: source?.config.model ?? {
@@ -117,13 +118,16 @@ export interface OpenedData {
   readonly vocabSize: number;
   /** Of the tokenizer. */
   readonly digest: string;
+  /** Of each corpus: bytes of text that a token stands for. */
+  readonly bytesPerToken?: readonly number[];
   /** Where each corpus was found: an absolute path, or an address on the hub with the commit. */
   readonly paths?: readonly (DataSpec | undefined)[];
   readonly evalPath?: DataSpec | undefined;
 }
 
 /** A configuration with what its data gave. */
-export function withData(config: RunConfig, { vocabSize, digest, paths = [], evalPath }: OpenedData): RunConfig {
+export function withData(config: RunConfig, opened: OpenedData): RunConfig {
+  const { vocabSize, digest, bytesPerToken = [], paths = [], evalPath } = opened;
   const { mix } = config.data;
   const found = mix && { mix: mix.map((corpus, i) => ({ ...corpus, path: paths[i] ?? corpus.path })) };
   const data = {
@@ -131,8 +135,15 @@ export function withData(config: RunConfig, { vocabSize, digest, paths = [], eva
     ...(found ?? given({ path: paths[0] })),
     ...given({ evalPath }),
     tokenizerDigest: digest,
+    ...given({ bytesPerToken: config.from === undefined ? meanOf(config, bytesPerToken) : config.data.bytesPerToken }),
   };
   return asUsage(() => parseRunConfig({ ...config, data, model: { ...config.model, vocabSize } }));
+}
+
+/** Over the examples of all corpora. */
+function meanOf(config: RunConfig, bytesPerToken: readonly number[]): number | undefined {
+  if (bytesPerToken.length === 0) return undefined;
+  return corporaIn(config).reduce((sum, { share }, i) => sum + share * bytesPerToken[i], 0);
 }
 
 /** What is wrong here was asked for just now: wrong usage, not a damaged file. */
@@ -145,7 +156,16 @@ function asUsage<Value>(parse: () => Value): Value {
 }
 
 /** Fields that follow from the data and may not be contradicted. */
-const FIXED = ["longhand", "from", "data.path", "data.mix", "data.evalPath", "data.tokenizerDigest", "model.vocabSize"];
+const FIXED = [
+  "longhand",
+  "from",
+  "data.path",
+  "data.mix",
+  "data.evalPath",
+  "data.tokenizerDigest",
+  "data.bytesPerToken",
+  "model.vocabSize",
+];
 
 /** Sets a dotted field ("model.width"); an unknown one is an error that lists those there are. */
 function setField(draft: object, key: string, value: unknown): void {

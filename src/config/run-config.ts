@@ -34,6 +34,11 @@ export const runConfigSchema = z.strictObject({
     vocab: count(),
     tokenizer: z.string().optional(),
     tokenizerDigest: z.string(),
+    bytesPerToken: z
+      .number()
+      .positive()
+      .optional()
+      .describe("Bytes that a token stands for in the text that the tokenizer was first used on."),
   }),
   from: z
     .strictObject({

@@ -1,6 +1,7 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { OF_MODEL } from "../../config/from-model.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import {
   type ResumeSettings,
@@ -24,7 +25,7 @@ export function define(command: Command, streams: Streams): void {
     .description("Trains a language model on a text and writes a run folder.")
     .addHelpText(
       "after",
-      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --mix data/wiki=3 data/pg19=1\n  longhand train --resume runs/book",
+      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --mix data/wiki=3 data/pg19=1\n  longhand train --from runs/book --data letters.txt --mix book.txt=0.2\n  longhand train --resume runs/book",
     );
   addFlags(command, trainSettingsSchema);
   command
@@ -84,9 +85,22 @@ function goOn(run: string, flags: Record<string, unknown>, options: TrainOptions
   if (other !== undefined) {
     const reason = "which goes on with the run's own configuration";
     const allowed = `(only ${changeable.map(flagOf).join(" and ")} can change)`;
-    throw new LonghandError("usage", `${flagOf(other)} cannot be combined with --resume, ${reason} ${allowed}`);
+    const advice = fineTuning(run, other, flags);
+    throw new LonghandError(
+      "usage",
+      `${flagOf(other)} cannot be combined with --resume, ${reason} ${allowed}${advice}`,
+    );
   }
   return resume(run, { ...(flags as ResumeSettings), ...options });
+}
+
+/** Settings of one's own are for fine-tuning: the command, where it is what this flag is wanted for. */
+function fineTuning(run: string, field: string, flags: Record<string, unknown>): string {
+  if (["from", "config", "set", ...OF_MODEL].includes(field)) return "";
+  const data = [flags.data ?? "TEXT"].flat().join(" ");
+  const own =
+    field === "data" ? "" : ` ${flagOf(field)}${flags[field] === true ? "" : ` ${[flags[field]].flat().join(" ")}`}`;
+  return `; to train its model on with settings of your own is fine-tuning: longhand train --from ${run} --data ${data}${own}`;
 }
 
 /** A bar for each rate, from the lowest; the shorter, the lower its loss. */

@@ -18,7 +18,7 @@ import type { TextSource } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
 import { evalShare, openRunTokens, partFolder, preparedParts, type RunData } from "./run-tokens.ts";
 
-type DataConfig = Pick<RunConfig, "data" | "training">;
+type DataConfig = Pick<RunConfig, "data" | "from" | "training">;
 
 export type PrepareProgress =
   | {
@@ -55,7 +55,8 @@ export async function prepareRunData(
   const folder = join(runDir, "data");
   if (known !== undefined && ![...parts.map(({ path }) => path), ...(evalPath ? [evalPath] : [])].some(isText)) {
     const opened = await openRunTokens(folder, config, known);
-    await ready({ tokenizer: known, vocabSize: known.vocabSize, digest: known.digest });
+    const { bytesPerToken } = opened;
+    await ready({ tokenizer: known, vocabSize: known.vocabSize, digest: known.digest, bytesPerToken });
     return opened;
   }
   const onDownload = (progress: DownloadProgress) =>
@@ -71,7 +72,7 @@ export async function prepareRunData(
     const texts = textsOf(corpora, evalCorpus, config);
     let tokenizer: TextTokenizer | undefined;
     await writeDirectoryAtomic(folder, async (temporary) => {
-      onProgress({ stage: "tokenizer", done: 0 });
+      if (known === undefined) onProgress({ stage: "tokenizer", done: 0 });
       const source = texts.filter(({ weight }) => weight > 0);
       tokenizer = known ?? (await trainTokenizer({ source, vocabSize: vocab, seed: config.training.seed }));
       const total = texts.reduce((sum, { source }) => sum + source.totalBytes, 0);
@@ -83,10 +84,12 @@ export async function prepareRunData(
         await writeShards({ source, tokenizer, origin, ...to, onProgress: onShards });
         before += source.totalBytes;
       }
-      (await openRunTokens(temporary, config, tokenizer)).close(); // checks the lengths before anything is kept
+      const opened = await openRunTokens(temporary, config, tokenizer); // checks the lengths before anything is kept
+      opened.close();
       const { vocabSize, digest } = tokenizer;
       const paths = parts.map((_, i) => corpora[i]?.data);
-      await ready({ tokenizer, vocabSize, digest, paths, evalPath: evalCorpus?.data });
+      const { bytesPerToken } = opened;
+      await ready({ tokenizer, vocabSize, digest, bytesPerToken, paths, evalPath: evalCorpus?.data });
     });
     return await openRunTokens(folder, config, tokenizer as TextTokenizer);
   } finally {
@@ -107,7 +110,7 @@ function refuseOptionsOfShards(config: DataConfig): void {
  * naming two that differ.
  */
 async function knownTokenizer(config: DataConfig): Promise<TextTokenizer | undefined> {
-  const file = config.data.tokenizer;
+  const { tokenizer: file } = config.data;
   let first: { readonly name: string; readonly tokenizer: TextTokenizer } | undefined;
   for (const { path } of corporaIn(config)) {
     const folder = preparedParts(path)?.train;
@@ -123,9 +126,12 @@ async function knownTokenizer(config: DataConfig): Promise<TextTokenizer | undef
   }
   const given = file === undefined ? undefined : await loadTokenizer(file);
   if (given !== undefined && first !== undefined && given.digest !== first.tokenizer.digest) {
+    const again = `prepare the text again with \`tokenizer\` ${file}`;
     throw new LonghandError(
       "data",
-      `\`tokenizer\` ${file}: ${first.name} was made with another tokenizer; leave the setting out, or prepare the text again with \`tokenizer\` ${file}`,
+      config.from === undefined
+        ? `\`tokenizer\` ${file}: ${first.name} was made with another tokenizer; leave the setting out, or ${again}`
+        : `data: ${first.name} was made with another tokenizer than that of ${config.from.path}; ${again}`,
     );
   }
   return first?.tokenizer ?? given;

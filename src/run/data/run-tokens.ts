@@ -21,6 +21,8 @@ export interface RunData {
   readonly train: readonly TokenSequence[];
   /** Checksum of each corpus's shards. */
   readonly digests: readonly string[];
+  /** Bytes of text that a token of each corpus stands for. */
+  readonly bytesPerToken: readonly number[];
   /** What is evaluated: of each corpus, or of the text at `evalPath`; together at most `evalTokens`. */
   readonly heldOut: readonly TokenSequence[];
   close(): void;
@@ -65,12 +67,14 @@ export async function openRunTokens(
   try {
     const train: TokenSequence[] = [];
     const digests: string[] = [];
+    const bytesPerToken: number[] = [];
     const heldOut: TokenSequence[] = [];
     for (const [i, { path, share }] of corpora.entries()) {
       const parts = preparedParts(path) ?? madeFor(join(folder, partFolder(corpora, i)));
       const all = await open(parts.train as string, share);
       requireLength(all.tokens, config.training, path);
       digests.push(all.digest);
+      bytesPerToken.push(all.bytes / all.tokens);
       if (evalPath !== undefined) train.push(all);
       else if (parts.validation !== undefined) {
         train.push(all);
@@ -88,7 +92,7 @@ export async function openRunTokens(
       const own = await open(parts?.validation ?? parts?.train ?? join(folder, "heldout"), 1);
       heldOut.push(evaluated(own, evalTokens, evalPath));
     }
-    return { tokenizer, train, digests, heldOut, close };
+    return { tokenizer, train, digests, bytesPerToken, heldOut, close };
   } catch (error) {
     close();
     throw error;

@@ -12,10 +12,10 @@ import { readTrained, type TrainedModel } from "../use/trained.ts";
 export type Start = Readonly<Record<string, HostTensor>>;
 
 /** What a configuration keeps of a trained model. */
-export function sourceOf({ path, config, step, parameters }: TrainedModel): Source {
+export function sourceOf({ path, config, step, bytesPerToken, parameters }: TrainedModel): Source {
   const folder = resolve(path);
   const [weights, tokenizer] = [digestOfTensors(parameters), join(folder, "tokenizer.json")];
-  return { path: folder, config, step, weights, tokenizer };
+  return { path: folder, config, step, weights, tokenizer, bytesPerToken };
 }
 
 /**

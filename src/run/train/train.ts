@@ -11,6 +11,7 @@ import { parseTrainSettings, type TrainSettings, type TrainSettingsInput } from 
 import { corporaOf, defaultRunFolder } from "../data/corpora.ts";
 import { prepareRunData } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
+import { unfamiliar } from "../data/unfamiliar.ts";
 import { chooseDevice } from "../machine/choose-device.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireMemory } from "../machine/memory.ts";
@@ -61,6 +62,8 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     throw error;
   }
   try {
+    if (trained)
+      warnOfUnfamiliar(trained, corporaOf(config, data), data, (message) => onEvent({ type: "warning", message }));
     const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
     const start = trained?.parameters;
     const found = { built, deviceReason: chosen?.reason, start };
@@ -70,6 +73,19 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     });
   } finally {
     lock.release();
+  }
+}
+
+/** Says which texts the tokenizer of the model does not know well. */
+function warnOfUnfamiliar(
+  { bytesPerToken: own, tokenizer: { vocabSize } }: TrainedModel,
+  names: readonly { readonly name: string }[],
+  { bytesPerToken }: RunData,
+  warn: (message: string) => void,
+): void {
+  for (const [i, { name }] of names.entries()) {
+    const message = unfamiliar({ name, bytesPerToken: bytesPerToken[i] }, { own, vocabSize });
+    if (message !== undefined) warn(message);
   }
 }
 

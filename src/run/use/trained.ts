@@ -20,6 +20,8 @@ export interface TrainedModel {
   readonly path: string;
   readonly config: TrainedConfig;
   readonly tokenizer: TextTokenizer;
+  /** Bytes that a token stands for in the text that the tokenizer was first used on, if that is known. */
+  readonly bytesPerToken?: number | undefined;
   /** By path, those of the configuration and no others. */
   readonly parameters: Readonly<Record<string, HostTensor>>;
   /** Optimiser steps behind it. */
@@ -77,7 +79,7 @@ async function readRun(
   return {
     path,
     config: { model, training: { objective, context, documents, carry } },
-    ...{ tokenizer, parameters, step, engine },
+    ...{ tokenizer, parameters, step, engine, bytesPerToken: config.data.bytesPerToken },
     ...(base && { base }),
   };
 }
