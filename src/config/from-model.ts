@@ -3,7 +3,7 @@
  * that were not given.
  */
 import { LonghandError, quoted } from "../base/errors.ts";
-import type { AdapterConfig } from "../nn/scope.ts";
+import type { AdapterConfig } from "../models/tuning.ts";
 import { given } from "./corpora.ts";
 import { adapterSchema } from "./run-config.ts";
 import type { TrainSettings, TrainSettingsInput } from "./train-settings.ts";

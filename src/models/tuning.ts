@@ -3,6 +3,8 @@ import type { AdapterConfig, Tuning } from "../nn/scope.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { parametersOf } from "./language-model.ts";
 
+export type { AdapterConfig } from "../nn/scope.ts";
+
 export interface TuningConfig {
   /** Parts that stay as they are: `embedding`, `layers.2`, `layers.0-3`. */
   readonly freeze?: readonly string[] | undefined;
