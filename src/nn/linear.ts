@@ -4,13 +4,15 @@
  */
 import { sizeOf } from "../base/shape.ts";
 import { concat, constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
-import type { Fewest, Scope } from "./scope.ts";
+import type { Fewest, LowRank, Scope } from "./scope.ts";
 
 interface LinearParameters {
   /** [in, out] */
   readonly weight: Tensor;
   /** [out] */
   readonly bias: Tensor;
+  /** Adapters that are in `weight`, side by side: then they have gradients, and the weight has none. */
+  readonly adapters?: readonly LowRank[];
   /** Of the scope that they belong to. Default: passes. */
   readonly fewest?: Fewest;
 }
@@ -29,10 +31,11 @@ export function linearParameters(
   const initial = start === "zero" ? { constant: 0 } : { normal: 1 / Math.sqrt(inputs) };
   const map = typeof outputs === "number" ? [outputs] : outputs;
   const columns = map.reduce((sum, width) => sum + width);
+  const weight = scope.parameter("weight", [inputs, columns], initial, { map });
+  const adapter = scope.adapterOf("weight");
   return {
-    weight: scope.parameter("weight", [inputs, columns], initial, { map }),
-    bias: scope.parameter("bias", [columns], { constant: 0 }),
-    fewest: scope.fewest,
+    ...{ weight, bias: scope.parameter("bias", [columns], { constant: 0 }), fewest: scope.fewest },
+    ...(adapter && { adapters: [adapter] }),
   };
 }
 
@@ -48,7 +51,7 @@ export function linear(scope: Scope, x: Tensor, outputs: number, start?: WeightS
  */
 export function splitLinear(
   x: Tensor,
-  { weight, bias, fewest = "passes" }: LinearParameters,
+  { weight, bias, adapters = [], fewest = "passes" }: LinearParameters,
   sizes: readonly number[],
   activation: (t: Tensor) => Tensor = (t) => t,
 ): readonly Tensor[] {
@@ -57,10 +60,13 @@ export function splitLinear(
   const weights = weight.split(1, widths);
   const biases = bias.split(0, widths);
   const parts = weights.map((w, i) => x.matmul(w).add(biases[i]));
-  const activated = withGradients(parts, [x, weight, bias], (gradients) => {
+  const trained = adapters.length > 0 ? adapters.flatMap(({ a, b }) => [a, b]) : [weight];
+  const activated = withGradients(parts, [x, ...trained, bias], (gradients) => {
     const g = concat(gradients, -1); // [..., out]
     const gRows = rows(g); // [N, out]
-    return [g.matmul(weight.swapLast()), weightGradient(rows(x), gRows), sumOfRows(gRows)];
+    const dX = g.matmul(weight.swapLast());
+    const ofMap = adapters.length > 0 ? adapterGradients(rows(x), gRows, adapters) : [weightGradient(rows(x), gRows)];
+    return [dX, ...ofMap, sumOfRows(gRows)];
   }).map(activation);
   return inParts ? activated : activated[0].split(-1, sizes);
 }
@@ -71,7 +77,9 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
   if (hasFewRows(x)) return maps.flatMap((map, i) => splitLinear(x, map, [sizes[i]]));
   const [weights, biases] = [maps.map(({ weight }) => weight), maps.map(({ bias }) => bias)];
   const [{ fewest }] = maps;
-  return splitLinear(x, { weight: concat(weights, 1), bias: concat(biases, 0), ...(fewest && { fewest }) }, sizes);
+  const adapters = maps.flatMap(({ adapters = [] }) => adapters);
+  const all = { weight: concat(weights, 1), bias: concat(biases, 0), adapters, ...(fewest && { fewest }) };
+  return splitLinear(x, all, sizes);
 }
 
 /**
@@ -82,6 +90,21 @@ export function linearMaps(x: Tensor, maps: readonly LinearParameters[]): readon
 export function hasFewRows(x: Tensor): boolean {
   const width = x.shape[x.rank - 1];
   return 8 * x.size <= width * width;
+}
+
+/**
+ * Of each a and b, from x [N, in] and g [N, out]: s xᵀ (g bᵀ) and s (x a)ᵀ g, which cost far less than xᵀ g, the gradient of
+ * the map that they are added to.
+ */
+function adapterGradients(x: Tensor, g: Tensor, adapters: readonly LowRank[]): Tensor[] {
+  const parts = g.split(
+    1,
+    adapters.map(({ b }) => b.shape[1]),
+  );
+  return adapters.flatMap(({ a, b, scale }, i) => [
+    weightGradient(x, parts[i].matmul(b.swapLast())).mul(scale),
+    weightGradient(x.matmul(a), parts[i]).mul(scale),
+  ]);
 }
 
 /** xᵀ g of x [N, in] and g [N, out], transposing the side that costs less. */

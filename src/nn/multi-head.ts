@@ -36,7 +36,9 @@ export function projections(scope: Scope, x: Tensor, scale = 1): readonly Tensor
     const [q, ...rest] = linearMaps(x, [query, ...others]);
     return [times(q), ...rest];
   }
-  return linearMaps(x, [{ weight: times(query.weight), bias: times(query.bias) }, ...others]);
+  const adapters = query.adapters?.map((own) => ({ ...own, scale: scale * own.scale }));
+  const scaled = { weight: times(query.weight), bias: times(query.bias), ...(adapters && { adapters }) };
+  return linearMaps(x, [scaled, ...others]);
 }
 
 interface HeadOptions {

@@ -45,6 +45,15 @@ export interface Tuning {
   readonly adapter?: AdapterConfig | undefined;
 }
 
+/** The adapter of a map, as tensors: what is added to the map is `scale` a b. */
+export interface LowRank {
+  /** [in, rank] */
+  readonly a: Tensor;
+  /** [rank, out] */
+  readonly b: Tensor;
+  readonly scale: number;
+}
+
 /** The paths of the adapter of the map at `path`. */
 export const adapterPaths = (path: string) => ({ a: `${path}.adapter.a`, b: `${path}.adapter.b` });
 
@@ -75,8 +84,8 @@ export class Scope {
   readonly tuning: Tuning;
   private readonly declared: Map<string, Parameter>;
   private readonly lookups: RowLookup[];
-  /** Maps with their adapters, by path. */
-  private readonly adapted: Map<string, Tensor>;
+  /** Maps with their adapters added, by path. */
+  private readonly adapted: Map<string, { readonly sum: Tensor; readonly own: LowRank }>;
 
   constructor({ fewest = "passes", tuning = {} }: ScopeOptions = {}, path = "", parent?: Scope) {
     this.fewest = fewest;
@@ -105,9 +114,10 @@ export class Scope {
       const parameter = { path, shape, initial, role, trained, tensor: input(path, shape) };
       this.declared.set(path, parameter);
       if (adapter === undefined || typeof role !== "object") return parameter.tensor;
-      const tensor = parameter.tensor.add(this.lowRank(path, shape, adapter));
-      this.adapted.set(path, tensor);
-      return tensor;
+      const own = this.lowRank(path, shape, adapter);
+      const sum = parameter.tensor.add(own.a.matmul(own.b).mul(own.scale));
+      this.adapted.set(path, { sum, own });
+      return sum;
     }
     if (!sameShape(found.shape, shape)) {
       throw new LonghandError(
@@ -115,11 +125,16 @@ export class Scope {
         `parameter ${path}: declared as ${showShape(found.shape)}, asked for as ${showShape(shape)}`,
       );
     }
-    return this.adapted.get(path) ?? found.tensor;
+    return this.adapted.get(path)?.sum ?? found.tensor;
   }
 
-  /** alpha / rank A B [in, out]: zero at first. */
-  private lowRank(path: string, [inputs, outputs]: Shape, { rank, alpha }: AdapterConfig): Tensor {
+  /** The adapter of a map that has been asked for: what `parameter` has returned is the map and it, added up. */
+  adapterOf(name: string): LowRank | undefined {
+    return this.adapted.get(this.at(name).path)?.own;
+  }
+
+  /** Its product is zero at first. */
+  private lowRank(path: string, [inputs, outputs]: Shape, { rank, alpha }: AdapterConfig): LowRank {
     const paths = adapterPaths(path);
     const declare = (path: string, shape: Shape, initial: Initial) => {
       const tensor = input(path, shape);
@@ -128,7 +143,7 @@ export class Scope {
     };
     const a = declare(paths.a, [inputs, rank], { normal: 1 / Math.sqrt(inputs) });
     const b = declare(paths.b, [rank, outputs], { constant: 0 });
-    return a.matmul(b).mul(alpha / rank);
+    return { a, b, scale: alpha / rank };
   }
 
   /** Rows of a table [rows, width]; recorded, so that training can add up their gradients on the host. */
