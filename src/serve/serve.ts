@@ -1,4 +1,5 @@
 /** A server of trained models: an OpenAI-compatible API over HTTP, a thread for each model. */
+import type { Server as HttpServer } from "node:http";
 import { basename, resolve } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeError } from "../base/files.node.ts";
@@ -62,7 +63,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const close = async () => {
       const closed = app.close();
       await service.drain(1000 * settings.graceSeconds);
-      await closed;
+      await letGo(app.server, closed);
       await stopModels();
     };
     return {
@@ -76,6 +77,20 @@ export async function serve(options: ServeOptions): Promise<Server> {
     await stopModels();
     throw error;
   }
+}
+
+/** Time for the last bytes to reach slow clients. */
+const LAST_BYTES_MS = 2000;
+const LOOK_MS = 50;
+
+/** Closes connections as they become idle: a client would keep them for its next request. */
+async function letGo(server: HttpServer, closed: Promise<void>): Promise<void> {
+  const idle = setInterval(() => server.closeIdleConnections(), LOOK_MS);
+  const all = setTimeout(() => server.closeAllConnections(), LAST_BYTES_MS);
+  await closed.finally(() => {
+    clearInterval(idle);
+    clearTimeout(all);
+  });
 }
 
 function namesOf(paths: readonly string[]): string[] {

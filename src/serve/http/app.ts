@@ -1,6 +1,6 @@
 /** The HTTP side: routes, who may ask, logs with a number for each request and nothing of its text, errors in one form. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from "fastify";
 import { errorBody, failureOf, RequestError } from "../failure.ts";
 import type { Failure } from "../protocol.ts";
 import { answerCompletion } from "./completions-route.ts";
@@ -23,7 +23,7 @@ export function createApp({ service, key, log }: AppOptions): FastifyInstance {
   const { bodyKilobytes, cors, host } = service.settings;
   const app = fastify({
     logger: log ? { stream: log, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` } : false,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `req_${randomBytes(12).toString("hex")}`,
     bodyLimit: 1024 * bodyKilobytes,
     requestTimeout: RECEIVE_MS,

@@ -55,10 +55,11 @@ async function main(): Promise<void> {
   const { objective } = model.config.training;
   const folder = objective === "causal" ? await sessionFolder(model) : undefined;
   const served = objective === "causal" ? await causalModel(model, folder) : undefined;
-  const told = setInterval(
-    () => served && post({ type: "statistics", statistics: statisticsOf(served) }),
-    STATISTICS_MS,
-  );
+  const tellStatistics = () => {
+    if (served) post({ type: "statistics", statistics: statisticsOf(served) });
+  };
+  tellStatistics();
+  const telling = setInterval(tellStatistics, STATISTICS_MS);
   const filling = new Lane();
   post({ type: "ready", facts: factsOf(model, served) });
 
@@ -76,7 +77,7 @@ async function main(): Promise<void> {
       post({ type: "failed", id, failure });
     } finally {
       jobs.delete(id);
-      if (served) post({ type: "statistics", statistics: statisticsOf(served) });
+      tellStatistics();
     }
   }
 
@@ -104,7 +105,7 @@ async function main(): Promise<void> {
   }
 
   async function stop(): Promise<void> {
-    clearInterval(told);
+    clearInterval(telling);
     await served?.session.release();
     folder?.close();
     await model.close();
