@@ -232,7 +232,7 @@ function checkCoverage(entries: readonly Entry[], available: number, file: strin
 
 /** The arguments of a view of four-byte elements: of the file's own buffer when it is aligned there, else of a copy. */
 function aligned(raw: Uint8Array): [ArrayBufferLike, number, number] {
-  const source = raw.byteOffset % 4 === 0 ? raw : raw.slice();
+  const source = raw.byteOffset % 4 === 0 ? raw : new Uint8Array(raw); // slice of a Buffer would be no copy
   return [source.buffer, source.byteOffset, source.byteLength / 4];
 }
 

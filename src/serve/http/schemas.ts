@@ -12,6 +12,8 @@ const input = z.union([text, ids, z.array(text).min(1), z.array(ids).min(1)], {
   error: "expected a text, a list of tokens, or a list of either",
 });
 const name = z.string().min(1).max(300);
+const SESSION = "expected true for a new session, or the id of one";
+const sessionId = z.string().regex(/^sess_[A-Za-z0-9_-]{32}$/, { error: SESSION });
 /** What OpenAI's clients send along and no model needs. */
 const user = z.string().optional();
 
@@ -50,11 +52,7 @@ export const completionSchema = z.strictObject({
   typical_p: z.number().gt(0).max(1).nullish(),
   repetition_penalty: z.number().gt(0).max(100).nullish(),
   repetition_window: z.int().min(1).max(4096).nullish(),
-  session: z
-    .union([z.literal(true), z.string().regex(/^sess_[A-Za-z0-9_-]{32}$/)], {
-      error: "expected true for a new session, or the id of one",
-    })
-    .nullish(),
+  session: z.union([z.literal(true), sessionId], { error: SESSION }).nullish(),
 });
 
 export type CompletionBody = z.output<typeof completionSchema>;

@@ -35,7 +35,13 @@ export class SessionFolder {
     } catch (error) {
       throw writeError(error, folder);
     }
-    return new SessionFolder(folder, belongs, await acquireRunLock(folder, "server"));
+    const lock = await acquireRunLock(folder, "serving").catch((error: unknown) => {
+      if (!(error instanceof LonghandError && error.code === "usage")) throw error;
+      throw new LonghandError("usage", `\`sessions\`: another server uses ${folder}; choose another folder`, {
+        cause: error,
+      });
+    });
+    return new SessionFolder(folder, belongs, lock);
   }
 
   /** The sessions that are there, the one that was unused for longest first. */
