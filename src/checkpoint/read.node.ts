@@ -1,5 +1,5 @@
 /** Whole files into memory, of any size (Node's own readFile stops at 2 GiB), with errors that name the file. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { LonghandError } from "../base/errors.ts";
 import { readError, readFully, systemCode } from "../base/files.node.ts";
 
@@ -27,6 +27,15 @@ export async function readWhole(path: string, expectedBytes?: number): Promise<U
   } finally {
     await file?.close();
   }
+}
+
+/** The same of a file that has no more than so many bytes; a larger one is refused before memory is taken for it. */
+export async function readAtMost(path: string, most: number): Promise<Uint8Array> {
+  const { size } = await stat(path).catch((error) => {
+    throw checkpointReadError(error, path);
+  });
+  if (size <= most) return readWhole(path, size);
+  throw new LonghandError("checkpoint", `${path}: ${size} bytes long, and it can have ${most} at most`);
 }
 
 /** The text of a file that must be UTF-8. Throws as `readWhole` does, and `checkpoint` for other bytes. */

@@ -13,14 +13,15 @@ import { pick } from "./fields.ts";
 import { adapterFrom, type Source } from "./from-model.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
 import {
+  ADAPTER_RATE,
   DEFAULT_DECAYS,
   DEFAULT_RATES,
   evaluationFields,
   exampleFields,
+  FROM_SHARE,
   optimizerFields,
   stepFields,
   type TrainSettings,
-  TUNING_RATES,
 } from "./train-settings.ts";
 
 /** What only the machine knows. */
@@ -98,8 +99,8 @@ export function resolveConfig(
 
 /** The usual rate, or that of the same training from a model that there is. */
 function defaultRate({ optimizer, from, adapter }: TrainSettings): number {
-  const part = from === undefined ? 1 : adapter === undefined ? TUNING_RATES.all : TUNING_RATES.adapter;
-  return DEFAULT_RATES[optimizer] * part;
+  if (adapter !== undefined) return ADAPTER_RATE;
+  return from === undefined ? DEFAULT_RATES[optimizer] : FROM_SHARE * DEFAULT_RATES[optimizer];
 }
 
 /**

@@ -120,8 +120,9 @@ export const stepFields = {
 /** Highest learning rates where none is given, and what a search for one begins with. */
 export const DEFAULT_RATES = { muon: 1e-2, adamw: 2e-3 } as const;
 
-/** The share of them where training goes on from a model: of all its parameters, or of an adapter. */
-export const TUNING_RATES = { all: 0.2, adapter: 1 } as const;
+/** Where training goes on from a model: the share of them, and what an adapter has (docs/decisions/0041). */
+export const FROM_SHARE = 0.2;
+export const ADAPTER_RATE = 0.02;
 
 /** Weight decays where none is given; with muon that of a text of unknown length, see train/weight-decay.ts. */
 export const DEFAULT_DECAYS = { muon: 0.5, adamw: 0.01 } as const;
@@ -192,7 +193,7 @@ export const trainSettingsSchema = z.strictObject({
     .union([z.number().positive(), z.literal("auto")], { error: "expected a number above 0, or auto" })
     .optional()
     .describe(
-      `Highest learning rate; default: ${DEFAULT_RATES.muon} with muon, ${DEFAULT_RATES.adamw} with adamw; auto: found by at most five short trainings on the text, a fifth of the steps in addition, of short trainings more.`,
+      `Highest learning rate; default: ${DEFAULT_RATES.muon} with muon, ${DEFAULT_RATES.adamw} with adamw, a fifth of that with \`from\`, ${ADAPTER_RATE} of an adapter; auto: found by at most five short trainings on the text, a fifth of the steps in addition, of short trainings more.`,
     )
     .meta({ value: "n|auto" }),
   warmup: whole(0).optional().describe("Steps of linear warm-up; default: a tenth of the steps, at most 1000."),
@@ -211,7 +212,7 @@ export const trainSettingsSchema = z.strictObject({
     .min(0)
     .optional()
     .describe(
-      `Decoupled weight decay of linear maps and the embedding; default: ${DEFAULT_DECAYS.adamw} with adamw, with muon by how often the steps read the text: 0.02 to 2 as a rule.`,
+      `Decoupled weight decay of linear maps and the embedding; default: ${DEFAULT_DECAYS.adamw} with adamw or \`from\`, with muon by how often the steps read the text: 0.02 to 2 as a rule.`,
     ),
   ...optimizerFields,
   ...stepFields,

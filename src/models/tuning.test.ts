@@ -6,8 +6,10 @@ import { expectClose } from "../../test/support/compare.ts";
 import { smallModel } from "../../test/support/small-model.ts";
 import type { HostTensor } from "../base/dtype.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
-import type { Program } from "../graph/program.ts";
-import { initialise, type Parameter, type Tuning } from "../nn/scope.ts";
+import { gradients } from "../graph/gradients.ts";
+import { type Program, program } from "../graph/program.ts";
+import { input } from "../graph/tensor.ts";
+import { initialise, type Parameter, Scope, type Tuning } from "../nn/scope.ts";
 import { withAdapters } from "../run/use/adapter.ts";
 import { evaluationProgram, gradientName, trainedOf, trainingProgram } from "../train/objective.ts";
 import { initialOptimizerState } from "../train/optimizer.ts";
@@ -102,6 +104,38 @@ describe.each(architectureNames())("adapters of %s", (architecture) => {
     const [some, all] = [part, whole].map(({ program }) => run(program, values));
     for (const name of gradientsIn(part.program)) expectClose(some[name].data, all[name].data, { name, tolerance: 0 });
   });
+});
+
+it("adapts a map that a layer of one's own multiplies with by itself", () => {
+  const scope = new Scope({ tuning: { adapter } });
+  const x = input("x", [4, 5]);
+  const w = scope.parameter("w", [5, 6], { normal: 1 }, { map: [6] });
+  expect(scope.parameter("w", [5, 6], { normal: 1 }, { map: [6] })).toBe(w); // asked for again, as by another form
+  const paths = scope.parameters.map(({ path }) => path);
+  expect(paths).toEqual(["w", "w.adapter.a", "w.adapter.b"]);
+  const loss = x.matmul(w).mul(x.matmul(w)).sum([0, 1]).reshape([]);
+  const own = scope.parameters.slice(1);
+  const found = program(
+    "gradients",
+    Object.fromEntries(
+      gradients(
+        loss,
+        own.map(({ tensor }) => tensor),
+      ).map((g, i) => [own[i].path, g]),
+    ),
+  );
+  const given: HostTensor = { dtype: "float32", shape: [4, 5], data: randomNormals(randomKey(9, "x"), 20) };
+  const values: Values = { ...valuesOf(scope.parameters), x: given };
+  const at = (moved: Record<string, Float64Array>) => run(program("loss", { loss }), values, moved).loss.data[0];
+  const analytic = run(found, values);
+  for (const { path } of own) {
+    const { data } = values[path];
+    const slopes = Array.from(data, (_, i) => {
+      const moved = (by: number) => ({ [path]: Float64Array.from(data, (value, k) => (k === i ? value + by : value)) });
+      return (at(moved(1e-5)) - at(moved(-1e-5))) / 2e-5;
+    });
+    expectClose(analytic[path].data, slopes, { name: path, tolerance: 1e-6 });
+  }
 });
 
 it("computes nothing of a frozen head, however many slices its logits come in", () => {

@@ -35,9 +35,9 @@ export interface Server {
 
 /** Loads the models and listens. Throws "usage" for a wrong setting, "io" for an address that cannot be had, and as loadModel. */
 export async function serve(options: ServeOptions): Promise<Server> {
-  const { models: paths, key, log, onWarning = () => {}, threads, device, ...given } = options;
+  const { models: paths, key, log, onWarning = () => {}, threads, device, adapter, ...given } = options;
   const settings = parseSettings(serveSettingsSchema, given);
-  const load = parseSettings(loadSettingsSchema, { threads, device });
+  const load = parseSettings(loadSettingsSchema, { threads, device, adapter });
   const names = namesOf(paths);
   if (key === "") throw new LonghandError("usage", "the key of the server: expected some text, got an empty one");
   if (key === undefined && !isLoopback(settings.host))

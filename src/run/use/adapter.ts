@@ -9,11 +9,11 @@ import { LonghandError } from "../../base/errors.ts";
 import { sha256 } from "../../base/files.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
-import { checkpointReadError, readWhole } from "../../checkpoint/read.node.ts";
+import { readAtMost } from "../../checkpoint/read.node.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
 import { adapterSchema } from "../../config/run-config.ts";
 import type { ModelConfig } from "../../models/architecture.ts";
-import { parametersOf } from "../../models/language-model.ts";
+import { parameterCount, parametersOf } from "../../models/language-model.ts";
 import { type AdapterConfig, adapterPaths } from "../../nn/scope.ts";
 import { requireTensors } from "../train/state.ts";
 
@@ -59,13 +59,13 @@ function checksum(said: Readonly<Record<"base" | "rank" | "alpha", string>>, ten
  */
 export async function readAdapter(path: string, model: ModelConfig): Promise<Adapter> {
   const file = (await isFolder(path)) ? join(path, ADAPTER_FILE) : path;
-  const refuse = (problem: string) => new LonghandError("checkpoint", `\`adapter\` ${file}: ${problem}`);
-  const most = 2 ** 20 + LARGEST * parametersOf(model).reduce((sum, { tensor }) => sum + 4 * tensor.size, 0);
-  const { size } = await stat(file).catch((error) => {
-    throw checkpointReadError(error, file);
-  });
-  if (size > most) throw refuse(`it has ${size} bytes, more than any adapter of this model`);
-  const { tensors, metadata } = decodeSafetensors(await readWhole(file, size), file);
+  return decodeAdapter(await readAtMost(file, 2 ** 20 + LARGEST * 4 * parameterCount(model)), file, model);
+}
+
+/** The adapter in the bytes of a file. */
+export function decodeAdapter(bytes: Uint8Array, file: string, model: ModelConfig): Adapter {
+  const refuse = (problem: string) => new LonghandError("checkpoint", `${file}: ${problem}`);
+  const { tensors, metadata } = decodeSafetensors(bytes, file);
   if (metadata.format !== FORMAT) throw refuse("it is no adapter that Longhand has trained");
   if (metadata.version !== VERSION) throw refuse(`expected version ${VERSION}, got ${metadata.version}`);
   const { base = "", rank = "", alpha = "" } = metadata;

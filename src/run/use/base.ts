@@ -4,9 +4,10 @@ import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
-import { readWhole } from "../../checkpoint/read.node.ts";
+import { readAtMost } from "../../checkpoint/read.node.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
 import type { RunConfig } from "../../config/run-config.ts";
+import { parameterCount } from "../../models/language-model.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 
@@ -18,9 +19,9 @@ export function writeBase(run: string, parameters: Tensors): Promise<void> {
 }
 
 /** Throws `checkpoint` for a file that is missing, damaged, or not what this run was trained on. */
-export async function readBase(run: string, { from }: Pick<RunConfig, "from">): Promise<Tensors> {
+export async function readBase(run: string, { from, model }: Pick<RunConfig, "from" | "model">): Promise<Tensors> {
   const file = join(run, BASE_FILE);
-  const { tensors } = decodeSafetensors(await readWhole(file), file);
+  const { tensors } = decodeSafetensors(await readAtMost(file, 2 ** 24 + 4 * parameterCount(model)), file);
   if (digestOfTensors(tensors) === from?.weights) return tensors;
   throw new LonghandError("checkpoint", `${file}: it does not hold the parameters that the adapter was trained beside`);
 }

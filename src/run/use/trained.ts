@@ -74,7 +74,7 @@ async function readRun(
   const checkpoint = await loadLatestCheckpoint(path, { parts: "model", ...(onWarning && { onWarning }) });
   const { step, model: tensors } = checkpoint;
   requireTensors(tensors, adapter ? adapterTypes(model, adapter) : typesOf(model), checkpoint.path);
-  const base = adapter && (await readBase(path, config));
+  const base = adapter && (await readBase(path, { ...config, model }));
   const parameters = adapter && base ? withAdapters(base, [{ config: adapter, tensors }]) : tensors;
   return {
     path,
