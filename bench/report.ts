@@ -1,5 +1,4 @@
 /** The report for people: a few aligned lines a section, each number with its quartiles where it was repeated. */
-import type { Spread } from "../reproduce/statistics.ts";
 import type { ArchitectureResult, ArchitecturesReport } from "./architectures.ts";
 import type { PytorchSide } from "./beside-pytorch.ts";
 import type { ContextReport, ContextSide } from "./context.ts";
@@ -11,6 +10,8 @@ import type { DocumentsReport } from "./documents.ts";
 import type { EngineReport } from "./engine.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
+import { finePercent, line, mebibytes, percent, shape, show } from "./report-lines.ts";
+import type { ServeReport } from "./serve.ts";
 import type { TrainingReport } from "./training.ts";
 
 export interface Sections {
@@ -24,20 +25,8 @@ export interface Sections {
   readonly deviceNodes: DeviceNodesReport | null;
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
+  readonly serve: ServeReport | null;
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-const finePercent = (share: number) => `${(100 * share).toFixed(3)} %`;
-const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
-const shape = (sizes: readonly number[]) => `[${sizes.join(", ")}]`;
-
-/** Median, then the quartiles in parentheses. */
-function show(value: Spread, digits: number, scale = 1): string {
-  const [median, low, high] = [value.median, value.low, value.high].map((n) => (n * scale).toFixed(digits));
-  return `${median} (${low} to ${high})`;
-}
-
-const line = (label: string, text: string) => `  ${label.padEnd(26)}${text}`;
 
 export function machineText(machine: Machine, versions: Versions): string {
   const tunables = machine.glibcTunables ? `, GLIBC_TUNABLES=${machine.glibcTunables}` : "";
@@ -55,7 +44,8 @@ export function machineText(machine: Machine, versions: Versions): string {
 }
 
 export function sectionsText(sections: Sections): string {
-  const { training, context, decode, data, distant, documents, engine, deviceNodes, memory, architectures } = sections;
+  const { training, context, decode, data, distant, documents, engine, deviceNodes } = sections;
+  const { memory, architectures, serve } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -67,6 +57,7 @@ export function sectionsText(sections: Sections): string {
   if (deviceNodes) parts.push(deviceNodesText(deviceNodes));
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
+  if (serve) parts.push(serveText(serve));
   return parts.join("\n\n");
 }
 
@@ -143,6 +134,38 @@ function decodeText({ model, positions, batches, tokens, stateBytes, peakBytes }
       line(`  ${b.texts} texts together`, `${show(b.tokensPerSecond, 1)} tokens/s of all, ratio ${show(b.ratio, 3)}`),
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
+  ].join("\n");
+}
+
+function serveText({
+  preset,
+  threads,
+  tokens,
+  one,
+  eight,
+  ratio,
+  ownShare,
+  session,
+  prompt,
+  far,
+}: ServeReport): string {
+  return [
+    `serve: FLASH ${preset}, ${threads} threads, streams of ${tokens} tokens; medians (quartiles)`,
+    line("  one stream", `${show(one, 1)} tokens/s`),
+    line("    choosing tokens", `${show(shares.choosingShare, 1, 100)} % of its time`),
+    line("    the server's own", `${show(shares.ownShare, 1, 100)} % of its time`),
+    line("  eight streams", `${show(eight, 1)} tokens/s of all, ratio ${show(ratio, 2)}`),
+    line(`  session of ${session.position}`, `first token after ${show(session.firstTokenMilliseconds, 1)} ms`),
+    line(
+      `  prompt of ${prompt.tokens}`,
+      `${show(prompt.perSecond, 0)} tokens/s, against evaluation ratio ${show(prompt.ratio, 2)}`,
+    ),
+    ...far.map(({ position, flash, transformer, ratio }) =>
+      line(
+        `  from position ${position}`,
+        `${show(flash, 1)} tokens/s, Transformer++ ${show(transformer, 1)}, ratio ${show(ratio, 2)}`,
+      ),
+    ),
   ].join("\n");
 }
 
