@@ -137,18 +137,7 @@ function decodeText({ model, positions, batches, tokens, stateBytes, peakBytes }
   ].join("\n");
 }
 
-function serveText({
-  preset,
-  threads,
-  tokens,
-  one,
-  eight,
-  ratio,
-  ownShare,
-  session,
-  prompt,
-  far,
-}: ServeReport): string {
+function serveText({ preset, threads, tokens, one, eight, ratio, session, prompt, far, ...shares }: ServeReport) {
   return [
     `serve: FLASH ${preset}, ${threads} threads, streams of ${tokens} tokens; medians (quartiles)`,
     line("  one stream", `${show(one, 1)} tokens/s`),
