@@ -35,6 +35,7 @@ export {
   type PrepareResult,
   prepare,
 } from "./run/data/prepare.ts";
+export { type ExportOptions, type ExportResult, exportModel } from "./run/export/export.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";
 export { type ResumeOptions, resume } from "./run/train/resume.ts";

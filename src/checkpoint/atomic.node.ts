@@ -75,13 +75,16 @@ export async function removeDirectoryAtomic(path: string): Promise<void> {
  * Clears `directory` of what killed writers left: half-written temporaries are removed, a folder that was set aside and
  * not replaced is put back. Temporaries of other processes that still run are left alone unless `all` says that nobody
  * can be writing (a lock is held); this process itself must not be writing there. A missing directory has none.
- * Returns how many were found. Throws `io`.
+ * With `of`, only those of that path. Returns how many were found. Throws `io`.
  */
-export async function removeStaleTemporaries(directory: string, options: { all?: boolean } = {}): Promise<number> {
+export async function removeStaleTemporaries(
+  directory: string,
+  options: { all?: boolean; of?: string } = {},
+): Promise<number> {
   let found = 0;
   for (const name of await namesIn(directory)) {
     const [, original, kind, pid] = TEMPORARY.exec(name) ?? [];
-    if (original === undefined) continue;
+    if (original === undefined || (options.of !== undefined && original !== basename(options.of))) continue;
     if (!options.all && Number(pid) !== process.pid && isRunning(Number(pid))) continue;
     const path = join(directory, name);
     try {

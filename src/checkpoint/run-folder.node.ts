@@ -71,7 +71,7 @@ export async function createRunFolder(
  * Makes a folder and its missing parents; returns those that were made, outermost first. One by one, because Node's
  * recursive form hides the system's reason for refusing (it says ENOENT where the file system is read-only).
  */
-async function makeFolders(dir: string): Promise<string[]> {
+export async function makeFolders(dir: string): Promise<string[]> {
   const wanted = [resolve(dir)];
   while (!existsSync(wanted[0]) && dirname(wanted[0]) !== wanted[0]) wanted.unshift(dirname(wanted[0]));
   const made: string[] = [];
@@ -94,7 +94,7 @@ async function makeFolders(dir: string): Promise<string[]> {
 }
 
 /** Removes folders, of which the innermost comes last, up to the first that is no longer empty. */
-async function removeFolders(paths: readonly string[]): Promise<void> {
+export async function removeFolders(paths: readonly string[]): Promise<void> {
   try {
     for (const path of paths.toReversed()) await rmdir(path);
   } catch {
@@ -118,10 +118,15 @@ async function contentOf(dir: string): Promise<string[]> {
 
 /** Whether `dir` holds a `config.json` that Longhand wrote, of whatever version. */
 export async function isRunFolder(dir: string): Promise<boolean> {
+  return (await folderFormat(dir)) === FORMAT;
+}
+
+/** What the `config.json` of a folder says that it belongs to; undefined where there is none that can be read. */
+export async function folderFormat(dir: string): Promise<unknown> {
   try {
-    return (await readConfigFile(dir)).format === FORMAT;
+    return (await readConfigFile(dir)).format;
   } catch (error) {
-    if (error instanceof LonghandError && error.code !== "io") return false;
+    if (error instanceof LonghandError && error.code !== "io") return undefined;
     throw error;
   }
 }

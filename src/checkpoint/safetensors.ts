@@ -39,6 +39,7 @@ export interface SafetensorsFile {
 
 interface Entry {
   readonly name: string;
+  readonly dtype: string;
   readonly kind: Readable;
   readonly shape: Shape;
   readonly begin: number;
@@ -111,6 +112,28 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): SafetensorsF
     tensors[tensor] = { dtype: kind.dtype, data, shape };
   }
   return { tensors, metadata };
+}
+
+/** Where a tensor lies in a file. */
+export interface TensorPlace {
+  /** As the file says it: F32. */
+  readonly dtype: string;
+  readonly shape: Shape;
+  /** Of its first byte, from the beginning of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Where the tensors of a file lie, from its header, the first of the chunks that `encodeSafetensors` makes. */
+export function tensorPlaces(head: Uint8Array, name: string): Record<string, TensorPlace> {
+  const { header, dataStart } = readHeader(head, name);
+  const places: Record<string, TensorPlace> = Object.create(null);
+  for (const [key, value] of Object.entries(header)) {
+    if (key === "__metadata__") continue;
+    const { dtype, shape, begin, end } = readEntry(key, value, Number.POSITIVE_INFINITY, name);
+    places[key] = { dtype, shape, offset: dataStart + begin, bytes: end - begin };
+  }
+  return places;
 }
 
 function fail(file: string, problem: string, cause?: unknown): never {
@@ -213,7 +236,7 @@ function readEntry(name: string, value: unknown, available: number, file: string
     const expected = `shape ${showShape(shape)} of ${dtype} takes ${byteLength} bytes`;
     fail(file, `${what}: ${expected}, but data_offsets ${show(offsets)} hold ${end - begin}`);
   }
-  return { name, kind, shape, begin, end };
+  return { name, dtype: dtype as string, kind, shape, begin, end };
 }
 
 /** The tensors lie end to end: no byte belongs to two of them or to none. */

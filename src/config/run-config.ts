@@ -5,15 +5,14 @@
 import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import { describeIssues } from "../base/issues.ts";
-import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
-import { architectureOf } from "../models/registry.ts";
 import { freezeProblem } from "../models/tuning.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { decayedNames, MOMENTUM, optimizerNames } from "../train/optimizer-config.ts";
 import { scheduleSchema } from "../train/schedule.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
 import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
+import { checkTrained } from "./trained-config.ts";
 
 const count = () => whole(1);
 
@@ -96,19 +95,7 @@ function checkTogether({ data, from, model, training }: RunConfig): void {
       `data: expected either data.path or data.mix, whose parts have a split and limit each; got ${fields.join(", ") || "neither"}`,
     );
   }
-  const wanted = training.objective === "causal";
-  if (model.causal !== wanted) {
-    const why = wanted
-      ? "a model that sees the next token cannot learn to predict it"
-      : "blanks are filled from both sides";
-    throw new LonghandError(
-      "usage",
-      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by \`objective\``,
-    );
-  }
-  const problem = architectureOf(model).contextProblem(model, training.context);
-  if (problem !== undefined) throw new LonghandError("usage", problem);
-  if (training.carry) requireCarry(model, training);
+  checkTrained({ model, training });
   const { freeze, adapter } = training;
   if (adapter !== undefined && from === undefined)
     throw new LonghandError("usage", "`adapter`: it is trained beside a model that there is; name that by `from`");
@@ -129,18 +116,4 @@ function checkTogether({ data, from, model, training }: RunConfig): void {
       `\`cooldown\` ${training.schedule.cooldown}: it exceeds the ${training.steps} steps`,
     );
   }
-}
-
-function requireCarry(model: RunConfig["model"], { context, objective }: RunConfig["training"]): void {
-  const refuse = (problem: string) => new LonghandError("usage", `\`carry\`: ${problem}`);
-  if (objective === "masked")
-    throw refuse("expected the causal objective, got masked, whose windows are each read whole");
-  const problem = carryProblem(model);
-  if (problem !== undefined) throw refuse(problem);
-  const span = carriedState(model)?.span ?? 1;
-  if (context % span === 0) return;
-  const above = span * Math.ceil(context / span);
-  throw refuse(
-    `expected a context that is a multiple of the chunk, ${span}, got ${context}; give \`context\` ${above}`,
-  );
 }

@@ -3,8 +3,11 @@
  * nothing of the text that the model was trained on, nor of the machine.
  */
 import { z } from "zod";
+import { LonghandError } from "../base/errors.ts";
 import type { MaskingVocabulary } from "../data/masking.ts";
+import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
+import { architectureOf } from "../models/registry.ts";
 import { saved } from "./fields.ts";
 import { exampleFields } from "./train-settings.ts";
 
@@ -32,4 +35,35 @@ export function documentStartOf(
   { special }: MaskingVocabulary,
 ): number | undefined {
   return training.documents === "separate" ? special.endOfText : undefined;
+}
+
+/** Throws "usage" for contradictions between its fields. */
+export function checkTrained({ model, training }: TrainedConfig): void {
+  const wanted = training.objective === "causal";
+  if (model.causal !== wanted) {
+    const why = wanted
+      ? "a model that sees the next token cannot learn to predict it"
+      : "blanks are filled from both sides";
+    throw new LonghandError(
+      "usage",
+      `model.causal ${model.causal}: expected ${wanted} with the ${training.objective} objective (${why}); choose by \`objective\``,
+    );
+  }
+  const problem = architectureOf(model).contextProblem(model, training.context);
+  if (problem !== undefined) throw new LonghandError("usage", problem);
+  if (training.carry) requireCarry(model, training);
+}
+
+function requireCarry(model: TrainedConfig["model"], { context, objective }: TrainedConfig["training"]): void {
+  const refuse = (problem: string) => new LonghandError("usage", `\`carry\`: ${problem}`);
+  if (objective === "masked")
+    throw refuse("expected the causal objective, got masked, whose windows are each read whole");
+  const problem = carryProblem(model);
+  if (problem !== undefined) throw refuse(problem);
+  const span = carriedState(model)?.span ?? 1;
+  if (context % span === 0) return;
+  const above = span * Math.ceil(context / span);
+  throw refuse(
+    `expected a context that is a multiple of the chunk, ${span}, got ${context}; give \`context\` ${above}`,
+  );
 }

@@ -4,10 +4,10 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import type { HostTensor, TensorType } from "../../base/dtype.ts";
+import type { HostTensor } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
-import { sameShape, showShape } from "../../base/shape.ts";
 import type { CheckpointContent, FullCheckpoint } from "../../checkpoint/checkpoints.node.ts";
+import { requireTensors } from "../../checkpoint/require-tensors.ts";
 import { corporaIn } from "../../config/corpora.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { contentOf, type DataCursor } from "../../data/mixture.ts";
@@ -245,22 +245,4 @@ export function placeInData({ stored, step, examplesPerStep, lanes = 0, corpora 
     }
   }
   return { ...stored, ...content };
-}
-
-/** Throws unless both hold the same names, shapes and dtypes. */
-export function requireTensors(found: Tensors, expected: Readonly<Record<string, TensorType>>, where: string): void {
-  for (const [name, { shape, dtype }] of Object.entries(expected)) {
-    const tensor = found[name];
-    if (tensor === undefined) throw new LonghandError("checkpoint", `${where}: tensor ${name} is missing`);
-    if (!sameShape(tensor.shape, shape) || tensor.dtype !== dtype) {
-      throw new LonghandError(
-        "checkpoint",
-        `${where}: tensor ${name}: expected ${dtype}${showShape(shape)}, got ${tensor.dtype}${showShape(tensor.shape)}`,
-      );
-    }
-  }
-  for (const name of Object.keys(found)) {
-    if (!(name in expected))
-      throw new LonghandError("checkpoint", `${where}: tensor ${name} does not belong to this model`);
-  }
 }

@@ -10,12 +10,12 @@ import { sha256 } from "../../base/files.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { readAtMost } from "../../checkpoint/read.node.ts";
+import { requireTensors } from "../../checkpoint/require-tensors.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
 import { adapterSchema } from "../../config/run-config.ts";
 import type { ModelConfig } from "../../models/architecture.ts";
 import { parameterCount, parametersOf } from "../../models/language-model.ts";
 import { type AdapterConfig, adapterPaths } from "../../nn/scope.ts";
-import { requireTensors } from "../train/state.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 

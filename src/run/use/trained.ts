@@ -1,34 +1,19 @@
 /** A trained model as it was saved: what is needed to use it, to train it further or to write it out in another form. */
-import type { HostTensor, TensorType } from "../../base/dtype.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
-import { readConfig } from "../../checkpoint/run-folder.node.ts";
+import { requireTensors } from "../../checkpoint/require-tensors.ts";
+import { folderFormat, readConfig } from "../../checkpoint/run-folder.node.ts";
 import { parseRunConfig } from "../../config/run-config.ts";
-import type { TrainedConfig } from "../../config/trained-config.ts";
-import type { TextTokenizer } from "../../data/tokenizer.node.ts";
-import type { ModelConfig } from "../../models/architecture.ts";
-import { parametersOf } from "../../models/language-model.ts";
-import type { Device } from "../../runtime/engine.ts";
 import { loadRunTokenizer } from "../data/run-tokens.ts";
-import { requireTensors } from "../train/state.ts";
+import { EXPORT_FORMAT } from "../export/files.ts";
+import { readExport } from "../export/read.ts";
+import { typesOf } from "../export/weights.ts";
 import { type Adapter, adapterTypes, readAdapter, withAdapters } from "./adapter.ts";
 import { readBase } from "./base.ts";
+import type { TrainedModel } from "./trained-model.ts";
 
-export interface TrainedModel {
-  /** Path of the folder. */
-  readonly path: string;
-  readonly config: TrainedConfig;
-  readonly tokenizer: TextTokenizer;
-  /** Bytes that a token stands for in the text that the tokenizer was first used on, if that is known. */
-  readonly bytesPerToken?: number | undefined;
-  /** By path, those of the configuration and no others. */
-  readonly parameters: Readonly<Record<string, HostTensor>>;
-  /** Optimiser steps behind it. */
-  readonly step: number;
-  /** Where and with how many threads it was trained. */
-  readonly engine: { readonly device: Device; readonly threads: number };
-}
+export type { TrainedModel } from "./trained-model.ts";
 
 export interface ReadTrainedOptions {
   /** Adapters that are added to it: their files, or folders of the runs that trained them. */
@@ -38,14 +23,14 @@ export interface ReadTrainedOptions {
 }
 
 /**
- * Reads the newest whole checkpoint of a run, and adds adapters to it. Throws `checkpoint` or `config` for a folder that cannot
- * be used, and for an adapter that is damaged or was trained beside other parameters.
+ * Reads the newest whole checkpoint of a run, or an export, and adds adapters to it. Throws `checkpoint` or `config` for a
+ * folder that cannot be used, and for an adapter that is damaged or was trained beside other parameters.
  */
 export async function readTrained(
   path: string,
   { adapter, ...options }: ReadTrainedOptions = {},
 ): Promise<TrainedModel> {
-  const { base, ...trained } = await readRun(path, options);
+  const { base, ...trained } = await readFolder(path, options);
   if (adapter === undefined) return trained;
   const { model } = trained.config;
   const known = [base, trained.parameters].map((parameters) => parameters && digestOfTensors(parameters));
@@ -64,10 +49,13 @@ export async function readTrained(
 }
 
 /** `base`: the parameters without the run's own adapter, where it has one. */
-async function readRun(
-  path: string,
-  { onWarning }: ReadTrainedOptions,
-): Promise<TrainedModel & { readonly base?: TrainedModel["parameters"] }> {
+type Read = TrainedModel & { readonly base?: TrainedModel["parameters"] };
+
+async function readFolder(path: string, options: ReadTrainedOptions): Promise<Read> {
+  return (await folderFormat(path)) === EXPORT_FORMAT ? readExport(path) : readRun(path, options);
+}
+
+async function readRun(path: string, { onWarning }: ReadTrainedOptions): Promise<Read> {
   const { model, training, engine, ...config } = await readConfig(path, parseRunConfig);
   const tokenizer = await loadRunTokenizer(path, config);
   const { objective, context, documents, carry, adapter } = training;
@@ -82,8 +70,4 @@ async function readRun(
     ...{ tokenizer, parameters, step, engine, bytesPerToken: config.data.bytesPerToken },
     ...(base && { base }),
   };
-}
-
-function typesOf(model: ModelConfig): Record<string, TensorType> {
-  return Object.fromEntries(parametersOf(model).map(({ path, shape }) => [path, { dtype: "float32", shape }]));
 }

@@ -1,0 +1,91 @@
+/** Writes a trained model as a folder that other programs can use: weights, tokenizer, configuration, a PyTorch module. */
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { LonghandError } from "../../base/errors.ts";
+import { sha256, writeFlushed } from "../../base/files.node.ts";
+import { removeStaleTemporaries, writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
+import { folderFormat, makeFolders, removeFolders } from "../../checkpoint/run-folder.node.ts";
+import type { ExportConfig } from "../../config/export-config.ts";
+import { type ExportSettings, exportSettingsSchema } from "../../config/export-settings.ts";
+import { parseSettings } from "../../config/fields.ts";
+import { version } from "../machine/version.ts";
+import { readTrained } from "../use/trained.ts";
+import type { TrainedModel } from "../use/trained-model.ts";
+import { CONFIG_FILE, EXPORT_FORMAT, encodeExportConfig, README_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
+import { readmeOf } from "./readme.ts";
+import { TORCH_MODULE, torchModule } from "./torch-module.ts";
+import { encodeWeights } from "./weights.ts";
+
+export interface ExportOptions extends ExportSettings {
+  /** Told about each damaged checkpoint that was passed over. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+export interface ExportResult {
+  /** Path of the folder. */
+  readonly out: string;
+  /** Optimiser steps behind the model. */
+  readonly step: number;
+  /** Its files and their sizes in bytes. */
+  readonly files: Readonly<Record<string, number>>;
+}
+
+/**
+ * Exports what readTrained reads, with its adapters merged. The folder appears whole or not at all. Throws "usage" for a folder
+ * that exists, "io" where the system refuses, and as readTrained.
+ */
+export async function exportModel(path: string, { onWarning, ...given }: ExportOptions): Promise<ExportResult> {
+  const { out, overwrite, adapter } = parseSettings(exportSettingsSchema, given);
+  const trained = await readTrained(path, { adapter, onWarning });
+  await requirePlace(out, { overwrite, from: path });
+  const parents = await makeFolders(dirname(resolve(out)));
+  try {
+    await removeStaleTemporaries(dirname(resolve(out)), { of: resolve(out) });
+    let files: ExportResult["files"] = {};
+    await writeDirectoryAtomic(resolve(out), async (folder) => {
+      files = await writeFiles(folder, trained);
+    });
+    return { out, step: trained.step, files };
+  } catch (error) {
+    await removeFolders(parents);
+    throw error;
+  }
+}
+
+/** Throws "usage" for a folder that holds anything, unless it is an export that may be replaced. */
+async function requirePlace(
+  out: string,
+  { overwrite, from }: { readonly overwrite: boolean; readonly from: string },
+): Promise<void> {
+  if (!existsSync(out)) return;
+  const refuse = (problem: string) => new LonghandError("usage", `\`out\` ${out}: ${problem}`);
+  if (resolve(out) === resolve(from)) throw refuse("this is the model to be exported; choose another folder");
+  const ours = (await folderFormat(out)) === EXPORT_FORMAT;
+  if (!ours) throw refuse("it exists and is no export of Longhand; choose another folder");
+  if (!overwrite) throw refuse("this export exists; choose another folder, or replace it with `overwrite`");
+}
+
+async function writeFiles(folder: string, trained: TrainedModel): Promise<ExportResult["files"]> {
+  const { config, tokenizer, step, bytesPerToken, parameters, path } = trained;
+  const write = (name: string, ...chunks: (Uint8Array | string)[]) => writeFlushed(join(folder, name), chunks, "wx");
+  await write(WEIGHTS_FILE, ...encodeWeights(parameters, path).chunks);
+  await write(TOKENIZER_FILE, tokenizer.json);
+  await write(TORCH_MODULE, torchModule());
+  const files = await listed(folder);
+  const known = { longhand: version, step, tokenizerDigest: tokenizer.digest, ...(bytesPerToken && { bytesPerToken }) };
+  const written: ExportConfig = { ...known, ...config, files };
+  await write(CONFIG_FILE, encodeExportConfig(written));
+  await write(README_FILE, readmeOf(written));
+  return Object.fromEntries(Object.entries(files).map(([name, { bytes }]) => [name, bytes]));
+}
+
+/** Length and checksum of every file of a folder. */
+async function listed(folder: string): Promise<ExportConfig["files"]> {
+  const names = (await readdir(folder)).sort();
+  const records = names.map(async (name) => {
+    const bytes = await readFile(join(folder, name));
+    return [name, { bytes: bytes.length, sha256: sha256(bytes) }] as const;
+  });
+  return Object.fromEntries(await Promise.all(records));
+}
