@@ -39,6 +39,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const settings = parseSettings(serveSettingsSchema, given);
   const load = parseSettings(loadSettingsSchema, { threads, device, adapter });
   const names = namesOf(paths);
+  if (adapter !== undefined && paths.length > 1)
+    throw new LonghandError("usage", "`adapter`: expected one model beside it, the one that it was trained for");
   if (key === "") throw new LonghandError("usage", "the key of the server: expected some text, got an empty one");
   if (key === undefined && !isLoopback(settings.host))
     onWarning(`anyone who reaches ${settings.host} may use this server: set LONGHAND_API_KEY to ask for a key`);
@@ -56,7 +58,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
     const metrics = new Metrics(threadsOfModels);
     const service = new Service(threadsOfModels, settings, metrics);
     const app = createApp({ service, key, log });
-    const address = await app.listen({ host: settings.host, port: settings.port }).catch((error) => {
+    const host = settings.host === "localhost" ? "127.0.0.1" : settings.host; // of its two addresses one
+    const address = await app.listen({ host, port: settings.port }).catch((error) => {
       throw listenError(error, settings);
     });
     let closing: Promise<void> | undefined;

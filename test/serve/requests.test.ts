@@ -1,10 +1,14 @@
 /** Requests that are wrong, too large, slow, many, or of somebody who may not ask: a clear error each, and the server goes on. */
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Server } from "../../src/serve/serve.ts";
+import { generate } from "../../src/run/use/generate.ts";
+import { loadModel } from "../../src/run/use/model.ts";
+import { type Server, serve } from "../../src/serve/serve.ts";
+import { fail, succeed } from "../cli/command.ts";
 import { type Body, complete, metric, send, servers, trainedModels, until } from "./server.ts";
 
-const { folder, book } = trainedModels("masked");
+const { folder, text, book } = trainedModels("masked");
 const start = servers();
 const lines: string[] = [];
 let server: Server;
@@ -262,6 +266,21 @@ describe("a server", () => {
     });
   });
 
+  it("takes an adapter, and writes what the library writes with it", async () => {
+    const tuned = join(folder, "tuned");
+    const settings = ["--steps", "30", "--lr", "0.3", "--adapter", "rank=2", "--threads", "1"];
+    await succeed(["train", "--from", book, "--data", text, "--out", tuned, ...settings]);
+    const adapted = await start({ models: [book], adapter: [tuned], host: "localhost" });
+    const fields = { ...own, max_tokens: 20, temperature: 0 };
+    const model = await loadModel(book, { adapter: [tuned] });
+    let expected = "";
+    for await (const piece of generate(model, { prompt: "It was", tokens: 20, temperature: 0 }))
+      if (piece.type === "end") expected = piece.text;
+    await model.close();
+    expect((await complete(adapted, fields)).choices[0].text).toBe(expected);
+    expect((await complete(server, fields)).choices[0].text).not.toBe(expected);
+  });
+
   it("refuses what it cannot be started with, in one sentence", async () => {
     const { port } = new URL(server.address);
     const attempts: [object, RegExp][] = [
@@ -269,11 +288,15 @@ describe("a server", () => {
       [{ models: [book, `${folder}/./book`] }, /^models: two are named book/],
       [{ models: [`${folder}/none`] }, /none/],
       [{ models: [book], key: "" }, /^the key of the server: expected some text/],
+      [{ models: [book, `${folder}/masked`], adapter: [book] }, /^`adapter`: expected one model/],
       [{ models: [book], batch: 0 }, /^`batch` 0: /],
     ];
     for (const [options, message] of attempts)
       await expect(start(options as Parameters<typeof start>[0])).rejects.toThrow(message);
-    const { serve } = await import("../../src/serve/serve.ts");
     await expect(serve({ models: [book], port: Number(port) })).rejects.toThrow(/another program listens there/);
+    await fail(["serve"], 2, /missing required argument 'model'/);
+    await fail(["serve", book, "--port", "seventy"], 2, /^longhand: --port "seventy": expected a whole number/);
+    await fail(["serve", join(folder, "none")], 1, /none/);
+    await fail(["serve", book, "--port", port], 2, /another program listens there; choose another --port$/);
   });
 });
