@@ -6,9 +6,7 @@ import { writeError } from "../base/files.node.ts";
 import { parseSettings } from "../config/fields.ts";
 import { type ServeSettingsInput, serveSettingsSchema } from "../config/serve-settings.ts";
 import { type LoadSettings, loadSettingsSchema } from "../config/use-settings.ts";
-import { createApp, isLoopback } from "./http/app.ts";
-import { Metrics } from "./http/metrics.ts";
-import { Service } from "./http/service.ts";
+import { isLoopback } from "./loopback.ts";
 import { ModelThread } from "./model-thread.ts";
 
 export interface ServeOptions extends ServeSettingsInput, LoadSettings {
@@ -55,8 +53,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
       const setup = { path, load, settings, name: names[i] };
       threadsOfModels.push(await ModelThread.start(setup, { onWarning, onDeath: fail }));
     }
-    const metrics = new Metrics(threadsOfModels);
-    const service = new Service(threadsOfModels, settings, metrics);
+    // Loaded when something is served: the library has other uses.
+    const { createApp } = await import("./http/app.ts");
+    const { Service } = await import("./http/service.ts");
+    const service = new Service(threadsOfModels, settings);
     const app = createApp({ service, key, log });
     const host = settings.host === "localhost" ? "127.0.0.1" : settings.host; // of its two addresses one
     const address = await app.listen({ host, port: settings.port }).catch((error) => {

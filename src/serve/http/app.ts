@@ -2,6 +2,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from "fastify";
 import { errorBody, failureOf, RequestError } from "../failure.ts";
+import { isLoopback, namesLoopback } from "../loopback.ts";
 import type { Failure } from "../protocol.ts";
 import { answerCompletion } from "./completions-route.ts";
 import { addRoutes } from "./routes.ts";
@@ -113,15 +114,11 @@ function requireKey({ headers }: FastifyRequest, key: string): void {
   });
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
-
-export const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host);
-
 /**
  * A server for this machine alone, without a key, answers only to names of this machine: a page whose own name was made to
  * point here would otherwise be of the same origin.
  */
 function requireHost({ headers }: FastifyRequest, host: string, key: string | undefined): void {
-  if (key !== undefined || !isLoopback(host) || LOOPBACK.test(headers.host ?? "")) return;
+  if (key !== undefined || !isLoopback(host) || namesLoopback(headers.host)) return;
   throw new RequestError(403, "expected a Host of this machine, such as localhost", { code: "wrong_host" });
 }

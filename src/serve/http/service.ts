@@ -4,7 +4,7 @@ import type { ServeSettings } from "../../config/serve-settings.ts";
 import { RequestError } from "../failure.ts";
 import type { ModelThread, RunningJob } from "../model-thread.ts";
 import type { Job, JobResults, Piece } from "../protocol.ts";
-import type { Metrics } from "./metrics.ts";
+import { Metrics } from "./metrics.ts";
 
 export class Service {
   readonly settings: ServeSettings;
@@ -17,10 +17,10 @@ export class Service {
   /** Seconds of recent jobs, for Retry-After. */
   #meanSeconds = 1;
 
-  constructor(models: readonly ModelThread[], settings: ServeSettings, metrics: Metrics) {
+  constructor(models: readonly ModelThread[], settings: ServeSettings) {
     this.models = new Map(models.map((model) => [model.name, model]));
     this.settings = settings;
-    this.metrics = metrics;
+    this.metrics = new Metrics(models);
   }
 
   get stopping(): boolean {
