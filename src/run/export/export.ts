@@ -7,7 +7,7 @@ import { sha256, writeFlushed } from "../../base/files.node.ts";
 import { removeStaleTemporaries, writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
 import { folderFormat, makeFolders, removeFolders } from "../../checkpoint/run-folder.node.ts";
 import type { ExportConfig } from "../../config/export-config.ts";
-import { type ExportSettings, exportSettingsSchema } from "../../config/export-settings.ts";
+import { type ExportSettings, exportSettingsSchema, type WeightFormat } from "../../config/export-settings.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { version } from "../machine/version.ts";
 import { readTrained } from "../use/trained.ts";
@@ -36,7 +36,7 @@ export interface ExportResult {
  * that exists, "io" where the system refuses, and as readTrained.
  */
 export async function exportModel(path: string, { onWarning, ...given }: ExportOptions): Promise<ExportResult> {
-  const { out, overwrite, adapter } = parseSettings(exportSettingsSchema, given);
+  const { out, overwrite, adapter, weights } = parseSettings(exportSettingsSchema, given);
   const trained = await readTrained(path, { adapter, onWarning });
   await requirePlace(out, { overwrite, from: path });
   const parents = await makeFolders(dirname(resolve(out)));
@@ -44,7 +44,7 @@ export async function exportModel(path: string, { onWarning, ...given }: ExportO
     await removeStaleTemporaries(dirname(resolve(out)), { of: resolve(out) });
     let files: ExportResult["files"] = {};
     await writeDirectoryAtomic(resolve(out), async (folder) => {
-      files = await writeFiles(folder, trained);
+      files = await writeFiles(folder, trained, weights);
     });
     return { out, step: trained.step, files };
   } catch (error) {
@@ -66,10 +66,11 @@ async function requirePlace(
   if (!overwrite) throw refuse("this export exists; choose another folder, or replace it with `overwrite`");
 }
 
-async function writeFiles(folder: string, trained: TrainedModel): Promise<ExportResult["files"]> {
+async function writeFiles(folder: string, trained: TrainedModel, format: WeightFormat): Promise<ExportResult["files"]> {
   const { config, tokenizer, step, bytesPerToken, parameters, path } = trained;
   const write = (name: string, ...chunks: (Uint8Array | string)[]) => writeFlushed(join(folder, name), chunks, "wx");
-  await write(WEIGHTS_FILE, ...encodeWeights(parameters, path).chunks);
+  const weights = encodeWeights(parameters, config.model, { format, where: path });
+  await write(WEIGHTS_FILE, ...weights.chunks);
   await write(TOKENIZER_FILE, tokenizer.json);
   await write(TORCH_MODULE, torchModule());
   const files = await listed(folder);

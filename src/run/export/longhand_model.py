@@ -48,21 +48,31 @@ FIELDS = {
 
 
 def read_safetensors(path):
-    """Its tensors by name, float32."""
-    types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    """Its tensors by name, float32. 8-bit integers are multiplied by the scales that stand beside them, NAME.scale."""
+    types = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I8": torch.int8}
     with open(path, "rb") as file:
         data = bytearray(file.read())
     (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    block = int(header.pop("__metadata__", {}).get("block", 0))
     tensors = {}
-    for name, entry in json.loads(data[8 : 8 + length]).items():
-        if name == "__metadata__":
-            continue
+    for name, entry in header.items():
         if entry["dtype"] not in types:
             raise ValueError(f"{path}: tensor {name}: expected one of {', '.join(types)}, got {entry['dtype']}")
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
         values = torch.frombuffer(bytearray(data[begin:end]), dtype=types[entry["dtype"]])
         tensors[name] = values.reshape(entry["shape"]).float()
+    for name, entry in header.items():
+        if entry["dtype"] == "I8":
+            tensors[name] = dequantised(tensors[name], tensors.pop(name + ".scale"), block)
     return tensors
+
+
+def dequantised(integers, scales, block):
+    """integers [R, C]; scales [R / block, C] or [R, C / block], rounded up: one for each block of an axis."""
+    R, C = integers.shape
+    axis = 0 if scales.shape == ((R + block - 1) // block, C) else 1
+    return integers * scales.repeat_interleave(block, axis)[:R, :C]
 
 
 def load(folder=None):

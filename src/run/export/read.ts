@@ -15,7 +15,8 @@ export async function readExport(path: string): Promise<TrainedModel> {
   const { model, training, step, bytesPerToken } = config;
   const json = await readListed(path, TOKENIZER_FILE, config);
   const tokenizer = decodeTokenizer(json, config, join(path, TOKENIZER_FILE));
-  const parameters = decodeWeights(await readListed(path, WEIGHTS_FILE, config), model, join(path, WEIGHTS_FILE));
+  const weights = await readListed(path, WEIGHTS_FILE, config);
+  const { parameters } = decodeWeights(weights, model, join(path, WEIGHTS_FILE));
   const engine = { device: "cpu", threads: availableProcessors() } as const;
   return { path, config: { model, training }, tokenizer, bytesPerToken, parameters, step, engine };
 }
