@@ -59,7 +59,7 @@ export function withTrained(settings: TrainSettingsInput, { training }: TrainedC
 /** rank=8, or rank=8,alpha=16. Throws "usage". */
 export function adapterFrom(setting: NonNullable<TrainSettings["adapter"]>): AdapterConfig {
   const asked = typeof setting === "string" ? Object.fromEntries(setting.split(",").map(assignment)) : setting;
-  const parsed = adapterSchema.safeParse({ alpha: asked.rank, ...asked });
+  const parsed = adapterSchema.safeParse({ alpha: asked.rank, ...given(asked) });
   if (parsed.success) return parsed.data;
   const got = typeof setting === "string" ? setting : JSON.stringify(setting);
   throw new LonghandError(

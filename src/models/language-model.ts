@@ -106,15 +106,15 @@ export function embeddingTable(scope: Scope, config: ModelConfig): Tensor {
 }
 
 /** The map to logits: the embedding's table (Press and Wolf 2017), or one of its own. */
-export function head(scope: Scope, config: ModelConfig): Pick<ModelOutput, "table" | "bias"> {
+export function head(scope: Scope, config: ModelConfig): Pick<ModelOutput, "table" | "adapter" | "bias"> {
   const { vocabSize, width } = config;
-  return {
-    table:
-      config.head === "tied"
-        ? embeddingTable(scope, config)
-        : scope.at("logits").parameter("weight", [vocabSize, width], { constant: 0 }, "table"),
-    bias: scope.at("logits").parameter("bias", [vocabSize], { constant: 0 }),
-  };
+  const own = scope.at("logits");
+  const table =
+    config.head === "tied"
+      ? embeddingTable(scope, config)
+      : own.parameter("weight", [vocabSize, width], { constant: 0 }, "head");
+  const bias = own.parameter("bias", [vocabSize], { constant: 0 });
+  return { table, adapter: own.adapterOf("weight"), bias };
 }
 
 /** Logits [B, T, V] of the whole input, for tests, short texts and export. */

@@ -25,14 +25,20 @@ const shape = { batch, context };
 const adapter = { rank: 3, alpha: 6 };
 const tokens = Int32Array.from({ length: batch * context }, (_, i) => (7 * i * i + 3 * i) % vocabSize);
 const targets = Int32Array.from({ length: batch * context }, (_, i) => (5 * i * i + i + 1) % vocabSize);
-const small = (architecture: string) => smallModel(architecture, { context, vocabSize, causal: true });
+/** With a head of its own, or tied. */
+const small = (architecture: string) =>
+  ({
+    ...smallModel(architecture, { context, vocabSize, causal: true }),
+    head: architecture.startsWith("flash") ? "own" : "tied",
+  }) as const;
 const flash = small("flash");
 
-/** Adapters that do something: B is zero at first. */
+/** Adapters and a head that do something: B and the head are zero at first. */
 function valuesOf(parameters: ReturnType<typeof parametersOf>): Record<string, HostTensor> {
   const values = initialise(parameters, 1);
   for (const [path, { data }] of Object.entries(values)) {
-    if (path.endsWith(".adapter.b")) data.set(randomNormals(randomKey(2, path), data.length, 0.1));
+    if (path.endsWith(".adapter.b") || path === "logits.weight")
+      data.set(randomNormals(randomKey(2, path), data.length, 0.1));
   }
   return values;
 }
@@ -62,8 +68,11 @@ describe.each(architectureNames())("adapters of %s", (architecture) => {
   );
 
   it("change nothing at first", () => {
-    const first = initialise(declared, 1);
-    expect(lossWith(first)).toBe(loss(first));
+    const first = Object.entries(values).map(([path, tensor]): [string, HostTensor] => {
+      const { data } = initialise(declared, 1)[path];
+      return [path, path.endsWith(".adapter.b") ? { ...tensor, data } : tensor];
+    });
+    expect(lossWith(Object.fromEntries(first))).toBe(loss(values));
   });
 
   it("are the model with their products in its maps", () => {
@@ -136,6 +145,44 @@ it("adapts a map that a layer of one's own multiplies with by itself", () => {
     });
     expectClose(analytic[path].data, slopes, { name: path, tolerance: 1e-6 });
   }
+});
+
+it("has the gradients of a head's adapter from logits in several slices", async () => {
+  const shape = { batch: 1, context: 1024 };
+  const config = {
+    ...smallModel("flash", { context: 1024, vocabSize: 9000, causal: true }),
+    layers: 1,
+    head: "own",
+  } as const;
+  const values = valuesOf(parametersOf(config, { adapter }));
+  const base = Object.fromEntries(Object.entries(values).filter(([path]) => !path.includes(".adapter.")));
+  const merged = withAdapters(base, [{ config: adapter, tensors: values }]);
+  const ids = (step: number) => Int32Array.from({ length: 1024 }, (_, i) => (step * i * i + i) % 9000);
+  const engine = openEngine("cpu");
+  const results = async (tuning: Tuning, own: Values) => {
+    const { program } = trainingProgram(modelOf(config, { tuning }), shape);
+    const compiled = await engine.compile(program);
+    const data = Object.fromEntries(Object.entries(own).map(([path, { data }]) => [path, data]));
+    const found = await compiled.run({ ...data, tokens: ids(7), targets: ids(5) });
+    return Object.fromEntries(Object.entries(found).map(([name, array]) => [name, Float64Array.from(array)]));
+  };
+  const [adapted, plain] = [await results({ adapter }, values), await results({}, merged)];
+  await engine.close();
+  const { width } = config;
+  const G = plain["gradient.logits.weight"]; // [V, d]
+  const [a, b] = ["a", "b"].map((name) => values[`logits.weight.adapter.${name}`].data);
+  const { rank, alpha } = adapter;
+  const [dA, dB] = [new Float64Array(9000 * rank), new Float64Array(rank * width)];
+  for (let v = 0; v < 9000; v++) {
+    for (let k = 0; k < rank; k++) {
+      for (let j = 0; j < width; j++) {
+        dA[v * rank + k] += (alpha / rank) * G[v * width + j] * b[k * width + j];
+        dB[k * width + j] += (alpha / rank) * a[v * rank + k] * G[v * width + j];
+      }
+    }
+  }
+  expectClose(adapted["gradient.logits.weight.adapter.a"], dA, { name: "a", tolerance: 1e-4 });
+  expectClose(adapted["gradient.logits.weight.adapter.b"], dB, { name: "b", tolerance: 1e-4 });
 });
 
 it("computes nothing of a frozen head, however many slices its logits come in", () => {

@@ -5,7 +5,7 @@
  */
 import { neverAfter } from "../graph/recompute.ts";
 import { concat, type Tensor, withGradient } from "../graph/tensor.ts";
-import type { Fewest } from "./scope.ts";
+import type { Fewest, LowRank } from "./scope.ts";
 
 /** What a language model ends with; the logits are finalStates tableᵀ + bias. */
 export interface ModelOutput {
@@ -13,13 +13,15 @@ export interface ModelOutput {
   readonly finalStates: Tensor;
   /** [V, d]: the embedding, where it is tied, or a map of its own. */
   readonly table: Tensor;
+  /** The adapter that is in the table, where it has one. */
+  readonly adapter?: LowRank | undefined;
   /** [V] */
   readonly bias: Tensor;
   /** The state of the layers after the window, by `state.LAYER.NAME` [B, …]; where the window began with one. */
   readonly state?: Readonly<Record<string, Tensor>> | undefined;
 }
 
-interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "bias"> {
+interface CrossEntropyInputs extends Pick<ModelOutput, "table" | "adapter" | "bias"> {
   /** [N, d]: the final hidden states. */
   readonly x: Tensor;
   /** [N] int32 */
@@ -56,6 +58,7 @@ interface CrossEntropy {
 export function crossEntropy({
   x,
   table,
+  adapter,
   bias,
   targets,
   weights,
@@ -82,9 +85,10 @@ export function crossEntropy({
   });
   const columns = [slices.map((slice) => slice.losses), slices.map((slice) => slice.correct)];
   const [losses, correct] = columns.map((column) => concat(column, 0)); // [N, 1] each
-  const sum = withGradient(losses.mul(weights.reshape([N, 1])).sum([0, 1]), [x, table, bias], (g, wanted) => {
-    let dTable: Tensor | undefined;
-    let dBias: Tensor | undefined;
+  const { parameters, gradientsOf, whole } = tableGradients(table, adapter);
+  const weighted = losses.mul(weights.reshape([N, 1])).sum([0, 1]);
+  const sum = withGradient(weighted, [x, ...parameters, bias], (g, wanted) => {
+    let sums: readonly Tensor[] = []; // of the table and the bias
     let finished: readonly Tensor[] = [];
     const dx = slices.map(({ p, losses }, i) => {
       // The scattered -1 depends on the loss of the slice and on the slice before: one [n, V] exists at a time.
@@ -94,15 +98,42 @@ export function crossEntropy({
         .expand(losses.shape);
       const dLogits = p.scatterAdd(1, ts[i], minusOne); // [n, V], weights still to be applied
       const factor = ws[i].mul(g); // [n, 1]
-      const tablePart = xs[i].mul(factor).swapLast().matmul(dLogits); // [d, V]: the transposed table's
-      const biasPart = factor.swapLast().matmul(dLogits); // [1, V]
-      dTable = dTable ? dTable.add(tablePart) : tablePart;
-      dBias = dBias ? dBias.add(biasPart) : biasPart;
+      const parts = [...gradientsOf(xs[i].mul(factor), dLogits), factor.swapLast().matmul(dLogits)]; // bias: [1, V]
+      sums = parts.map((part, k) => sums[k]?.add(part) ?? part);
       const dX = dLogits.matmul(table).mul(factor); // [n, d]
-      finished = [dX, dTable, dBias].filter((_, part) => wanted[part]);
+      finished = [dX, ...sums].filter((_, k) => wanted[k]);
       return dX;
     });
-    return [concat(dx, 0).reshape([N, d]), dTable?.swapLast(), dBias?.reshape([V])];
+    return [concat(dx, 0).reshape([N, d]), ...whole(sums), sums[sums.length - 1].reshape([V])];
   });
   return { sum: sum.reshape([1]), perToken: losses.reshape([N]), correct: correct.reshape([N]) };
+}
+
+interface TableGradients {
+  /** What the table's gradient goes to: itself, or its adapter. */
+  readonly parameters: readonly Tensor[];
+  /** Of one slice, from its x, weights applied [n, d], and the gradients of its logits [n, V]; then to be added up. */
+  gradientsOf(x: Tensor, dLogits: Tensor): Tensor[];
+  /** The sums, each in the shape of its parameter. */
+  whole(sums: readonly Tensor[]): Tensor[];
+}
+
+function tableGradients(table: Tensor, adapter: LowRank | undefined): TableGradients {
+  if (adapter === undefined) {
+    return {
+      parameters: [table],
+      gradientsOf: (x, dLogits) => [x.swapLast().matmul(dLogits)], // [d, V]: the transposed table's
+      whole: ([dTable]) => [dTable.swapLast()],
+    };
+  }
+  // The table's would be G = dLogitsᵀ x; a's is s G bᵀ and b's s aᵀ G.
+  const { a, b, scale } = adapter;
+  return {
+    parameters: [a, b],
+    gradientsOf: (x, dLogits) => [
+      x.matmul(b.swapLast()).swapLast().matmul(dLogits), // [rank, V]
+      dLogits.matmul(a).swapLast().matmul(x), // [rank, d]
+    ],
+    whole: ([dA, dB]) => [dA.swapLast().mul(scale), dB.mul(scale)],
+  };
 }

@@ -14,9 +14,13 @@ export type Initial = { readonly normal: number } | { readonly constant: number 
 
 /**
  * What a parameter is, for the optimiser: the weight of a linear map (or of several of one input, side by side, each of
- * so many columns), a table of rows that are looked up, or another, such as a scale or a bias.
+ * so many columns), a table of rows that are looked up, a table of the rows that logits are products with and nothing else, or
+ * another, such as a scale or a bias.
  */
-export type Role = { readonly map: readonly number[] } | "table" | "other";
+export type Role = { readonly map: readonly number[] } | "table" | "head" | "other";
+
+/** Whether what a parameter does is a linear map and no more, to which an adapter can be added. */
+export const isMap = (role: Role) => typeof role === "object" || role === "head";
 
 export interface Parameter {
   readonly path: string;
@@ -30,7 +34,7 @@ export interface Parameter {
 
 /**
  * What is added to every linear map in place of training it (LoRA, Hu et al. 2021, arXiv 2106.09685, section 4.1): the map
- * W [in, out] is W + alpha / rank A B, with A [in, rank] and B [rank, out].
+ * W [in, out] is W + alpha / rank A B, with A [in, rank] and B [rank, out]; so is a table [V, d] that only makes logits.
  */
 export interface AdapterConfig {
   readonly rank: number;
@@ -113,7 +117,7 @@ export class Scope {
       const trained = adapter === undefined && !frozen?.(path);
       const parameter = { path, shape, initial, role, trained, tensor: input(path, shape) };
       this.declared.set(path, parameter);
-      if (adapter === undefined || typeof role !== "object") return parameter.tensor;
+      if (adapter === undefined || !isMap(role)) return parameter.tensor;
       const own = this.lowRank(path, shape, adapter);
       const sum = parameter.tensor.add(own.a.matmul(own.b).mul(own.scale));
       this.adapted.set(path, { sum, own });
@@ -134,15 +138,15 @@ export class Scope {
   }
 
   /** Its product is zero at first. */
-  private lowRank(path: string, [inputs, outputs]: Shape, { rank, alpha }: AdapterConfig): LowRank {
+  private lowRank(path: string, [rows, columns]: Shape, { rank, alpha }: AdapterConfig): LowRank {
     const paths = adapterPaths(path);
     const declare = (path: string, shape: Shape, initial: Initial) => {
       const tensor = input(path, shape);
       this.declared.set(path, { path, shape, initial, role: "other", trained: true, tensor });
       return tensor;
     };
-    const a = declare(paths.a, [inputs, rank], { normal: 1 / Math.sqrt(inputs) });
-    const b = declare(paths.b, [rank, outputs], { constant: 0 });
+    const a = declare(paths.a, [rows, rank], { normal: 1 / Math.sqrt(rows) });
+    const b = declare(paths.b, [rank, columns], { constant: 0 });
     return { a, b, scale: alpha / rank };
   }
 

@@ -23,7 +23,7 @@ const GROUP_BYTES = 2 ** 26;
 
 /** What an optimiser may tell apart: maps, tables, other matrices, vectors. */
 function kindOf({ shape, role = "other" }: FlatPart): string {
-  if (role !== "other") return role === "table" ? "table" : "map";
+  if (role !== "other") return typeof role === "object" ? "map" : "table";
   return shape.length > 1 ? "matrix" : "vector";
 }
 

@@ -96,6 +96,7 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
   const {
     finalStates,
     table,
+    adapter,
     bias,
     state = {},
   } = model(scope, tokens, {
@@ -106,14 +107,14 @@ function build(model: Model, { batch, context }: BatchShape, options: BuildOptio
   const states = finalStates.reshape([batch * context, finalStates.shape[2]]);
   const losses = crossEntropy({
     x: places ? states.gather(places) : states,
-    table,
-    bias,
+    ...{ table, adapter, bias },
     targets: targets.reshape([count]),
     weights,
     fewest,
   });
   const after = Object.fromEntries(Object.entries(state).map(([key, tensor]) => [newKey(key), tensor]));
-  return { scope, ...losses, head: [table, bias], state: after, batch, context };
+  const ofTable = adapter ? [adapter.a, adapter.b] : [table];
+  return { scope, ...losses, head: [...ofTable, bias], state: after, batch, context };
 }
 
 interface TrainingOptions extends ProgramOptions {

@@ -51,6 +51,7 @@ it("counts neither gradients nor moments of what is not trained", () => {
   const adapters = 4 * parametersOf(model, { adapter }).reduce((sum, p) => sum + (p.trained ? sizeOf(p.shape) : 0), 0);
   const averages = estimate({ adapter }, true) - estimate({ adapter });
   expect(averages).toBe(adapters + 4); // the loss is counted as an output too
-  expect(estimate({ adapter })).toBeLessThan(estimate({}) - 4 * (4 * parameterCount(model) - adapters));
+  // The maps with their adapters added exist while a step is computed.
+  expect(estimate({ adapter })).toBeLessThan(estimate({}) - 3 * (4 * parameterCount(model) - adapters));
   vi.unstubAllEnvs();
 });

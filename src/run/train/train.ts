@@ -21,7 +21,10 @@ import { readTrained, type TrainedModel } from "../use/trained.ts";
 import { beginning, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { sourceOf } from "./start.ts";
 
-/** Trains a new model, or with `from` one that there is, into a run of its own. Throws `usage` for wrong settings or a run folder that exists, `data` for a text that cannot be used. */
+/**
+ * Trains a new model, or with `from` one that there is, into a run of its own. Throws `usage` for wrong settings or a run folder
+ * that exists, `data` for a text that cannot be used, and as readTrained.
+ */
 export async function train(input: TrainSettingsInput, options: TrainOptions = {}): Promise<TrainResult> {
   const { onEvent = () => {} } = options;
   // A wrong configuration is refused before anything is written or tokenized.
@@ -62,15 +65,12 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     throw error;
   }
   try {
-    if (trained)
-      warnOfUnfamiliar(trained, corporaOf(config, data), data, (message) => onEvent({ type: "warning", message }));
+    const corpora = corporaOf(config, data);
+    if (trained) warnOfUnfamiliar(trained, corpora, data, (message) => onEvent({ type: "warning", message }));
     const built = draft.vocabSize === config.model.vocabSize ? draft.built : undefined;
     const start = trained?.parameters;
     const found = { built, deviceReason: chosen?.reason, start };
-    return await runLoop(run, config, data, beginning(config, corporaOf(config, data), start), {
-      ...options,
-      ...found,
-    });
+    return await runLoop(run, config, data, beginning(config, corpora, start), { ...options, ...found });
   } finally {
     lock.release();
   }

@@ -1,6 +1,7 @@
 /**
- * Low-rank adapters as files: the matrices A and B of every linear map of a model, some kilobytes, as safetensors. Its
- * metadata say for which parameters it was trained (a SHA-256 of them), rank and alpha, and have a checksum of all that.
+ * Low-rank adapters as files: the matrices A and B of every linear map of a model (nn/scope.ts), some kilobytes, as
+ * safetensors. Its metadata say for which parameters it was trained (a SHA-256 of them), rank and alpha, and have a checksum
+ * of all that.
  */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
