@@ -59,6 +59,19 @@ describe("train --from", { timeout: 120_000 }, () => {
     expect(readFileSync(join(run, "tokenizer.json"))).toEqual(readFileSync(join(base, "tokenizer.json")));
   });
 
+  it("finds a rate from the model that it begins with, and again when that was interrupted", async () => {
+    const search = (out: string) => from(out, "--lr", "auto", "--adapter", "rank=1", "--steps", "40", "--json");
+    await succeed(search(at("searched")));
+    const { child, ended, saw } = start(search(at("search-killed")));
+    await saw(/"type":"rate-trial"/);
+    child.kill("SIGKILL");
+    await ended;
+    await succeed(["train", "--resume", at("search-killed")]);
+    const rates = ["searched", "search-killed"].map((name) => config(at(name)).training.schedule.peak);
+    expect(rates[1]).toBe(rates[0]);
+    expect(learnt(at("search-killed"), 40)).toEqual(learnt(at("searched"), 40));
+  });
+
   it("has the context of the model where none is given", async () => {
     await succeed(["train", "--from", base, "--data", text, "--out", at("context"), "--steps", "1", "--batch", "1"]);
     expect(config(at("context")).training.context).toBe(config(base).training.context);
@@ -238,6 +251,17 @@ describe("--adapter", { timeout: 120_000 }, () => {
     expect(Math.abs(both - (await evaluate(base, "--adapter", two, "--adapter", one)))).toBeLessThan(1e-5);
     expect(Math.abs(both - (await evaluate(one, "--adapter", two)))).toBeLessThan(1e-5);
     expect(both).not.toBe(await evaluate(one));
+  });
+
+  it("is of an export as well, and merged by one", async () => {
+    const [exported, merged] = [at("exported"), at("merged")];
+    await succeed(["export", base, "--out", exported]);
+    expect(await evaluate(exported, "--adapter", one)).toBe(await evaluate(one));
+    await succeed(["export", base, "--adapter", one, "--out", merged]);
+    expect(await evaluate(merged)).toBe(await evaluate(one));
+    await succeed(from(at("of-export"), "--steps", "1").map((word) => (word === base ? exported : word)));
+    expect(bytesOf(at("of-export"), 0)).toEqual(bytesOf(base, 6));
+    expect(config(at("of-export")).from.weights).toBe(config(one).from.weights);
   });
 
   it("can be trained on from, and goes on in a copy", async () => {
