@@ -17,6 +17,7 @@ export const serveSettingsSchema = z.strictObject({
   bodyKilobytes: whole(1).default(4096).describe("The largest body of a request."),
   promptTokens: whole(1).default(200_000).describe("The longest prompt."),
   mostTokens: whole(1).default(8192).describe("The most tokens to write for one request."),
+  receiveSeconds: whole(1).default(30).describe("The most time for the headers and body of a request to arrive."),
   requestSeconds: whole(1).default(600).describe("The most time that a request takes, once it has been received."),
   sessions: optionalText("folder", "Save sessions here; default: they end with the server."),
   sessionCount: whole(0).default(64).describe("The most sessions of a model; the one unused for longest goes first."),

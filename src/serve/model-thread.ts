@@ -36,6 +36,8 @@ export interface ThreadEvents {
   readonly onWarning: (message: string) => void;
   /** The thread ended although nobody asked it to. */
   readonly onDeath: (reason: string) => void;
+  /** What the thread runs; default: model/worker.ts. */
+  readonly script?: URL;
 }
 
 /** A thread that does not end when it is asked to is terminated after this time. */
@@ -55,9 +57,10 @@ export class ModelThread {
   #closing = false;
 
   private constructor(setup: ModelSetup, events: ThreadEvents) {
+    const { script = scriptBeside(import.meta.url, "model/worker") } = events;
     this.setup = setup;
     this.#events = events;
-    this.#worker = startThread(scriptBeside(import.meta.url, "model/worker"), { data: setup, limits: {} });
+    this.#worker = startThread(script, { data: setup, limits: {} });
     this.#worker.on("message", (message: FromModel) => this.#receive(message));
     this.#worker.on("error", (error) => this.#died(messageOf(error)));
     this.#exited = new Promise((resolve) => {

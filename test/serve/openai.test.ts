@@ -114,6 +114,17 @@ describe("completions", () => {
     expect(tokens).toEqual(whole.logprobs?.tokens);
   });
 
+  it("tell no token that begins after a stop string", async () => {
+    const options = { ...few, ...likely, logprobs: 0 } as const;
+    const { text } = (await client.completions.create(options)).choices[0];
+    const stop = text.slice(7, 9);
+    const stopped = (await client.completions.create({ ...options, stop })).choices[0];
+    expect(stopped.text).toBe(text.slice(0, text.indexOf(stop)));
+    const { tokens = [], text_offset = [] } = stopped.logprobs ?? {};
+    expect(tokens.join("").startsWith(stopped.text)).toBe(true);
+    for (const offset of text_offset) expect(offset).toBeLessThan(stopped.text.length);
+  });
+
   it("follow logit_bias and penalties", async () => {
     const model = await loadModel(book);
     const [token] = await model.tokenizer.encode("e");

@@ -196,6 +196,20 @@ describe("a client", () => {
     expect((await fetch(`${server.address}/healthz`)).status).toBe(200);
   });
 
+  it("that sends too slowly is told so, and its connection closed", async () => {
+    const hasty = await start({ models: [book], receiveSeconds: 1 });
+    for (const length of [20, request(own).length - 5]) {
+      const half = await raw(hasty.address, request(own).slice(0, length));
+      let answer = "";
+      half.on("data", (data) => {
+        answer += String(data);
+      });
+      await new Promise((resolve) => half.once("close", resolve));
+      expect(answer).toMatch(/^HTTP\/1\.1 408 .*"error"/s);
+    }
+    expect((await complete(hasty, own)).usage.completion_tokens).toBe(2);
+  });
+
   it("that sends half a request and leaves changes nothing", async () => {
     const half = await raw(server.address, request(own).slice(0, -5));
     half.destroy();

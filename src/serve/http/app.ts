@@ -16,18 +16,19 @@ export interface AppOptions {
   readonly log: { write(line: string): void } | undefined;
 }
 
-/** Time for a request's headers and body to arrive. */
-const RECEIVE_MS = 30_000;
+/** How often the time of requests that are arriving is looked at. */
+const LOOK_MS = 1000;
 const KEEP_ALIVE_MS = 65_000;
 
 export function createApp({ service, key, log }: AppOptions): FastifyInstance {
-  const { bodyKilobytes, cors, host } = service.settings;
+  const { bodyKilobytes, cors, host, receiveSeconds } = service.settings;
   const app = fastify({
     logger: log ? { stream: log, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` } : false,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => `req_${randomBytes(12).toString("hex")}`,
     bodyLimit: 1024 * bodyKilobytes,
-    requestTimeout: RECEIVE_MS,
+    http: { connectionsCheckingInterval: LOOK_MS, headersTimeout: 1000 * receiveSeconds },
+    requestTimeout: 1000 * receiveSeconds,
     connectionTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: "idle",
@@ -35,7 +36,6 @@ export function createApp({ service, key, log }: AppOptions): FastifyInstance {
     exposeHeadRoutes: false,
     onProtoPoisoning: "error",
   });
-  app.server.headersTimeout = RECEIVE_MS;
   app.removeContentTypeParser("text/plain"); // which a page of another origin may send without asking
   app.setErrorHandler((error, request, reply) => answerFailure(publicFailure(error, service), error, request, reply));
   app.setNotFoundHandler((request, reply) => {
