@@ -1,9 +1,10 @@
 /** The library: everything that the command line does, typed, for Node. Re-exports only. */
 export { type ErrorCode, LonghandError } from "./base/errors.ts";
 export type { BenchSettingsInput } from "./config/bench-settings.ts";
+export { objectiveNames } from "./config/example-fields.ts";
 export type { PrepareSettings, PrepareSettingsInput } from "./config/prepare-settings.ts";
 export type { RunConfig } from "./config/run-config.ts";
-export { objectiveNames, type TrainSettings, type TrainSettingsInput } from "./config/train-settings.ts";
+export type { TrainSettings, TrainSettingsInput } from "./config/train-settings.ts";
 export type { FillOptions } from "./config/use-settings.ts";
 export type { DataSpec } from "./data/data-spec.ts";
 export { type NgramPerplexity, ngramPerplexity } from "./data/ngram.ts";

@@ -9,6 +9,7 @@ import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
 import { presetModel } from "../models/presets.ts";
 import { MOMENTUM } from "../train/optimizer-config.ts";
 import { corporaFrom, corporaIn, type DataFacts, given } from "./corpora.ts";
+import { exampleFields } from "./example-fields.ts";
 import { pick } from "./fields.ts";
 import { adapterFrom, type Source } from "./from-model.ts";
 import { parseRunConfig, type RunConfig, runConfigSchema } from "./run-config.ts";
@@ -17,7 +18,6 @@ import {
   DEFAULT_DECAYS,
   DEFAULT_RATES,
   evaluationFields,
-  exampleFields,
   FROM_SHARE,
   optimizerFields,
   stepFields,

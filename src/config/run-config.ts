@@ -10,8 +10,9 @@ import { freezeProblem } from "../models/tuning.ts";
 import { deviceNames } from "../runtime/engine.ts";
 import { decayedNames, MOMENTUM, optimizerNames } from "../train/optimizer-config.ts";
 import { scheduleSchema } from "../train/schedule.ts";
+import { exampleFields } from "./example-fields.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
-import { evaluationFields, exampleFields, optimizerFields, stepFields } from "./train-settings.ts";
+import { evaluationFields, optimizerFields, stepFields } from "./train-settings.ts";
 import { checkTrained } from "./trained-config.ts";
 
 const count = () => whole(1);

@@ -3,7 +3,6 @@
  * defaults and messages. Settings are resolved into a RunConfig (resolve.ts), which is complete and saved.
  */
 import { z } from "zod";
-import { recomputeNames } from "../graph/recompute.ts";
 import { ablationNames } from "../models/ablations.ts";
 import { attentionNames } from "../models/architectures/flash.ts";
 import { memoryNames } from "../models/architectures/memory-fields.ts";
@@ -12,6 +11,7 @@ import { architectureNameSchema, architectureNames } from "../models/registry.ts
 import { deviceNames } from "../runtime/engine.ts";
 import { optimizerNames } from "../train/optimizer-config.ts";
 import { decayNames } from "../train/schedule.ts";
+import { exampleFields } from "./example-fields.ts";
 import {
   cameLater,
   dataField,
@@ -23,12 +23,6 @@ import {
   tokenizerFields,
   whole,
 } from "./fields.ts";
-
-/** causal: each token predicts the next; masked: blanks are filled from both sides. */
-export const objectiveNames = ["causal", "masked"] as const;
-
-/** joined: a training window is one text; separate: attention and positions begin anew at each document in it. */
-export const documentsNames = ["joined", "separate"] as const;
 
 /** One corpus of a mixture: what `data` takes, =, its weight; or the same as an object. */
 const mixPart = () =>
@@ -52,48 +46,6 @@ export const evaluationFields = {
   evalTokens: whole(1)
     .default(131072)
     .describe("At most so many held-out tokens are evaluated at each interval, of a mixture shared by weight."),
-};
-
-export const exampleFields = {
-  objective: cameLater(
-    z
-      .enum(objectiveNames)
-      .default("causal")
-      .describe("What is learnt: causal, to write on from a text; masked, to fill in blanks from both sides."),
-  ),
-  context: whole(1).default(1024).describe("Tokens a training example."),
-  documents: cameLater(
-    z
-      .enum(documentsNames)
-      .default("joined")
-      .describe(
-        "Documents in an example: joined, seen as one text; separate, none sees another, positions begin anew.",
-      ),
-  ),
-  carry: cameLater(
-    z
-      .boolean()
-      .default(false)
-      .describe("Each example goes on in the text where an earlier one ended, from the state that it left."),
-  ),
-  carryEvery: cameLater(
-    whole(1)
-      .default(8)
-      .describe(
-        "With `carry`: so many steps lie between an example and the one that goes on from it; with more, successive steps differ more, and stretches of text are shorter.",
-      ),
-  ),
-  batch: whole(1).default(4).describe("Examples computed at a time."),
-  accumulate: whole(1).default(1).describe("Batches whose mean gradient makes one step."),
-  recompute: cameLater(
-    z
-      .enum(recomputeNames)
-      .default("none")
-      .describe(
-        "Activations to compute again instead of keeping them: layers needs far less memory and a third more time.",
-      ),
-  ),
-  steps: whole(1).default(500).describe("Optimiser steps."),
 };
 
 export const optimizerFields = {

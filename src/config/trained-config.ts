@@ -8,8 +8,8 @@ import type { MaskingVocabulary } from "../data/masking.ts";
 import { carriedState, carryProblem } from "../models/carry.ts";
 import { modelConfigSchema } from "../models/config.ts";
 import { architectureOf } from "../models/registry.ts";
+import { exampleFields } from "./example-fields.ts";
 import { saved } from "./fields.ts";
-import { exampleFields } from "./train-settings.ts";
 
 const { objective, context, documents, carry } = saved(exampleFields);
 

@@ -49,6 +49,13 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       Batch EvalRecord Evaluation Evaluator HostLoops LaneStates LoopState Model ModelParameters SkipRecord StepResult TextLoss
       TokenSequence TrainRecord TrainStep WholeEvaluation`,
   },
+  "longhand/run": {
+    file: "src/public/run.ts",
+    values: "LonghandError fill generate loadModel",
+    types: `
+      BlankCandidate Device ErrorCode FillOptions FillResult GenerateTextOptions GeneratedPiece LoadExportOptions LoadedModel
+      StopReason TextStretch`,
+  },
   "longhand/tools": {
     file: "src/public/tools.ts",
     values: `

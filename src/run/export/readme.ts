@@ -50,7 +50,7 @@ ${objective === "causal" ? TORCH_GENERATE : TORCH_FILL}
 
 const number = (value: number) => value.toLocaleString("en-US");
 
-const GENERATE = `import { generate, loadModel } from "longhand";
+const GENERATE = `import { generate, loadModel } from "longhand/run";
 
 const model = await loadModel(".");
 for await (const piece of generate(model, { prompt: "It was", tokens: 100 })) {
@@ -58,7 +58,7 @@ for await (const piece of generate(model, { prompt: "It was", tokens: 100 })) {
 }
 await model.close();`;
 
-const FILL = `import { fill, loadModel } from "longhand";
+const FILL = `import { fill, loadModel } from "longhand/run";
 
 const model = await loadModel(".");
 const { text } = await fill(model, "It was a [MASK] night.");

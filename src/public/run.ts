@@ -1,0 +1,10 @@
+/** `longhand/run`: writing text and filling in blanks with an exported model, and nothing of training. */
+export { type ErrorCode, LonghandError } from "../base/errors.ts";
+export type { FillOptions } from "../config/use-settings.ts";
+export type { GeneratedPiece, StopReason } from "../generate/generate.ts";
+export type { TextStretch } from "../generate/text-statistics.ts";
+export { type LoadExportOptions, loadExport as loadModel } from "../run/export/load.ts";
+export { type BlankCandidate, type FillResult, fill } from "../run/use/fill.ts";
+export { type GenerateTextOptions, generate } from "../run/use/generate.ts";
+export type { LoadedModel } from "../run/use/open.ts";
+export type { Device } from "../runtime/engine.ts";
