@@ -217,6 +217,21 @@ describe("--freeze", { timeout: 120_000 }, () => {
   });
 });
 
+it.runIf(process.platform === "linux")(
+  "a part is trained to the same bits with the optimiser's loops on threads and without them",
+  async () => {
+    const large =
+      "--preset nano --context 64 --chunk 64 --batch 1 --vocab 400 --steps 4 --threads 3 --ema 0.9 --accumulate 2";
+    const train = async (out: string, binding: string) => {
+      const words = ["train", "--data", text, "--out", at(out), ...large.split(" "), "--freeze", "layers.0-1"];
+      await succeed(words, { env: { LONGHAND_BINDING: binding } });
+      return learnt(at(out), 4);
+    };
+    expect(await train("threads", "c-api")).toEqual(await train("no-threads", "node"));
+  },
+  120_000,
+);
+
 describe("--adapter", { timeout: 120_000 }, () => {
   const [one, two] = [at("one"), at("two")];
   const evaluate = async (...words: string[]) =>

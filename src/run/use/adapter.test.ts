@@ -20,13 +20,14 @@ const declared = parametersOf(model, { adapter: config });
 const values = initialise(declared, 1);
 const tensors = Object.fromEntries(Object.keys(adapterTypes(model, config)).map((path) => [path, values[path]]));
 const base = "ab".repeat(32);
+const of = { path: "runs/base", model, bases: ["cd".repeat(32), base] };
 await writeAdapter(folder, { config, base, tensors });
 const file = join(folder, "adapter.safetensors");
 const bytes = readFileSync(file);
 
 it("reads what was written, from the file or its folder", async () => {
   for (const path of [file, folder]) {
-    const read = await readAdapter(path, model);
+    const read = await readAdapter(path, of);
     expect(read).toMatchObject({ path: file, config, base });
     expect(Object.keys(read.tensors)).toEqual(Object.keys(tensors));
     for (const path in tensors) expect(read.tensors[path].data).toEqual(tensors[path].data);
@@ -56,7 +57,7 @@ it("adds up adapters of different ranks, each with its own scale", () => {
 });
 
 describe("a file that is not what was written", () => {
-  const decode = (changed: Uint8Array) => decodeAdapter(changed, "file", model);
+  const decode = (changed: Uint8Array) => decodeAdapter(changed, "file", of);
 
   it("is refused at every length at which it can be cut", () => {
     for (let length = 0; length < bytes.length; length += length < 2000 ? 1 : 97) {
@@ -92,20 +93,28 @@ describe("a file that is not what was written", () => {
   it("is refused with a checksum of its own but tensors of another model, or a rank that there cannot be", async () => {
     const wider = smallModel("flash", { context: 32, vocabSize: 24, causal: true });
     const other = { ...wider, layers: wider.layers + 1 };
-    expect(() => decodeAdapter(bytes, "file", other)).toThrow(/^file: tensor layers\.\d.* is missing$/);
+    expect(() => decodeAdapter(bytes, "file", { ...of, model: other })).toThrow(
+      /^file: tensor layers\.\d.* is missing$/,
+    );
     await writeAdapter(folder, { config: { rank: 0, alpha: 1 }, base, tensors });
-    await expect(readAdapter(folder, model)).rejects.toThrow(/expected a rank and an alpha, got 0 and 1$/);
+    await expect(readAdapter(folder, of)).rejects.toThrow(/expected a rank and an alpha, got 0 and 1$/);
     await writeAdapter(folder, { config: { rank: 3, alpha: 3 }, base, tensors });
-    await expect(readAdapter(folder, model)).rejects.toThrow(/expected float32\[32, 3\], got float32\[32, 2\]$/);
+    await expect(readAdapter(folder, of)).rejects.toThrow(/expected float32\[32, 3\], got float32\[32, 2\]$/);
   });
 
   it("is refused before memory is taken for it, when it is larger than any adapter", async () => {
     const large = join(folder, "large");
     writeFileSync(large, bytes);
     truncateSync(large, 2 ** 34); // a hole
-    await expect(readAdapter(large, model)).rejects.toThrow(
-      /large: 17179869184 bytes long, and it can have \d+ at most$/,
-    );
+    await expect(readAdapter(large, of)).rejects.toThrow(/large: 17179869184 bytes long, and it can have \d+ at most$/);
+  });
+
+  it("is refused beside other parameters, whatever their shapes", () => {
+    const sentence =
+      "file: it was trained beside other parameters than those of runs/base; give it to the model that it was";
+    for (const other of [model, { ...model, width: 16 }]) {
+      expect(() => decodeAdapter(bytes, "file", { ...of, model: other, bases: ["cd"] })).toThrow(sentence);
+    }
   });
 
   it("is refused without metadata", () => {

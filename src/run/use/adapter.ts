@@ -54,17 +54,26 @@ function checksum(said: Readonly<Record<"base" | "rank" | "alpha", string>>, ten
   return sha256(JSON.stringify([base, rank, alpha]), digestOfTensors(tensors));
 }
 
+/** What adapters are to be added to. */
+export interface AdaptedModel {
+  /** Its folder, for errors. */
+  readonly path: string;
+  readonly model: ModelConfig;
+  /** SHA-256 of its parameters, with and without what was added to them before. */
+  readonly bases: readonly string[];
+}
+
 /**
  * Reads an adapter of this model, from its file or the folder of the run that trained it. Throws `checkpoint` for a file that
- * is missing, damaged, no adapter, or one of another model.
+ * is missing, damaged, no adapter, or one that was trained beside other parameters.
  */
-export async function readAdapter(path: string, model: ModelConfig): Promise<Adapter> {
+export async function readAdapter(path: string, of: AdaptedModel): Promise<Adapter> {
   const file = (await isFolder(path)) ? join(path, ADAPTER_FILE) : path;
-  return decodeAdapter(await readAtMost(file, 2 ** 20 + LARGEST * 4 * parameterCount(model)), file, model);
+  return decodeAdapter(await readAtMost(file, 2 ** 20 + LARGEST * 4 * parameterCount(of.model)), file, of);
 }
 
 /** The adapter in the bytes of a file. */
-export function decodeAdapter(bytes: Uint8Array, file: string, model: ModelConfig): Adapter {
+export function decodeAdapter(bytes: Uint8Array, file: string, { path, model, bases }: AdaptedModel): Adapter {
   const refuse = (problem: string) => new LonghandError("checkpoint", `${file}: ${problem}`);
   const { tensors, metadata } = decodeSafetensors(bytes, file);
   if (metadata.format !== FORMAT) throw refuse("it is no adapter that Longhand has trained");
@@ -72,6 +81,11 @@ export function decodeAdapter(bytes: Uint8Array, file: string, model: ModelConfi
   const { base = "", rank = "", alpha = "" } = metadata;
   if (metadata.sha256 !== checksum({ base, rank, alpha }, tensors)) {
     throw refuse("it does not match its checksum: it was damaged after it was saved");
+  }
+  if (!bases.includes(base)) {
+    throw refuse(
+      `it was trained beside other parameters than those of ${path}; give it to the model that it was trained from`,
+    );
   }
   const config = adapterSchema.safeParse({ rank: Number(rank), alpha: Number(alpha) });
   if (!config.success) throw refuse(`expected a rank and an alpha, got ${rank} and ${alpha}`);

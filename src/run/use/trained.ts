@@ -1,5 +1,4 @@
 /** A trained model as it was saved: what is needed to use it, to train it further or to write it out in another form. */
-import { LonghandError } from "../../base/errors.ts";
 import { loadLatestCheckpoint } from "../../checkpoint/checkpoints.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { requireTensors } from "../../checkpoint/require-tensors.ts";
@@ -32,19 +31,9 @@ export async function readTrained(
 ): Promise<TrainedModel> {
   const { base, ...trained } = await readFolder(path, options);
   if (adapter === undefined) return trained;
-  const { model } = trained.config;
-  const known = [base, trained.parameters].map((parameters) => parameters && digestOfTensors(parameters));
+  const bases = [base, trained.parameters].flatMap((parameters) => (parameters ? [digestOfTensors(parameters)] : []));
   const adapters: Adapter[] = [];
-  for (const file of adapter) {
-    const own = await readAdapter(file, model);
-    if (!known.includes(own.base)) {
-      throw new LonghandError(
-        "checkpoint",
-        `\`adapter\` ${file}: it was trained beside other parameters than those of ${path}; give it to the model that it was trained from`,
-      );
-    }
-    adapters.push(own);
-  }
+  for (const file of adapter) adapters.push(await readAdapter(file, { path, model: trained.config.model, bases }));
   return { ...trained, parameters: withAdapters(trained.parameters, adapters) };
 }
 
