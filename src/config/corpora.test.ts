@@ -47,4 +47,26 @@ describe("the parts of a training", () => {
     const fields = ["title", "body"].map((field) => ({ data: "a.jsonl", weight: 1, field }));
     expect(parts({ mix: fields })).toHaveLength(2);
   });
+
+  it("are the new text and shares of old ones, where training goes on from a model", () => {
+    const sharesOf = (mix: Parameters<typeof corporaFrom>[0]["mix"]) =>
+      parts({ from: "run", data: "new", mix }).map(({ path, weight }) => [path, Number(weight.toFixed(6))]);
+    const [fresh, old, other] = ["new", "old", "a=b"].map((name) => resolve(name));
+    expect(sharesOf("old")).toEqual([
+      [fresh, 0.8],
+      [old, 0.2],
+    ]);
+    expect(sharesOf(["old=0.3", "a=b"])).toEqual([
+      [fresh, 0.5],
+      [old, 0.3],
+      [other, 0.2],
+    ]);
+    expect(sharesOf([{ data: "old", weight: 0.1 }])[0]).toEqual([fresh, 0.9]);
+    expect(() => sharesOf(["old=0.5", "a=0.5"])).toThrow(
+      "expected shares of the examples that are less than 1 together",
+    );
+    expect(() => sharesOf("old=-1")).toThrow("`mix` old=-1: expected data=weight");
+    expect(() => sharesOf("new=0.2")).toThrow("it is given twice");
+    expect(parts({ from: "run", mix: ["new=3", "old=1"] }).map(({ weight }) => weight)).toEqual([3, 1]);
+  });
 });

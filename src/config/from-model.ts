@@ -37,6 +37,9 @@ export const OF_MODEL: readonly string[] = [
   "objective",
 ];
 
+/** Whether a field that is set by name is the model's. */
+export const isFieldOfModel = (name: string) => name.startsWith("model.") || name === "training.objective";
+
 /** Throws "usage" naming a setting, or a field set by name, that a model comes with. */
 export function refuseOfModel(
   from: string,
@@ -44,7 +47,7 @@ export function refuseOfModel(
   overrides: Readonly<Record<string, unknown>>,
 ): void {
   const setting = Object.keys(given(settings)).find((name) => OF_MODEL.includes(name));
-  const field = Object.keys(overrides).find((name) => name.startsWith("model.") || name === "training.objective");
+  const field = Object.keys(overrides).find(isFieldOfModel);
   const name = setting === undefined ? field && `\`set\` ${field}` : quoted(setting);
   if (name === undefined) return;
   throw new LonghandError("usage", `${name} cannot be combined with \`from\`: it is that of ${from}; leave it out`);

@@ -43,6 +43,36 @@ describe("a configuration", () => {
     expect(decayOf({}, { "training.optimizer.weightDecay": 0.3 })).toEqual([0.3, false]);
   });
 
+  it("has the model of its source, with a rate and a weight decay for it", () => {
+    const { model, training } = resolved({ data: "a", context: 64, objective: "masked" });
+    const { objective, context, documents, carry } = training;
+    const source = {
+      ...{ path: "/runs/book", step: 5, weights: "ab", tokenizer: "/runs/book/tokenizer.json", bytesPerToken: 3 },
+      config: { model: { ...model, vocabSize: 500 }, training: { objective, context, documents, carry } },
+    };
+    const tuned = (settings: object) => {
+      const asked = parseTrainSettings({ data: "b", context: 64, from: "runs/book", ...settings });
+      return resolveConfig(asked, machine, {}, source);
+    };
+    const config = tuned({});
+    expect(parseRunConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+    expect(config).toMatchObject({
+      data: { vocab: 500, tokenizer: "/runs/book/tokenizer.json", bytesPerToken: 3 },
+      from: { path: "/runs/book", step: 5, weights: "ab" },
+      model: source.config.model,
+      training: {
+        objective: "masked",
+        schedule: { peak: 2e-3 },
+        optimizer: { weightDecay: 0.01, decayFromText: false },
+      },
+    });
+    expect(tuned({ optimizer: "adamw" }).training.schedule.peak).toBeCloseTo(4e-4);
+    const adapted = tuned({ adapter: "rank=4,alpha=8" });
+    expect(adapted.training).toMatchObject({ adapter: { rank: 4, alpha: 8 }, schedule: { peak: 0.02 } });
+    expect(tuned({ adapter: { rank: 4 } }).training.adapter).toEqual({ rank: 4, alpha: 4 });
+    expect(() => resolved({ data: "a", adapter: "rank=4" })).toThrow("name that by `from`");
+  });
+
   it("takes fields by name after everything else", () => {
     const config = resolved({ data: "a" }, { "model.expansion": 3, "training.objective": "masked" });
     expect(config).toMatchObject({ model: { expansion: 3, causal: false }, training: { objective: "masked" } });

@@ -156,6 +156,9 @@ describe("train --from", { timeout: 120_000 }, () => {
     await fail(["train", "--resume", base, "--lr", "0.1"], 2, sentence);
     const ofData = new RegExp(`fine-tuning: longhand train --from ${base} --data ${other}$`);
     await fail(["train", "--resume", base, "--data", other], 2, ofData);
+    const all = ["train", "--resume", base, "--batch", "8", "--carry", "--set", "training.maxSkips=9"];
+    await fail(all, 2, /--from .*base --data TEXT --batch 8 --carry --set training.maxSkips=9$/);
+    await fail(["train", "--resume", base, "--set", "model.width=8"], 2, /--set cannot be combined .* can change\)$/);
     await fail(["train", "--resume", base, "--preset", "tiny"], 2, /--preset cannot be combined .* can change\)$/);
   });
 

@@ -1,7 +1,7 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
-import { OF_MODEL } from "../../config/from-model.ts";
+import { isFieldOfModel, OF_MODEL } from "../../config/from-model.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import {
   type ResumeSettings,
@@ -85,7 +85,7 @@ function goOn(run: string, flags: Record<string, unknown>, options: TrainOptions
   if (other !== undefined) {
     const reason = "which goes on with the run's own configuration";
     const allowed = `(only ${changeable.map(flagOf).join(" and ")} can change)`;
-    const advice = fineTuning(run, other, flags);
+    const advice = fineTuning(run, flags);
     throw new LonghandError(
       "usage",
       `${flagOf(other)} cannot be combined with --resume, ${reason} ${allowed}${advice}`,
@@ -94,13 +94,20 @@ function goOn(run: string, flags: Record<string, unknown>, options: TrainOptions
   return resume(run, { ...(flags as ResumeSettings), ...options });
 }
 
-/** Settings of one's own are for fine-tuning: the command, where it is what this flag is wanted for. */
-function fineTuning(run: string, field: string, flags: Record<string, unknown>): string {
-  if (["from", "config", "set", ...OF_MODEL].includes(field)) return "";
-  const data = [flags.data ?? "TEXT"].flat().join(" ");
-  const own =
-    field === "data" ? "" : ` ${flagOf(field)}${flags[field] === true ? "" : ` ${[flags[field]].flat().join(" ")}`}`;
-  return `; to train its model on with settings of your own is fine-tuning: longhand train --from ${run} --data ${data}${own}`;
+/** Settings of one's own are for fine-tuning: the command, unless something is asked for that comes with the model. */
+function fineTuning(run: string, { data = "TEXT", set = {}, ...flags }: Record<string, unknown>): string {
+  const assigned = Object.entries(set as Record<string, unknown>);
+  const names = [...OF_MODEL, "from", "config"];
+  if (Object.keys(flags).some((name) => names.includes(name)) || assigned.some(([key]) => isFieldOfModel(key)))
+    return "";
+  const words = Object.entries(flags).map(([name, value]) => {
+    return value === true ? flagOf(name) : `${flagOf(name)} ${[value].flat().join(" ")}`;
+  });
+  const sets = assigned.map(
+    ([key, value]) => `--set ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  const command = ["longhand train --from", run, "--data", ...[data].flat(), ...words, ...sets].join(" ");
+  return `; to train its model on with settings of your own is fine-tuning: ${command}`;
 }
 
 /** A bar for each rate, from the lowest; the shorter, the lower its loss. */
