@@ -11,7 +11,7 @@ export const serveSettingsSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "Read a lone text as one of several, so that no bit of a result depends on how many there are; it is then slower.",
+      "Always compute with a batch of full size, so that no bit of a result depends on how many texts there are; few are then slower.",
     ),
   queue: whole(0).default(64).describe("The most requests that wait for their turn; others get status 429."),
   bodyKilobytes: whole(1).default(4096).describe("The largest body of a request."),

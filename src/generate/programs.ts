@@ -1,6 +1,8 @@
 /** The compiled programs that the decoders of one model share, with the parameters that each reads. */
 import type { HostArray } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
 import { type DecodingArchitecture, newKey, type StateProgram } from "../nn/decoding.ts";
+import { turnedPath } from "../nn/scope.ts";
 import type { DeviceTensor, Engine, HostArraysByName, InputsByName, ResidentFunction } from "../runtime/engine.ts";
 
 export interface DecoderOptions {
@@ -16,6 +18,7 @@ export class DecodingPrograms {
   readonly #architecture: DecodingArchitecture;
   readonly #parameters: HostArraysByName;
   readonly #uploaded = new Map<string, DeviceTensor>();
+  readonly #turned = new Map<string, HostArray>();
   readonly #compiled = new Map<string, Compiled>();
 
   constructor({ engine, architecture, parameters }: DecoderOptions) {
@@ -47,6 +50,7 @@ export class DecodingPrograms {
     const inputs = new Set(program.inputs.keys());
     const parameters: Record<string, HostArray | DeviceTensor> = {};
     for (const { path, shape } of this.#architecture.parameters) {
+      if (inputs.has(turnedPath(path))) parameters[turnedPath(path)] = this.#turnedOf(path, shape);
       if (!inputs.has(path)) continue;
       if (this.resident && !this.#uploaded.has(path)) {
         this.#uploaded.set(path, await this.engine.upload({ dtype: "float32", shape, data: this.#parameters[path] }));
@@ -55,6 +59,19 @@ export class DecodingPrograms {
     }
     const stays = this.resident ? changed.map(({ key }) => newKey(key)) : [];
     return { run: await this.engine.compileResident(program, stays), inputs, parameters, changed };
+  }
+
+  /** A linear map [in, out] as [out, in], made when it is first asked for. */
+  #turnedOf(path: string, [rows, columns]: Shape): HostArray {
+    const known = this.#turned.get(path);
+    if (known !== undefined) return known;
+    const weight = this.#parameters[path];
+    const turned = new Float32Array(weight.length);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) turned[column * rows + row] = weight[row * columns + column];
+    }
+    this.#turned.set(path, turned);
+    return turned;
   }
 }
 

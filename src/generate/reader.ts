@@ -80,7 +80,8 @@ export class TokenReader {
     if (state.roomFor(counts) !== state.room) await this.onHost(() => state.makeRoom(counts));
     const padded = counts.some((count) => count < P);
     const form = spans > 0 && prefill ? prefill : step;
-    const shape = { texts: tokens.length, tokens: P, padded, readout, ...this.#kind };
+    const turned = tokens.length > 1 && P === 1 && this.#programs.engine.device === "cpu";
+    const shape = { texts: tokens.length, tokens: P, padded, readout, turned, ...this.#kind };
     const pass = await this.#pass(spans > 0 ? "prefill" : "step", shape, form);
     this.#fill(pass, request, counts);
     const result = await this.#run(pass, counts);

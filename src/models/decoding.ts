@@ -80,9 +80,9 @@ function readingProgram(
   config: ModelConfig,
   layers: readonly Recurrence[],
   form: "step" | "prefill",
-  { texts: B, tokens: P, padded, readout, room, whole }: StepRequest,
+  { texts: B, tokens: P, padded, readout, room, whole, turned }: StepRequest,
 ): StateProgram {
-  const scope = new Scope();
+  const scope = new Scope({ turned });
   const half = architectureOf(config).rotaryWidth(config) / 2;
   // Whole spans are read as in training, with an axis B even for a single text.
   const axis = form === "prefill" ? [B] : batchAxis(B);

@@ -32,6 +32,11 @@ export interface StepRequest {
   readonly room: Room;
   /** Whether outputs are the whole new state, to stay on the device, or only its changes, for the host to store. */
   readonly whole: boolean;
+  /**
+   * Whether linear maps are given turned (nn/scope.ts). A processor packs the right operand of a product of several rows anew
+   * at every run, which takes longer than a step; a left operand it reads in place.
+   */
+  readonly turned?: boolean;
 }
 
 export type CloseRequest = Pick<StepRequest, "texts" | "room" | "whole">;

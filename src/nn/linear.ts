@@ -3,8 +3,8 @@
  * shaped products than the derived ones.
  */
 import { sizeOf } from "../base/shape.ts";
-import { concat, constant, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
-import type { Fewest, LowRank, Scope } from "./scope.ts";
+import { concat, constant, input, type Tensor, withGradient, withGradients } from "../graph/tensor.ts";
+import { type Fewest, type LowRank, type Scope, turnedPath } from "./scope.ts";
 
 interface LinearParameters {
   /** [in, out] */
@@ -15,6 +15,8 @@ interface LinearParameters {
   readonly adapters?: readonly LowRank[];
   /** Of the scope that they belong to. Default: passes. */
   readonly fewest?: Fewest;
+  /** The weight as [out, in], where it is given so for products with few rows. */
+  readonly turned?: Tensor;
 }
 
 export const weightStarts = ["normal", "zero"] as const;
@@ -36,6 +38,7 @@ export function linearParameters(
   return {
     ...{ weight, bias: scope.parameter("bias", [columns], { constant: 0 }), fewest: scope.fewest },
     ...(adapter && { adapters: [adapter] }),
+    ...(scope.turned && { turned: input(turnedPath(scope.at("weight").path), [columns, inputs]) }),
   };
 }
 
@@ -51,10 +54,14 @@ export function linear(scope: Scope, x: Tensor, outputs: number, start?: WeightS
  */
 export function splitLinear(
   x: Tensor,
-  { weight, bias, adapters = [], fewest = "passes" }: LinearParameters,
+  { weight, bias, adapters = [], fewest = "passes", turned }: LinearParameters,
   sizes: readonly number[],
   activation: (t: Tensor) => Tensor = (t) => t,
 ): readonly Tensor[] {
+  if (turned && hasFewRows(x)) {
+    const product = timesTransposed(rows(x), turned).add(bias);
+    return activation(product.reshape([...x.shape.slice(0, -1), bias.size])).split(-1, sizes);
+  }
   const inParts = sizes.length > 1 && fewest === "passes" && !hasFewRows(x);
   const widths = inParts ? sizes : [weight.shape[1]];
   const weights = weight.split(1, widths);

@@ -80,20 +80,27 @@ interface ScopeOptions {
   /** Default: passes. */
   readonly fewest?: Fewest | undefined;
   readonly tuning?: Tuning | undefined;
+  /** Whether linear maps of few rows are given turned, under turnedPath: for reading only. Default: false. */
+  readonly turned?: boolean | undefined;
 }
+
+/** The path of a linear map [in, out] that is given as [out, in]. */
+export const turnedPath = (path: string) => `${path}.turned`;
 
 export class Scope {
   readonly path: string;
   readonly fewest: Fewest;
   readonly tuning: Tuning;
+  readonly turned: boolean;
   private readonly declared: Map<string, Parameter>;
   private readonly lookups: RowLookup[];
   /** Maps with their adapters added, by path. */
   private readonly adapted: Map<string, { readonly sum: Tensor; readonly own: LowRank }>;
 
-  constructor({ fewest = "passes", tuning = {} }: ScopeOptions = {}, path = "", parent?: Scope) {
+  constructor({ fewest = "passes", tuning = {}, turned = false }: ScopeOptions = {}, path = "", parent?: Scope) {
     this.fewest = fewest;
     this.tuning = tuning;
+    this.turned = turned;
     this.path = path;
     this.declared = parent ? parent.declared : new Map();
     this.lookups = parent ? parent.lookups : [];
@@ -106,7 +113,7 @@ export class Scope {
 
   /** The same place, where only a part of the parameters is trained. */
   tuned(tuning: Tuning): Scope {
-    return new Scope({ fewest: this.fewest, tuning }, this.path, this);
+    return new Scope({ fewest: this.fewest, tuning, turned: this.turned }, this.path, this);
   }
 
   parameter(name: string, shape: Shape, initial: Initial, role: Role = "other"): Tensor {

@@ -1,7 +1,7 @@
 /**
  * The texts that are written together, each in a place of one batch. The batch has one place, or four, eight, sixteen, …
- * (two texts take as long as four: docs/decisions/0045-serving.md). From two places on, a text gets the same bits whatever
- * the size of the batch, its place, and who else is there.
+ * (two texts take as long as four: docs/decisions/0045-serving.md). In a batch of one size a text gets the same bits whatever
+ * its place and who else is there.
  */
 
 import type { TokenReader } from "../../generate/reader.ts";
@@ -24,7 +24,7 @@ export class Batch {
   #size: number;
   #stepsTooLarge = 0;
 
-  /** At most `most` texts; `exact`: even a lone one is one of several places. */
+  /** At most `most` texts; `exact`: always in a batch of the same size. */
   constructor(session: Session, { most, exact }: { readonly most: number; readonly exact: boolean }) {
     this.#session = session;
     this.#sizes = sizesFor(most, exact);
@@ -104,12 +104,9 @@ export class Batch {
   }
 }
 
-/** 1, 4, 8, 16, … up to a size that holds `most`. */
+/** 1, 4, 8, 16, … up to a size that holds `most`; where results are to be exact, that size alone. */
 export function sizesFor(most: number, exact: boolean): number[] {
-  const sizes = exact ? [] : [1];
-  if (most === 1 && !exact) return sizes;
-  for (let size = 4; ; size *= 2) {
-    sizes.push(size);
-    if (size >= most) return sizes;
-  }
+  const sizes = [1];
+  for (let size = 4; (sizes.at(-1) ?? 0) < most; size *= 2) sizes.push(size);
+  return exact ? sizes.slice(-1) : sizes;
 }

@@ -53,10 +53,13 @@ it("does one thing at a time, in order, and goes on after a failure", async () =
 
 it.each([
   [1, false, [1]],
-  [1, true, [4]],
+  [1, true, [1]],
+  [2, false, [1, 4]],
+  [3, true, [4]],
   [4, false, [1, 4]],
   [8, false, [1, 4, 8]],
-  [9, true, [4, 8, 16]],
+  [9, false, [1, 4, 8, 16]],
+  [9, true, [16]],
 ])("has batches for %i texts, exact: %s", (most, exact, sizes) => {
   expect(sizesFor(most, exact)).toEqual(sizes);
 });
