@@ -45,7 +45,8 @@ export function parseJsonObject(text: string, refuse: Refuse): Record<string, un
   try {
     value = JSON.parse(text);
   } catch (error) {
-    refuse(`it is not valid JSON (${messageOf(error)})`, error);
+    const reason = messageOf(error).replace(/[\s\p{Cc}]+/gu, " "); // it quotes the text, line ends and all
+    refuse(`it is not valid JSON (${reason})`, error);
   }
   return isRecord(value) ? value : refuse("it must hold a JSON object");
 }

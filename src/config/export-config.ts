@@ -25,10 +25,23 @@ const exportConfigSchema = z.strictObject({
 
 export type ExportConfig = z.infer<typeof exportConfigSchema>;
 
+/** No size of a model is larger. Some decide about tables that are made before anything is compared with the weights. */
+const LARGEST_SIZE = 2 ** 22;
+const LARGEST: Readonly<Record<string, number>> = { chunk: 8192, features: 8192 };
+
 /** Throws "config" for what an export cannot have. */
 export function parseExportConfig(value: unknown): ExportConfig {
   const parsed = exportConfigSchema.safeParse(value);
   if (!parsed.success) throw new LonghandError("config", describeIssues(parsed.error, value));
+  checkSizes(parsed.data.model);
   checkTrained(parsed.data);
   return parsed.data;
+}
+
+function checkSizes(model: ExportConfig["model"]): void {
+  for (const [field, value] of Object.entries(model)) {
+    if (typeof value !== "number" || /seed$/i.test(field)) continue;
+    const most = Object.hasOwn(LARGEST, field) ? LARGEST[field] : LARGEST_SIZE;
+    if (value > most) throw new LonghandError("config", `model.${field} ${value}: expected at most ${most}`);
+  }
 }

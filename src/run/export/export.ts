@@ -6,7 +6,7 @@ import { LonghandError } from "../../base/errors.ts";
 import { sha256, writeFlushed } from "../../base/files.node.ts";
 import { removeStaleTemporaries, writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
 import { folderFormat, makeFolders, removeFolders } from "../../checkpoint/run-folder.node.ts";
-import type { ExportConfig } from "../../config/export-config.ts";
+import { type ExportConfig, parseExportConfig } from "../../config/export-config.ts";
 import { type ExportSettings, exportSettingsSchema, type WeightFormat } from "../../config/export-settings.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { version } from "../machine/version.ts";
@@ -75,7 +75,7 @@ async function writeFiles(folder: string, trained: TrainedModel, format: WeightF
   await write(TORCH_MODULE, torchModule());
   const files = await listed(folder);
   const known = { longhand: version, step, tokenizerDigest: tokenizer.digest, ...(bytesPerToken && { bytesPerToken }) };
-  const written: ExportConfig = { ...known, ...config, files };
+  const written = parseExportConfig({ ...known, ...config, files });
   await write(CONFIG_FILE, encodeExportConfig(written));
   await write(README_FILE, readmeOf(written));
   return Object.fromEntries(Object.entries(files).map(([name, { bytes }]) => [name, bytes]));

@@ -156,11 +156,16 @@ export function requireEvaluationMemory(
   const available = availableMemory();
   const parameters = 4 * parameterCount(model);
   const documents = training.documents === "separate";
-  const bytesOf = (program: LossProgram) => PROCESS_BYTES + 2 * parameters + heldByEvaluation(program);
-  const built = builtEvaluation(model, { context, documents });
-  const needed = bytesOf(built);
+  // The program itself holds tables of the context: one whose layers cannot hold four arrays of states is not built.
+  const certain = (n: number) => PROCESS_BYTES + 2 * parameters + 4 * 4 * n * model.width;
+  const build = (n: number) =>
+    certain(n) <= available ? builtEvaluation(model, { context: n, documents }) : undefined;
+  const bytesOf = (n: number, program?: LossProgram) =>
+    program ? PROCESS_BYTES + 2 * parameters + heldByEvaluation(program) : certain(n);
+  const built = build(context);
+  const needed = bytesOf(context, built);
   if (needed <= available) return built;
-  const shorter = halves(context).find((n) => bytesOf(builtEvaluation(model, { context: n, documents })) <= available);
+  const shorter = halves(context).find((n) => bytesOf(n, build(n)) <= available);
   const advice = shorter === undefined ? "evaluate where there is more" : `\`context\` ${shorter} would fit`;
   throw new LonghandError(
     "usage",
