@@ -37,6 +37,7 @@ export {
   prepare,
 } from "./run/data/prepare.ts";
 export { type ExportOptions, type ExportResult, exportModel } from "./run/export/export.ts";
+export { type Inspected, type InspectedKind, inspectPath } from "./run/inspect/inspect.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";
 export { type ResumeOptions, resume } from "./run/train/resume.ts";

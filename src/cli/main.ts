@@ -15,6 +15,7 @@ const commands = [
   ["serve", "answer requests over HTTP with models", () => import("./commands/serve.ts")],
   ["prepare", "make token shards of a corpus", () => import("./commands/prepare.ts")],
   ["data", "look at prepared text", () => import("./commands/data.ts")],
+  ["inspect", "say what a folder or file is", () => import("./commands/inspect.ts")],
   ["models", "every architecture, its size and its cost", () => import("./commands/models.ts")],
   ["reproduce", "rerun the paper's comparison on your text and machine", () => import("./commands/reproduce.ts")],
   ["bench", "measure this machine: speed and memory of every size", () => import("./commands/bench.ts")],

@@ -2,7 +2,7 @@
  * The part of the ONNX message format (onnx.proto, IR version 9) that a Longhand graph needs, described for
  * @bufbuild/protobuf at run time: message by message, `field: number type`. No wire bytes are made by hand.
  */
-import { create, createFileRegistry, type DescMessage, toBinary } from "@bufbuild/protobuf";
+import { create, createFileRegistry, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type FieldDescriptorProto_Label,
   type FieldDescriptorProto_Type,
@@ -119,4 +119,22 @@ function build(schema: DescMessage, plain: Plain): ReturnType<typeof create> {
     } else values[field.localName] = value;
   }
   return create(schema, values as never);
+}
+
+/** The fields of a ModelProto that are described above. Throws what the protobuf package does for bytes that are none. */
+export function decodeModel(bytes: Uint8Array): Proto<"ModelProto"> {
+  const schema = describe();
+  return plainOf(schema, fromBinary(schema, bytes) as unknown as Plain);
+}
+
+/** The reverse of `build`. */
+function plainOf(schema: DescMessage, message: Plain): Plain {
+  const fields = schema.fields.map((field): [string, unknown] => {
+    const value = message[field.localName];
+    if (value === undefined) return [field.name, undefined];
+    if (field.fieldKind === "message") return [field.name, plainOf(field.message, value as Plain)];
+    if (field.fieldKind !== "list" || field.listKind !== "message") return [field.name, value];
+    return [field.name, (value as Plain[]).map((item) => plainOf(field.message, item))];
+  });
+  return Object.fromEntries(fields);
 }

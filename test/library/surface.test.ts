@@ -9,13 +9,13 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/index.ts",
     values: `
       LonghandError ablationNames ablations architectureNames bench createBatchDecoder createDecoder decodingArchitecture describeArchitectures
-      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole exportModel fill generate inspectShards loadModel loadTokenizer
+      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole exportModel fill generate inspectPath inspectShards loadModel loadTokenizer
       ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
       presets resume sample serve train trainTokenizer version writeShards`,
     types: `
       Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate Corpus CorpusOptions DataSpec Decoder
       Device Engine ErrorCode EvaluateOptions EvaluateResult ExportOptions ExportResult FillOptions FillResult Finding GenerateTextOptions
-      GeneratedPiece InspectOptions Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
+      GeneratedPiece InspectOptions Inspected InspectedKind Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
       NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings
       PrepareSettingsInput PreparedSplit PresetName ResumeOptions RunConfig RunEvent SamplingOptions ServeOptions Server ShardOrigin
       SplitEstimate StopReason TextPiece TextSource TextStretch TextTokenizer TokenShards TrainOptions TrainResult

@@ -91,6 +91,6 @@ it("keeps zeros, and numbers too small for a scale", () => {
 
 it("cuts linear maps along their inputs, tables along their width, and nothing else", () => {
   expect(blocksOf({ map: [8] }, 32)).toEqual({ axis: 0, size: 32 });
-  expect(blocksOf("table", 32)).toEqual({ axis: 1, size: 32 });
+  for (const role of ["table", "head"] as const) expect(blocksOf(role, 32)).toEqual({ axis: 1, size: 32 });
   expect(blocksOf("other", 32)).toBeUndefined();
 });

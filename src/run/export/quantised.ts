@@ -26,12 +26,12 @@ export interface Quantised {
 }
 
 /**
- * How a parameter is cut: a linear map [in, out] along its inputs, which one output adds up; a table [rows, width] along its
- * width. Others stay as they are.
+ * How a parameter is cut: a linear map [in, out] along its inputs, which one output adds up; a table [rows, width], that of
+ * logits too, along its width. Others stay as they are.
  */
 export function blocksOf(role: Role, size: number): Blocks | undefined {
   if (role === "other") return undefined;
-  return { axis: role === "table" ? 1 : 0, size };
+  return { axis: typeof role === "object" ? 0 : 1, size };
 }
 
 export function scaleShape([rows, columns]: Shape, { axis, size }: Blocks): Shape {

@@ -12,7 +12,7 @@ import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { readAtMost } from "../../checkpoint/read.node.ts";
 import { requireTensors } from "../../checkpoint/require-tensors.ts";
-import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
+import { decodeSafetensors, encodeSafetensors, type SafetensorsFile } from "../../checkpoint/safetensors.ts";
 import { adapterSchema } from "../../config/run-config.ts";
 import type { ModelConfig } from "../../models/architecture.ts";
 import { parameterCount, parametersOf } from "../../models/language-model.ts";
@@ -22,7 +22,7 @@ type Tensors = Readonly<Record<string, HostTensor>>;
 
 /** In the folder of the run that trains it. */
 const ADAPTER_FILE = "adapter.safetensors";
-const FORMAT = "longhand-adapter";
+export const ADAPTER_FORMAT = "longhand-adapter";
 const VERSION = "1";
 /** No adapter of a model is larger than its parameters times this. */
 const LARGEST = 8;
@@ -45,7 +45,7 @@ export function adapterTypes(model: ModelConfig, adapter: AdapterConfig): Record
 /** Writes `adapter.safetensors` into a folder, whole or not at all. */
 export async function writeAdapter(folder: string, { config, base, tensors }: Omit<Adapter, "path">): Promise<void> {
   const said = { base, rank: String(config.rank), alpha: String(config.alpha) };
-  const metadata = { format: FORMAT, version: VERSION, ...said, sha256: checksum(said, tensors) };
+  const metadata = { format: ADAPTER_FORMAT, version: VERSION, ...said, sha256: checksum(said, tensors) };
   await writeFileAtomic(join(folder, ADAPTER_FILE), encodeSafetensors(tensors, metadata));
 }
 
@@ -76,12 +76,10 @@ export async function readAdapter(path: string, of: AdaptedModel): Promise<Adapt
 export function decodeAdapter(bytes: Uint8Array, file: string, { path, model, bases }: AdaptedModel): Adapter {
   const refuse = (problem: string) => new LonghandError("checkpoint", `${file}: ${problem}`);
   const { tensors, metadata } = decodeSafetensors(bytes, file);
-  if (metadata.format !== FORMAT) throw refuse("it is no adapter that Longhand has trained");
-  if (metadata.version !== VERSION) throw refuse(`expected version ${VERSION}, got ${metadata.version}`);
+  if (metadata.format !== ADAPTER_FORMAT) throw refuse("it is no adapter that Longhand has trained");
+  const problem = adapterProblem({ tensors, metadata });
+  if (problem !== undefined) throw refuse(problem);
   const { base = "", rank = "", alpha = "" } = metadata;
-  if (metadata.sha256 !== checksum({ base, rank, alpha }, tensors)) {
-    throw refuse("it does not match its checksum: it was damaged after it was saved");
-  }
   if (!bases.includes(base)) {
     throw refuse(
       `it was trained beside other parameters than those of ${path}; give it to the model that it was trained from`,
@@ -91,6 +89,17 @@ export function decodeAdapter(bytes: Uint8Array, file: string, { path, model, ba
   if (!config.success) throw refuse(`expected a rank and an alpha, got ${rank} and ${alpha}`);
   requireTensors(tensors, adapterTypes(model, config.data), file);
   return { path: file, config: config.data, base, tensors };
+}
+
+/** What is wrong with the file of an adapter, of whatever model. */
+export function adapterProblem({
+  tensors,
+  metadata,
+}: Pick<SafetensorsFile, "tensors" | "metadata">): string | undefined {
+  const { version, base = "", rank = "", alpha = "" } = metadata;
+  if (version !== VERSION) return `expected version ${VERSION}, got ${version}`;
+  const isWhole = metadata.sha256 === checksum({ base, rank, alpha }, tensors);
+  return isWhole ? undefined : "it does not match its checksum: it was damaged after it was saved";
 }
 
 async function isFolder(path: string): Promise<boolean> {
