@@ -36,6 +36,7 @@ export {
   type PrepareResult,
   prepare,
 } from "./run/data/prepare.ts";
+export type { FormatMeasure } from "./run/export/compare.ts";
 export { type ExportOptions, type ExportResult, exportModel } from "./run/export/export.ts";
 export { type Inspected, type InspectedKind, inspectPath } from "./run/inspect/inspect.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";

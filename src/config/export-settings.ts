@@ -1,6 +1,6 @@
 /** What a user can set for an export. */
 import { z } from "zod";
-import { loadSettingsSchema } from "./use-settings.ts";
+import { evaluateSettingsSchema, loadSettingsSchema } from "./use-settings.ts";
 
 export const weightFormats = ["float32", "float16", "int8"] as const;
 export type WeightFormat = (typeof weightFormats)[number];
@@ -11,6 +11,10 @@ export const exportSettingsSchema = z.strictObject({
     .enum(weightFormats)
     .default("float32")
     .describe("How linear maps and tables are stored; int8: with a scale for each block of 32."),
+  data: evaluateSettingsSchema.shape.data
+    .optional()
+    .describe("Text to measure every format of weights on: loss, size and speed; default: none.")
+    .meta({ value: "path" }),
   overwrite: z.boolean().default(false).describe("Replace an export that is there."),
   adapter: loadSettingsSchema.shape.adapter,
 });

@@ -55,6 +55,23 @@ describe("no room while saving", { timeout: 60_000 }, () => {
     await fail(["train", "--data", text, "--out", run, ...settings], 1, /the disk is full/, { through });
   });
 
+  it.runIf(possible)("leaves no half export, and the one that it was to replace as it was", async () => {
+    const { through, disk } = onDisk(
+      "20m",
+      `"$1" "$2" export "${whole}" --out "$disk/model" >/dev/null 2>&1; echo "export $?"
+       cp -r "$disk/model" "${join(folder, "before")}"
+       dd if=/dev/zero of="$disk/filled" bs=1k 2>/dev/null; truncate -s -40k "$disk/filled"
+       "$@" >/dev/null; echo "status $?"
+       ls -A "$disk"; diff -r "$disk/model" "${join(folder, "before")}" && echo same`,
+    );
+    const again = ["export", whole, "--out", join(disk, "model"), "--overwrite"];
+    const { stdout, stderr } = await longhand(again, { through });
+    expect(stderr).toMatch(
+      /^longhand: cannot write .*model: the disk is full; free .* and run the same command again$/m,
+    );
+    expect(stdout.trim().split("\n")).toEqual(["export 0", "status 1", "filled", "model", "same"]);
+  });
+
   it.skipIf(process.platform === "win32")("keeps what it had under a limit on file sizes", async () => {
     const run = join(folder, "limited");
     cpSync(whole, run, { recursive: true });

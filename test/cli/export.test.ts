@@ -57,6 +57,12 @@ describe("export", { timeout: 120_000 }, () => {
     expect(treeOf(at("merged"))["model.safetensors"]).not.toBe(treeOf(exported)["model.safetensors"]);
   });
 
+  it("prints what every format of weights costs on a text", async () => {
+    const { stdout } = await succeed(["export", run, "--out", at("small"), "--weights", "int8", "--data", text]);
+    const table = stdout.slice(stdout.indexOf("weights, size, perplexity"));
+    expect(table).toMatch(/\n {2}float32 .*\n {2}float16 .*\n {2}int8 +[\d.]+ kB +[\d.]+ +[+−]0\.00\d+ +\S+\n$/);
+  });
+
   it("refuses a folder that exists, and replaces an export when asked to", async () => {
     const place = at("place");
     await succeed(["export", exported, "--out", place]);

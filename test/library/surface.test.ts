@@ -14,7 +14,7 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       presets resume sample serve train trainTokenizer version writeShards`,
     types: `
       Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate Corpus CorpusOptions DataSpec Decoder
-      Device Engine ErrorCode EvaluateOptions EvaluateResult ExportOptions ExportResult FillOptions FillResult Finding GenerateTextOptions
+      Device Engine ErrorCode EvaluateOptions EvaluateResult ExportOptions ExportResult FillOptions FillResult Finding FormatMeasure GenerateTextOptions
       GeneratedPiece InspectOptions Inspected InspectedKind Inspection LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig
       NgramPerplexity PositionLoss PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings
       PrepareSettingsInput PreparedSplit PresetName ResumeOptions RunConfig RunEvent SamplingOptions ServeOptions Server ShardOrigin

@@ -12,6 +12,8 @@ import { pythonWithTorch, runTorch, withoutTorch } from "../../../test/support/p
 import { weightFormats } from "../../config/export-settings.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { train } from "../train/train.ts";
+import { evaluate, evaluateMasked } from "../use/evaluate.ts";
+import { loadModel } from "../use/model.ts";
 import { readTrained } from "../use/trained.ts";
 import { exportModel } from "./export.ts";
 
@@ -47,6 +49,35 @@ it("exports a narrow export as float32 with the same parameters, and as itself w
     const bytes = [weights, "same"].map((name) => readFileSync(join(at(name), "model.safetensors")));
     expect(bytes[0].equals(bytes[1]), weights).toBe(true);
   }
+});
+
+it.each(["causal", "masked"])(
+  "measures every format of a %s model on a text: sizes, and losses within bounds",
+  async (run) => {
+    const done: number[] = [];
+    const onProgress = (share: number) => void done.push(share);
+    const result = await exportModel(at(run), { out: at(`measured-${run}`), data: at("text.txt"), onProgress });
+    const formats = result.formats ?? [];
+    expect(formats.map(({ weights }) => weights)).toEqual(weightFormats);
+    const [whole, half, quarter] = formats;
+    expect(whole.bytes).toBe(Object.values(result.files).reduce((sum, bytes) => sum + bytes, 0));
+    expect(half.bytes).toBeLessThan(whole.bytes);
+    expect(quarter.bytes).toBeLessThan(half.bytes);
+    for (const { loss, perplexity } of formats) expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
+    expect(Math.abs(half.loss - whole.loss)).toBeLessThan(1e-3);
+    expect(Math.abs(quarter.loss - whole.loss)).toBeLessThan(1e-2);
+    expect(done.at(-1)).toBeCloseTo(1, 2);
+    const model = await loadModel(at(run), { threads: 1 });
+    const measured = await (run === "causal" ? evaluate : evaluateMasked)(model, { data: at("text.txt") });
+    expect(whole.loss).toBe(measured.loss);
+    await model.close();
+  },
+);
+
+it("leaves nothing where the text cannot be measured", async () => {
+  const options = { out: at("unmeasured"), data: at("nothing.txt") };
+  await expect(exportModel(at("causal"), options)).rejects.toThrow(/nothing\.txt/);
+  expect(existsSync(at("unmeasured"))).toBe(false);
 });
 
 /** What stands in a section of the README, without its fence or indentation. */

@@ -12,6 +12,7 @@ import { parseSettings } from "../../config/fields.ts";
 import { version } from "../machine/version.ts";
 import { readTrained } from "../use/trained.ts";
 import type { TrainedModel } from "../use/trained-model.ts";
+import { compareFormats, type FormatMeasure } from "./compare.ts";
 import { CONFIG_FILE, EXPORT_FORMAT, encodeExportConfig, README_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
 import { readmeOf } from "./readme.ts";
 import { TORCH_MODULE, torchModule } from "./torch-module.ts";
@@ -20,6 +21,8 @@ import { encodeWeights } from "./weights.ts";
 export interface ExportOptions extends ExportSettings {
   /** Told about each damaged checkpoint that was passed over. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Gets the share of the measurement that is done, 0 … 1. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 export interface ExportResult {
@@ -29,24 +32,30 @@ export interface ExportResult {
   readonly step: number;
   /** Its files and their sizes in bytes. */
   readonly files: Readonly<Record<string, number>>;
+  /** With `data`: what each format of weights costs. */
+  readonly formats?: readonly FormatMeasure[];
 }
 
 /**
  * Exports what readTrained reads, with its adapters merged. The folder appears whole or not at all. Throws "usage" for a folder
  * that exists, "io" where the system refuses, and as readTrained.
  */
-export async function exportModel(path: string, { onWarning, ...given }: ExportOptions): Promise<ExportResult> {
-  const { out, overwrite, adapter, weights } = parseSettings(exportSettingsSchema, given);
+export async function exportModel(path: string, options: ExportOptions): Promise<ExportResult> {
+  const { onWarning, onProgress, ...given } = options;
+  const { out, overwrite, adapter, weights, data } = parseSettings(exportSettingsSchema, given);
   const trained = await readTrained(path, { adapter, onWarning });
   await requirePlace(out, { overwrite, from: path });
+  const write = (folder: string, format: WeightFormat) => writeFiles(folder, trained, format);
+  const formats =
+    data === undefined ? undefined : await compareFormats(trained, { data, write, onWarning, onProgress });
   const parents = await makeFolders(dirname(resolve(out)));
   try {
     await removeStaleTemporaries(dirname(resolve(out)), { of: resolve(out) });
     let files: ExportResult["files"] = {};
     await writeDirectoryAtomic(resolve(out), async (folder) => {
-      files = await writeFiles(folder, trained, weights);
+      files = await write(folder, weights);
     });
-    return { out, step: trained.step, files };
+    return { out, step: trained.step, files, ...(formats && { formats }) };
   } catch (error) {
     await removeFolders(parents);
     throw error;
