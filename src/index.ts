@@ -41,6 +41,15 @@ export { type ExportOptions, type ExportResult, exportModel } from "./run/export
 export { type Inspected, type InspectedKind, inspectPath } from "./run/inspect/inspect.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";
+export type {
+  OtherSurprise,
+  ScoredDocument,
+  ScoredLine,
+  ScoredToken,
+  ScoreRecord,
+  Surprise,
+} from "./run/score/records.ts";
+export { type ScoreOptions, score } from "./run/score/score.ts";
 export { type ResumeOptions, resume } from "./run/train/resume.ts";
 export type { RunEvent, TrainOptions, TrainResult } from "./run/train/run-loop.ts";
 export { train } from "./run/train/train.ts";

@@ -11,6 +11,7 @@ const commands = [
   ["eval", "perplexity of a text under a model", () => import("./commands/eval.ts")],
   ["generate", "write text with a model", () => import("./commands/generate.ts")],
   ["fill", "fill in blanks with a model", () => import("./commands/fill.ts")],
+  ["score", "find what surprises a model in a text", () => import("./commands/score.ts")],
   ["export", "write a model for other programs", () => import("./commands/export.ts")],
   ["serve", "answer requests over HTTP with models", () => import("./commands/serve.ts")],
   ["prepare", "make token shards of a corpus", () => import("./commands/prepare.ts")],

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { presetNames } from "../models/presets.ts";
 import { deviceNames } from "../runtime/engine.ts";
-import { seed, textFields, whole } from "./fields.ts";
+import { optionalText, seed, textFields, whole } from "./fields.ts";
 
 export const loadSettingsSchema = z.strictObject({
   threads: whole(1).optional().describe("Threads of one operation; default: the run's."),
@@ -34,6 +34,33 @@ export const wholeSettingsSchema = z.strictObject({
 });
 
 export type EvaluateSettings = z.input<typeof evaluateSettingsSchema>;
+
+export const scoreSettingsSchema = z.strictObject({
+  ...textFields,
+  context: whole(1)
+    .optional()
+    .describe(
+      "Read in windows of so many tokens, each of which begins anew; default: documents whole, and by a model whose state grows in windows of its training context.",
+    ),
+  tokens: z.boolean().default(false).describe("A record of every token too."),
+});
+
+/** Of the command alone: what it shows of the records. */
+export const scoreShownSchema = z.strictObject({
+  by: z
+    .enum(["bits", "byte", "token", "highest"])
+    .default("bits")
+    .describe("Rank by bits of the whole, a byte, a token, or of the most surprising token."),
+  threshold: z
+    .number()
+    .optional()
+    .describe("Print lines of at least so many bits, counted as `by` says, as they come."),
+  top: whole(0).max(10_000).default(20).describe("How many lines, and how many documents, to show."),
+  against: optionalText("model", "A second model to compare with: how many bits the first saves."),
+  html: optionalText("file", "Write a page in which every token is shaded by its surprise."),
+});
+
+export type ScoreSettings = z.input<typeof scoreSettingsSchema>;
 
 export const generateSettingsSchema = z.strictObject({
   tokens: whole(1).default(200).describe("The most tokens to write."),

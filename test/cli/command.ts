@@ -34,6 +34,8 @@ export interface Running {
 export interface RunOptions {
   readonly cwd?: string;
   readonly input?: string | Uint8Array;
+  /** Leaves stdin open after that. */
+  readonly goesOn?: boolean;
   /** Variables of the environment beside those of the tests. */
   readonly env?: Readonly<Record<string, string>>;
   /** Lets the command start itself again with huge pages, as a user's does. Otherwise it is kept from it, to save time. */
@@ -45,7 +47,7 @@ export interface RunOptions {
 
 /** Starts the command and returns at once. */
 export function start(args: readonly string[], options: RunOptions = {}): Running {
-  const { cwd = root, input, startsAgain = false, timeoutMs = 60_000, through = [] } = options;
+  const { cwd = root, input, goesOn = false, startsAgain = false, timeoutMs = 60_000, through = [] } = options;
   const { GLIBC_TUNABLES: _, ...inherited } = process.env;
   const env = { ...inherited, ...options.env };
   const [file, ...rest] = [...through, process.execPath, command, ...args];
@@ -59,7 +61,8 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
     });
   }
   child.stdin.on("error", () => {}); // it may end without reading
-  child.stdin.end(input);
+  if (!goesOn) child.stdin.end(input);
+  else if (input !== undefined) child.stdin.write(input);
   const limit = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const ended = new Promise<Finished>((resolve, reject) => {
     child.on("error", reject);
