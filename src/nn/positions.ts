@@ -68,6 +68,33 @@ export function angleTable(count: number, width: number): AngleTable {
   return { cos: constant(cos, [count, half]), sin: constant(sin, [count, half]) };
 }
 
+/** Positions are told from 0 to 2^24 - 1, as digits to base 64. */
+const DIGITS = { base: 64, count: 4 } as const;
+
+/**
+ * The same for positions start … start + count - 1, from start [1] int32 < 2^24, computed in the graph: the angles of each
+ * digit of the position are a table, and the addition theorem adds them. A float32 angle itself would be wrong by 0.06
+ * at position 1,000,000; this is within 1e-6 everywhere.
+ */
+export function anglesAt(start: Tensor, count: number, half: number): AngleTable {
+  const { base } = DIGITS;
+  let rest = start;
+  let unit = 1;
+  const parts = Array.from({ length: DIGITS.count }, () => {
+    const higher = rest.div(base);
+    const digit = rest.sub(higher.mul(base));
+    const table = { cos: new Float32Array(base * half), sin: new Float32Array(base * half) };
+    const ofUnit = frequencies(half).map((frequency) => frequency * unit);
+    fillAngles(table, { frequencies: ofUnit, start: 0, count: base, at: 0 });
+    const [cos, sin] = [table.cos, table.sin].map((data) => constant(data, [base, half]).gather(digit)); // [1, half]
+    rest = higher;
+    unit *= base;
+    return { cos, sin };
+  });
+  const first = parts.reduce(addAngles);
+  return count === 1 ? first : addAngles(angleTable(count, 2 * half), first);
+}
+
 /** Angles for vectors of so many pairs, [..., pairs]: where there are fewer, the other pairs are not rotated. */
 export function anglesOfPairs({ cos, sin }: AngleTable, pairs: number): AngleTable {
   const missing = pairs - cos.shape[cos.rank - 1];

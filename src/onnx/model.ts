@@ -42,7 +42,44 @@ interface OnnxOptions {
 
 /** The ONNX model of a program. Inputs and outputs keep the program's names. */
 export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
-  const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false, fewNodes = false } = options;
+  const { nodes, initializers, inputs, outputs, constants } = graphParts(program, options);
+  const bytes = encodeModel({
+    ir_version: IR_VERSION,
+    producer_name: "longhand",
+    opset_import: [
+      { domain: "", version: OPSET },
+      ...(options.fuseTransposes || options.fewNodes
+        ? [{ domain: FUSED_PRODUCT.domain, version: FUSED_PRODUCT.version }]
+        : []),
+    ],
+    graph: {
+      name: program.name,
+      ...{ node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
+    },
+  });
+  return { bytes, constants };
+}
+
+interface PartsOptions extends OnnxOptions {
+  /** Larger constants become inputs. */
+  readonly largestInitialiser?: number;
+  /** Of the names of nodes, of tensors between them and of constants. */
+  readonly prefix?: string;
+}
+
+interface GraphParts {
+  readonly nodes: Proto<"NodeProto">[];
+  readonly initializers: Map<string, Proto<"TensorProto">>;
+  readonly inputs: Proto<"ValueInfoProto">[];
+  readonly outputs: Proto<"ValueInfoProto">[];
+  /** Constants that became inputs. */
+  readonly constants: Map<string, Tensor>;
+}
+
+/** What a GraphProto is made of. */
+export function graphParts(program: Program, options: PartsOptions): GraphParts {
+  const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false, fewNodes = false, prefix = "" } = options;
+  const { largestInitialiser = LARGEST_INITIALISER_BYTES } = options;
   verify(program);
   const fused = fuseTransposes ? fusedProducts(program) : undefined;
   const replacements = new Map(fewNodes ? [...transposedGemms(program), ...rotations(program)] : []);
@@ -62,9 +99,9 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
       inputs.push(valueInfo(node.name, node.outputs[0]));
     } else if (node.kind === "constant") {
       const [tensor] = node.outputs;
-      const name = `constant_${i}`;
+      const name = `${prefix}constant_${i}`;
       names.set(tensor, name);
-      if (tensor.size * bytesPerElement[tensor.dtype] <= LARGEST_INITIALISER_BYTES) {
+      if (tensor.size * bytesPerElement[tensor.dtype] <= largestInitialiser) {
         initializers.set(name, initializer(name, tensor.shape, DATA_TYPE[tensor.dtype], bytesOf(node.data)));
       } else {
         constants.set(name, tensor);
@@ -72,7 +109,7 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
       }
     } else {
       for (const [k, output] of node.outputs.entries()) {
-        names.set(output, ownName.get(output) ?? (node.outputs.length === 1 ? `t${i}` : `t${i}_${k}`));
+        names.set(output, ownName.get(output) ?? `${prefix}t${i}${node.outputs.length === 1 ? "" : `_${k}`}`);
       }
       const wide = Math.max(node.inputs.length, node.outputs.length) > mostParts;
       if (fused?.unread.has(node)) continue;
@@ -99,16 +136,7 @@ export function toOnnx(program: Program, options: OnnxOptions = {}): OnnxModel {
     if (input !== name) nodes.push({ name, op_type: "Identity", input: [input], output: [name], attribute: [] });
     outputs.push(valueInfo(name, tensor));
   }
-  const bytes = encodeModel({
-    ir_version: IR_VERSION,
-    producer_name: "longhand",
-    opset_import: [
-      { domain: "", version: OPSET },
-      ...(fuseTransposes || fewNodes ? [{ domain: FUSED_PRODUCT.domain, version: FUSED_PRODUCT.version }] : []),
-    ],
-    graph: { name: program.name, node: nodes, initializer: [...initializers.values()], input: inputs, output: outputs },
-  });
-  return { bytes, constants };
+  return { nodes, initializers, inputs, outputs, constants };
 }
 
 /**
@@ -226,7 +254,7 @@ function int64Initializer({ int64, scalar }: OnnxOperand, initializers: Map<stri
   return name;
 }
 
-function attribute(name: string, value: number | string | readonly number[]): Proto<"AttributeProto"> {
+export function attribute(name: string, value: number | string | readonly number[]): Proto<"AttributeProto"> {
   if (typeof value === "string") return { name, type: ATTRIBUTE.string, s: new TextEncoder().encode(value) };
   if (typeof value !== "number") return { name, type: ATTRIBUTE.ints, ints: value.map(BigInt) };
   return { name, type: ATTRIBUTE.int, i: BigInt(value) };

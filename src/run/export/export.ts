@@ -1,4 +1,7 @@
-/** Writes a trained model as a folder that other programs can use: weights, tokenizer, configuration, a PyTorch module. */
+/**
+ * Writes a trained model as a folder that other programs can use: weights, tokenizer, configuration, ONNX graphs, a PyTorch
+ * module.
+ */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -14,6 +17,7 @@ import { readTrained } from "../use/trained.ts";
 import type { TrainedModel } from "../use/trained-model.ts";
 import { compareFormats, type FormatMeasure } from "./compare.ts";
 import { CONFIG_FILE, EXPORT_FORMAT, encodeExportConfig, README_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
+import { encodeGraphs } from "./graphs.ts";
 import { readmeOf } from "./readme.ts";
 import { TORCH_MODULE, torchModule } from "./torch-module.ts";
 import { encodeWeights } from "./weights.ts";
@@ -80,6 +84,7 @@ async function writeFiles(folder: string, trained: TrainedModel, format: WeightF
   const write = (name: string, ...chunks: (Uint8Array | string)[]) => writeFlushed(join(folder, name), chunks, "wx");
   const weights = encodeWeights(parameters, config.model, { format, where: path });
   await write(WEIGHTS_FILE, ...weights.chunks);
+  for (const [name, bytes] of Object.entries(encodeGraphs(config, weights.stored))) await write(name, bytes);
   await write(TOKENIZER_FILE, tokenizer.json);
   await write(TORCH_MODULE, torchModule());
   const files = await listed(folder);

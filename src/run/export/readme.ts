@@ -3,12 +3,14 @@ import type { ExportConfig } from "../../config/export-config.ts";
 import { parameterCount } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
+import { GRAPHS, graphsReadme } from "./readme-graphs.ts";
 import { TORCH_MODULE } from "./torch-module.ts";
 
 const ABOUT: Readonly<Record<string, string>> = {
   [WEIGHTS_FILE]: "the parameters by path",
   [TOKENIZER_FILE]: "byte-level BPE, in the format of Hugging Face's tokenizers",
   [TORCH_MODULE]: "the model as one PyTorch module",
+  ...GRAPHS,
 };
 
 export function readmeOf({ longhand, step, model, training, files }: ExportConfig): string {
@@ -40,6 +42,7 @@ In Node:
 ${objective === "causal" ? GENERATE : FILL}
 \`\`\`
 
+${graphsReadme({ model, training })}
 ## Python, with PyTorch
 
 \`\`\`python
