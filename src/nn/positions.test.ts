@@ -8,7 +8,8 @@ import { expectClose } from "../../test/support/compare.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
 import { program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
-import { ROTARY_BIAS_FROM, relativeBias, toeplitz } from "./positions.ts";
+import { ortNodeEngine } from "../runtime/ort-node.ts";
+import { angles, anglesAt, ROTARY_BIAS_FROM, relativeBias, toeplitz } from "./positions.ts";
 import { Scope } from "./scope.ts";
 
 describe("the relative bias", () => {
@@ -39,5 +40,26 @@ describe("toeplitz", () => {
     expect(matrix.shape).toEqual([n, n]);
     const wanted = Array.from({ length: n * n }, (_, at) => w[(at % n) - Math.floor(at / n) + n - 1]);
     expect([...matrix.data]).toEqual(wanted);
+  });
+});
+
+describe("angles of a position that is an input", () => {
+  const half = 64;
+
+  it.each([1, 48])("are those of the host, of %d tokens", async (count) => {
+    const { cos, sin } = anglesAt(input("position", [1], "int32"), count, half);
+    const engine = ortNodeEngine({ threads: 1 });
+    const compiled = await engine.compile(program("angles", { cos, sin }));
+    for (const position of [0, 1, 63, 64, 4_095, 100_000, 1_000_000, 2 ** 24 - count]) {
+      const found = await compiled.run({ position: Int32Array.of(position) });
+      const wanted = angles(position, count, half); // float64, rounded once
+      for (const part of ["cos", "sin"] as const) {
+        const furthest = Math.max(
+          ...wanted[part].map((value, i) => Math.abs(value - (found[part] as Float32Array)[i])),
+        );
+        expect(furthest, `${part} at ${position}`).toBeLessThan(5e-7);
+      }
+    }
+    await engine.close();
   });
 });

@@ -20,6 +20,9 @@ export const python = interpreters.find((name) => works(name, ""));
 /** A Python that has PyTorch, if there is one. */
 export const pythonWithTorch = python && interpreters.find((name) => works(name, "import torch"));
 
+/** A Python that runs ONNX graphs and reads tokenizers, if there is one. */
+export const pythonWithOnnx = python && interpreters.find((name) => works(name, "import onnxruntime, tokenizers"));
+
 /** Why tests of PyTorch are skipped, for their names. */
 export const withoutTorch =
   pythonWithTorch === undefined ? " (skipped: no python3 with torch; Debian: apt-get install python3-torch)" : "";

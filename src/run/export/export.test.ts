@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, runTypeScript } from "../../../test/cli/command.ts";
 import { expectClose } from "../../../test/support/compare.ts";
 import { forwardProgram } from "../../../test/support/decoding.ts";
-import { pythonWithTorch, runTorch, withoutTorch } from "../../../test/support/python.ts";
+import { python, pythonWithOnnx, pythonWithTorch, runTorch, withoutTorch } from "../../../test/support/python.ts";
 import { weightFormats } from "../../config/export-settings.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { train } from "../train/train.ts";
@@ -109,6 +109,34 @@ describe.each([
     const { stdout } = await runTypeScript(file).finally(() => rmSync(file));
     if (name === "filling") expect(stdout).toMatch(expected);
     else expect(stdout.length).toBeGreaterThan(50);
+  });
+
+  it("has lines for ONNX in Node that run", async () => {
+    const program = fromReadme(name, "ONNX in Node", "js");
+    expect(program.trimEnd().split("\n").length).toBeLessThanOrEqual(14);
+    const file = join(root, "dist", `readme-onnx-${process.pid}.mjs`); // from where the packages are found
+    writeFileSync(file, program);
+    const run = promisify(execFile)(process.execPath, [file], { cwd: at(name) });
+    const { stdout } = await run.finally(() => rmSync(file));
+    if (name === "filling") expect(stdout.trim().length).toBeGreaterThan(0);
+    else expect(stdout).toMatch(expected);
+  });
+
+  it("has lines for ONNX on the web that are JavaScript", () => {
+    const program = fromReadme(name, "ONNX on the web", "js");
+    execFileSync(process.execPath, ["--check", "--input-type=module"], { input: program, stdio: "pipe" });
+  });
+
+  it.skipIf(python === undefined)("has lines for ONNX in Python that run where onnxruntime is installed", async () => {
+    const program = fromReadme(name, "ONNX in Python", "python");
+    expect(program.trimEnd().split("\n").length).toBeLessThanOrEqual(14);
+    if (pythonWithOnnx === undefined) {
+      execFileSync(python as string, ["-c", "import ast, sys; ast.parse(sys.stdin.read())"], { input: program });
+      return;
+    }
+    const { stdout } = await promisify(execFile)(pythonWithOnnx, ["-B", "-c", program], { cwd: at(name) });
+    if (name === "filling") expect(stdout.trim().length).toBeGreaterThan(0);
+    else expect(stdout).toMatch(expected);
   });
 
   it.skipIf(pythonWithTorch === undefined)(`has ten lines for PyTorch that run${withoutTorch}`, async () => {

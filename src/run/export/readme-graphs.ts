@@ -105,7 +105,7 @@ const GENERATING: Programs = {
 const ids = (await tokenizer.encode("It was")).getIds();
 const decode = await ort.InferenceSession.create("decode.onnx");
 ${JS_GENERATE}
-console.log(await tokenizer.decode(ids));`,
+console.log(await tokenizer.decode(ids, true));`,
   web: `${webOf("decode")}
 const { ids } = tokenizer.encode("It was");
 ${JS_GENERATE}
@@ -158,7 +158,7 @@ const ids = (await tokenizer.encode("It was a[MASK] night.")).getIds();
 const mask = await tokenizer.tokenToId("[MASK]");
 const fill = await ort.InferenceSession.create("fill.onnx");
 ${jsFill(context)}
-console.log(await tokenizer.decode(likeliest.slice(0, 5)));`,
+console.log(await tokenizer.decode(likeliest.slice(0, 5), true));`,
   web: `${webOf("fill")}
 const { ids } = tokenizer.encode("It was a[MASK] night.");
 const mask = tokenizer.token_to_id("[MASK]");
