@@ -18,7 +18,10 @@ beforeAll(async () => {
 describe("export", { timeout: 120_000 }, () => {
   it("writes a folder that is used like the run", async () => {
     expect(readdirSync(exported).sort()).toEqual(
-      ["README.md", "config.json", "longhand_model.py", "model.safetensors", "tokenizer.json"].sort(),
+      [
+        ...["README.md", "config.json", "longhand_model.py", "model.safetensors", "tokenizer.json"],
+        ...["decode.onnx", "prefill.onnx", "score.onnx"],
+      ].sort(),
     );
     const checkpoint = readFileSync(join(run, "checkpoints", "step-00000004", "model.safetensors"));
     expect(readFileSync(join(exported, "model.safetensors")).equals(checkpoint)).toBe(true);

@@ -7,7 +7,8 @@ export function findProblems(files: ImportsByFile, rules: Rules): string[] {
   const problems: string[] = [];
   for (const [file, imports] of files) {
     for (const imported of imports) {
-      const broken = file.endsWith(".test.ts") ? undefined : brokenRule(file, imported, rules);
+      const ofTests = file.endsWith(".test.ts") || file.startsWith("test/");
+      const broken = ofTests ? undefined : brokenRule(file, imported, rules);
       if (broken !== undefined) problems.push(`${file}: imports "${imported.name}": ${broken}`);
     }
   }
