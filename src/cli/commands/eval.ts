@@ -22,7 +22,7 @@ export function define(command: Command, streams: Streams): void {
     .description(
       "Perplexity of a text under the model of a run: per token, per word, bits per byte, by position in the context. Of a model that fills in blanks, perplexity and accuracy over 15 % of the tokens, always the same.",
     )
-    .argument("<run>", "run folder")
+    .argument("<run>", "run folder or export")
     .addHelpText(
       "after",
       "\nExamples:\n  longhand eval runs/book --data other.txt --context 8192\n  longhand eval runs/book --data other.txt --whole",

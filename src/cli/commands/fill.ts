@@ -17,7 +17,7 @@ type FillFlags = FillOptions & LoadSettings & { readonly json?: boolean };
 export function define(command: Command, streams: Streams): void {
   command
     .description("Fills every [MASK] of a text with the model of a run that was trained with --objective masked.")
-    .argument("<run>", "run folder")
+    .argument("<run>", "run folder or export")
     .argument("<text>", "the text, with [MASK] where one token is missing; - reads it from stdin")
     .addHelpText("after", '\nExample:\n  longhand fill runs/book "It was a [MASK] night." --top-k 3')
     .action((run: string, text: string, flags: FillFlags) => runFill(run, text, flags, streams));

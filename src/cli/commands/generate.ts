@@ -22,7 +22,7 @@ export function define(command: Command, streams: Streams): void {
       "Continues a prompt with the model of a run and streams the text. There is no limit of length, and flash writes in " +
         "constant memory.",
     )
-    .argument("<run>", "run folder")
+    .argument("<run>", "run folder or export")
     .argument("[prompt]", "what the text begins with; - reads it from stdin", "")
     .addHelpText("after", '\nExample:\n  longhand generate runs/book "It was" --tokens 300 --temperature 0.7')
     .action((run: string, prompt: string, flags: GenerateFlags) => runGenerate(run, prompt, flags, streams));

@@ -16,7 +16,7 @@ export function define(command: Command, streams: Streams): void {
       "Serves models over HTTP, with the completions of OpenAI's API, for this machine alone unless told otherwise. Requests " +
         "are logged as JSON lines on stdout, without their text. LONGHAND_API_KEY is the key that clients must have.",
     )
-    .argument("<model...>", "run folders; each is served under the name of its folder")
+    .argument("<model...>", "run folders or exports; each is served under the name of its folder")
     .addHelpText("after", "\nExample:\n  longhand serve runs/book --port 8080 --sessions sessions")
     .action((models: string[], flags: ServeFlags) => runServe(models, flags, streams));
   addFlags(command, serveSettingsSchema, loadSettingsSchema);

@@ -3,11 +3,12 @@
  * module.
  */
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { sha256, writeFlushed } from "../../base/files.node.ts";
 import { removeStaleTemporaries, writeDirectoryAtomic } from "../../checkpoint/atomic.node.ts";
+import { readWhole } from "../../checkpoint/read.node.ts";
 import { folderFormat, makeFolders, removeFolders } from "../../checkpoint/run-folder.node.ts";
 import { type ExportConfig, parseExportConfig } from "../../config/export-config.ts";
 import { type ExportSettings, exportSettingsSchema, type WeightFormat } from "../../config/export-settings.ts";
@@ -97,10 +98,10 @@ async function writeFiles(folder: string, trained: TrainedModel, format: WeightF
 
 /** Length and checksum of every file of a folder. */
 async function listed(folder: string): Promise<ExportConfig["files"]> {
-  const names = (await readdir(folder)).sort();
-  const records = names.map(async (name) => {
-    const bytes = await readFile(join(folder, name));
-    return [name, { bytes: bytes.length, sha256: sha256(bytes) }] as const;
-  });
-  return Object.fromEntries(await Promise.all(records));
+  const files: ExportConfig["files"] = {};
+  for (const name of (await readdir(folder)).sort()) {
+    const bytes = await readWhole(join(folder, name));
+    files[name] = { bytes: bytes.length, sha256: sha256(bytes) };
+  }
+  return files;
 }
