@@ -63,7 +63,11 @@ export async function inspectTokenizer(path: string): Promise<File> {
 }
 
 export async function inspectOnnx(path: string): Promise<File> {
-  const bytes = await readAtMost(path, LARGEST_ONNX);
+  return { kind: "onnx", facts: onnxFacts(await readAtMost(path, LARGEST_ONNX), path) };
+}
+
+/** Throws "checkpoint" for bytes that are no ONNX model. */
+export function onnxFacts(bytes: Uint8Array, path: string): Facts {
   let model: Proto<"ModelProto">;
   try {
     model = decodeModel(bytes);
@@ -85,5 +89,5 @@ export async function inspectOnnx(path: string): Promise<File> {
     outputs: names(output),
     ...counted,
   };
-  return { kind: "onnx", facts: { ...(producer_name && { producer: producer_name }), ...facts, bytes: bytes.length } };
+  return { ...(producer_name && { producer: producer_name }), ...facts, bytes: bytes.length };
 }
