@@ -38,6 +38,7 @@ export {
 } from "./run/data/prepare.ts";
 export type { FormatMeasure } from "./run/export/compare.ts";
 export { type ExportOptions, type ExportResult, exportModel } from "./run/export/export.ts";
+export { type ImportOptions, type ImportResult, importModel } from "./run/import/import.ts";
 export { type Inspected, type InspectedKind, inspectPath } from "./run/inspect/inspect.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";

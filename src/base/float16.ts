@@ -1,4 +1,4 @@
-/** Half-precision numbers (IEEE 754 binary16) as their bits: Node 20 has no array of them. */
+/** Half-precision numbers (IEEE 754 binary16) as their bits, since Node 20 has no array of them; and bfloat16. */
 
 /** The largest finite one. */
 export const FLOAT16_MAX = 65504;
@@ -36,4 +36,9 @@ export function fromFloat16(halves: Uint16Array): Float32Array {
     if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
     return sign * (1024 + fraction) * 2 ** (exponent - 25);
   });
+}
+
+/** bfloat16 is the first half of a float32: exact. */
+export function fromBrainFloat16(halves: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(halves, (half) => half * 65536).buffer);
 }

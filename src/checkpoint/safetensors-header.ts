@@ -10,7 +10,7 @@ import { type Shape, showShape, sizeOf } from "../base/shape.ts";
 const MAX_HEADER_BYTES = 100_000_000;
 
 /** The dtypes that are read, and bytes of an element of each. */
-const WIDTHS = { F32: 4, F16: 2, I32: 4, I64: 8, U8: 1, I8: 1, BOOL: 1 } as const;
+const WIDTHS = { F32: 4, F16: 2, BF16: 2, I32: 4, I64: 8, U8: 1, I8: 1, BOOL: 1 } as const;
 export type FileDType = keyof typeof WIDTHS;
 
 /** Where a tensor lies in a file. */

@@ -96,6 +96,18 @@ describe("a round trip", () => {
     expect({ ...metadata }).toEqual({ k: "v" });
   });
 
+  it("reads both kinds of two-byte floats, which are never written, as float32", () => {
+    const half = [0x3c00, 0xc000, 0x3555, 0x0001, 0x03ff, 0x0400, 0x7bff, 0x8000, 0x7c00, 0xfc00, 0x7e00];
+    const brain = [0x3f80, 0xc000, 0x3eab, 0x0001, 0x7f7f, 0xff80, 0x7fc0];
+    const data = new Uint8Array(Uint16Array.from([...half, ...brain]).buffer);
+    const header = `{"h":{"dtype":"F16","shape":[11],"data_offsets":[0,22]},"b":{"dtype":"BF16","shape":[7],"data_offsets":[22,36]}}`;
+    const { tensors } = decodeSafetensors(file(header, data), "m");
+    const halves = [1, -2, 1365 / 4096, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, 65504, -0, Infinity, -Infinity, NaN];
+    const brains = [1, -2, 171 / 512, 2 ** -133, 255 * 2 ** 120, -Infinity, NaN];
+    expect(tensors.h).toEqual({ dtype: "float32", shape: [11], data: Float32Array.from(halves) });
+    expect(tensors.b).toEqual({ dtype: "float32", shape: [7], data: Float32Array.from(brains) });
+  });
+
   it("takes 64-bit integers at the ends of 32 bits and refuses those beyond", () => {
     const of = (value: bigint) => {
       const data = new Uint8Array(8);

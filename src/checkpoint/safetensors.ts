@@ -4,7 +4,7 @@
  */
 import type { DType, HostArray, HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
-import { fromFloat16 } from "../base/float16.ts";
+import { fromBrainFloat16, fromFloat16 } from "../base/float16.ts";
 import { type Shape, showShape, sizeOf } from "../base/shape.ts";
 import { type FileDType, readSafetensorsHeader, type SafetensorsHeader, show } from "./safetensors-header.ts";
 
@@ -15,14 +15,15 @@ export type NarrowTensor = { readonly shape: Shape } & (
 );
 
 const HOST: Readonly<Record<FileDType, DType>> = {
-  ...{ F32: "float32", F16: "float32", BOOL: "bool" },
+  ...{ F32: "float32", F16: "float32", BF16: "float32", BOOL: "bool" },
   ...{ I32: "int32", I64: "int32", U8: "int32", I8: "int32" },
 };
 
-/** How the tensors of each dtype are read. F16 becomes float32; I64, U8 and I8 become int32, value for value. */
+/** How the tensors of each dtype are read. F16 and BF16 become float32; I64, U8 and I8 become int32, value for value. */
 const READ: Readonly<Record<FileDType, (raw: Uint8Array, what: string) => HostArray>> = {
   F32: (raw) => new Float32Array(...aligned(raw, 4)),
   F16: (raw) => fromFloat16(new Uint16Array(...aligned(raw, 2))),
+  BF16: (raw) => fromBrainFloat16(new Uint16Array(...aligned(raw, 2))),
   I32: (raw) => new Int32Array(...aligned(raw, 4)),
   I64: narrow,
   U8: (raw) => Int32Array.from(raw),

@@ -13,6 +13,7 @@ const commands = [
   ["fill", "fill in blanks with a model", () => import("./commands/fill.ts")],
   ["score", "find what surprises a model in a text", () => import("./commands/score.ts")],
   ["export", "write a model for other programs", () => import("./commands/export.ts")],
+  ["import", "take over a model of another library", () => import("./commands/import.ts")],
   ["serve", "answer requests over HTTP with models", () => import("./commands/serve.ts")],
   ["prepare", "make token shards of a corpus", () => import("./commands/prepare.ts")],
   ["data", "look at prepared text", () => import("./commands/data.ts")],

@@ -13,6 +13,7 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     ["generate", 'generate runs/book "It was"'],
     ["fill", 'fill runs/book "It was a [MASK] night."'],
     ["serve", "serve runs/book --port 8080 --sessions sessions"],
+    ["import", "import enwik8.safetensors --set causal=True"],
     ["prepare", "prepare --data hub:wiki40b/en"],
     ["data", "data inspect data/wiki"],
     ["data inspect", "data inspect data/wiki"],

@@ -9,13 +9,13 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/index.ts",
     values: `
       LonghandError ablationNames ablations architectureNames bench createBatchDecoder createDecoder decodingArchitecture describeArchitectures
-      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole exportModel fill generate inspectPath inspectShards loadModel loadTokenizer
+      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole exportModel fill generate importModel inspectPath inspectShards loadModel loadTokenizer
       ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
       presets resume sample score serve train trainTokenizer version writeShards`,
     types: `
       Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate Corpus CorpusOptions DataSpec Decoder
       Device Engine ErrorCode EvaluateOptions EvaluateResult ExportOptions ExportResult FillOptions FillResult Finding
-      FormatMeasure GenerateTextOptions GeneratedPiece InspectOptions Inspected InspectedKind Inspection
+      FormatMeasure GenerateTextOptions GeneratedPiece ImportOptions ImportResult InspectOptions Inspected InspectedKind Inspection
       LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig NgramPerplexity OtherSurprise PositionLoss
       PrepareEstimate PrepareEvent PrepareOptions PrepareResult PrepareSettings PrepareSettingsInput PreparedSplit
       PresetName ResumeOptions RunConfig RunEvent SamplingOptions ScoreOptions ScoreRecord ScoredDocument ScoredLine

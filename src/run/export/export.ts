@@ -47,20 +47,29 @@ export interface ExportResult {
  */
 export async function exportModel(path: string, options: ExportOptions): Promise<ExportResult> {
   const { onWarning, onProgress, ...given } = options;
-  const { out, overwrite, adapter, weights, data } = parseSettings(exportSettingsSchema, given);
+  const { adapter, data, ...place } = parseSettings(exportSettingsSchema, given);
   const trained = await readTrained(path, { adapter, onWarning });
-  await requirePlace(out, { overwrite, from: path });
+  await requirePlace({ ...place, from: path });
   const write = (folder: string, format: WeightFormat) => writeFiles(folder, trained, format);
   const formats =
     data === undefined ? undefined : await compareFormats(trained, { data, write, onWarning, onProgress });
+  return { ...(await writeExport(trained, place)), ...(formats && { formats }) };
+}
+
+/** Writes any trained model; throws as exportModel. */
+export async function writeExport(
+  trained: TrainedModel,
+  { out, overwrite, weights }: { readonly out: string; readonly overwrite: boolean; readonly weights: WeightFormat },
+): Promise<ExportResult> {
+  await requirePlace({ out, overwrite, from: trained.path });
   const parents = await makeFolders(dirname(resolve(out)));
   try {
     await removeStaleTemporaries(dirname(resolve(out)), { of: resolve(out) });
     let files: ExportResult["files"] = {};
     await writeDirectoryAtomic(resolve(out), async (folder) => {
-      files = await write(folder, weights);
+      files = await writeFiles(folder, trained, weights);
     });
-    return { out, step: trained.step, files, ...(formats && { formats }) };
+    return { out, step: trained.step, files };
   } catch (error) {
     await removeFolders(parents);
     throw error;
@@ -68,10 +77,15 @@ export async function exportModel(path: string, options: ExportOptions): Promise
 }
 
 /** Throws "usage" for a folder that holds anything, unless it is an export that may be replaced. */
-async function requirePlace(
-  out: string,
-  { overwrite, from }: { readonly overwrite: boolean; readonly from: string },
-): Promise<void> {
+async function requirePlace({
+  out,
+  overwrite,
+  from,
+}: {
+  readonly out: string;
+  readonly overwrite: boolean;
+  readonly from: string;
+}): Promise<void> {
   if (!existsSync(out)) return;
   const refuse = (problem: string) => new LonghandError("usage", `\`out\` ${out}: ${problem}`);
   if (resolve(out) === resolve(from)) throw refuse("this is the model to be exported; choose another folder");
