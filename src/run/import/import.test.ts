@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { expectClose } from "../../../test/support/compare.ts";
 import type { HostTensor } from "../../base/dtype.ts";
+import { LonghandError } from "../../base/errors.ts";
+import { randomKey, randomUint32 } from "../../base/random.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../checkpoint/safetensors.ts";
 import { program } from "../../graph/program.ts";
 import { input } from "../../graph/tensor.ts";
@@ -93,6 +95,32 @@ describe("a model of FLASH-pytorch", () => {
     expect([0, 15, 16, 32, 127, 128, 500].map((n) => bucketOf(n, true))).toEqual([0, 15, 16, 21, 31, 31, 31]);
     expect([7, 8, 16, 32, 64, 128].map((n) => bucketOf(n, false))).toEqual([7, 8, 10, 12, 14, 15]);
     expect([-1, -8, -16].map((n) => bucketOf(n, false))).toEqual([17, 24, 26]);
+  });
+});
+
+describe("a file that is not trusted", () => {
+  it("of 10,000 whose header is changed, each is read or refused by a sentence", { timeout: 120_000 }, () => {
+    const whole = Buffer.concat(encodeSafetensors(causal.state, causal.metadata));
+    const header = Number(whole.readBigUInt64LE(0));
+    const refused: Record<string, number> = {};
+    for (let i = 0; i < 10_000; i++) {
+      const random = (n: number, draw: number) => randomUint32(randomKey(1, "mutations", i), draw) % n;
+      const bytes = Buffer.from(whole);
+      for (let change = 0; change <= random(3, 0); change++) {
+        const at = 8 + random(header, 3 * change + 1);
+        const digit = 48 + random(10, 3 * change + 2);
+        bytes[at] = random(2, 3 * change + 3) === 0 ? digit : bytes[at] ^ (1 << (digit % 8));
+      }
+      try {
+        const { tensors, metadata } = decodeSafetensors(bytes, "file");
+        fromFlashPytorch(tensors, parseOptions({}, metadata), "file");
+      } catch (error) {
+        if (!(error instanceof LonghandError)) throw error;
+        refused[error.code] = (refused[error.code] ?? 0) + 1;
+      }
+    }
+    expect(Object.keys(refused).sort()).toEqual(["checkpoint", "usage"]);
+    expect(refused.checkpoint).toBeGreaterThan(8000);
   });
 });
 
