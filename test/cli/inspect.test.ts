@@ -58,7 +58,7 @@ it("says what each is", { timeout: 120_000 }, async () => {
       outputs: ["y"],
       operators: 2,
       kinds: ["MatMul", "Transpose"],
-      operatorSets: { "ai.onnx": 20 },
+      operatorSets: ["ai.onnx 20"],
     },
   });
 });

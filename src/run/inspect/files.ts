@@ -80,11 +80,11 @@ export function onnxFacts(bytes: Uint8Array, path: string): Facts {
   const { node = [], input = [], output = [], initializer = [] } = graph;
   if (node.length === 0) throw new LonghandError("checkpoint", `${path}: it is no ONNX model: it has no operators`);
   const kinds = new Set(node.map(({ domain, op_type }) => (domain ? `${domain}.${op_type}` : op_type)));
-  const operatorSets = opset_import.map(({ domain, version }) => [domain || "ai.onnx", Number(version)]);
+  const operatorSets = opset_import.map(({ domain, version }) => `${domain || "ai.onnx"} ${version}`);
   const names = (values: readonly Proto<"ValueInfoProto">[]) => values.map(({ name }) => name);
   const counted = { operators: node.length, kinds: [...kinds].sort(), initialisers: initializer.length };
   const facts = {
-    operatorSets: Object.fromEntries(operatorSets),
+    operatorSets,
     inputs: names(input),
     outputs: names(output),
     ...counted,
