@@ -106,7 +106,7 @@ async function writeFiles(folder: string, trained: TrainedModel, format: WeightF
   const known = { longhand: version, step, tokenizerDigest: tokenizer.digest, ...(bytesPerToken && { bytesPerToken }) };
   const written = parseExportConfig({ ...known, ...config, files });
   await write(CONFIG_FILE, encodeExportConfig(written));
-  await write(README_FILE, readmeOf(written));
+  await write(README_FILE, readmeOf(written, format));
   return Object.fromEntries(Object.entries(files).map(([name, { bytes }]) => [name, bytes]));
 }
 

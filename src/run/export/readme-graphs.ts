@@ -1,4 +1,5 @@
 /** What the README of an export says of its ONNX graphs: their rules, and some ten lines for Node, the web and Python. */
+import type { WeightFormat } from "../../config/export-settings.ts";
 import type { TrainedConfig } from "../../config/trained-config.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import { BLANKS, exportedSpan, hasFixedState } from "../../models/exported.ts";
@@ -14,8 +15,10 @@ export const GRAPHS: Readonly<Record<string, string>> = {
 };
 
 /** The section on ONNX. */
-export function graphsReadme({ model, training }: Config): string {
+export function graphsReadme({ model, training }: Config, weights: WeightFormat): string {
   const { context } = training;
+  const section = (rules: string, programs: Programs) =>
+    sectionOf(weights === "int8" ? `${rules}\n${EIGHT_BITS}` : rules, programs);
   if (!model.causal) return section(FILL_RULES(context), FILLING(context));
   const architecture = decodingArchitecture(model);
   if (hasFixedState(architecture)) {
@@ -25,13 +28,16 @@ export function graphsReadme({ model, training }: Config): string {
   return section(WINDOW_RULES(context, architectureOf(model).label), SCORING(context));
 }
 
+const EIGHT_BITS =
+  "- On a CPU, onnxruntime rounds what it multiplies with 8-bit weights to 8 bits too; with the session option `session.qdq_matmulnbits_accuracy_level` = `1` it computes in float32.";
+
 interface Programs {
   readonly node: string;
   readonly web: string;
   readonly python: string;
 }
 
-function section(rules: string, { node, web, python }: Programs): string {
+function sectionOf(rules: string, { node, web, python }: Programs): string {
   return `## ONNX
 
 The graphs have operators of the standard alone (operator set 21). Their weights are in \`model.safetensors\`, which must lie beside them. Token ids and positions are int32, everything else is float32.

@@ -1,5 +1,6 @@
 /** The README of an export: what it is, its files, its licence (the user's to fill in), and how programs use it. */
 import type { ExportConfig } from "../../config/export-config.ts";
+import type { WeightFormat } from "../../config/export-settings.ts";
 import { parameterCount } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
 import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
@@ -13,7 +14,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   ...GRAPHS,
 };
 
-export function readmeOf({ longhand, step, model, training, files }: ExportConfig): string {
+export function readmeOf({ longhand, step, model, training, files }: ExportConfig, weights: WeightFormat): string {
   const { label } = architectureOf(model);
   const { objective, context } = training;
   const rows = Object.entries(files).map(([name, { bytes }]) => {
@@ -42,7 +43,7 @@ In Node:
 ${objective === "causal" ? GENERATE : FILL}
 \`\`\`
 
-${graphsReadme({ model, training })}
+${graphsReadme({ model, training }, weights)}
 ## Python, with PyTorch
 
 \`\`\`python
