@@ -17,6 +17,7 @@ import { Scope } from "../nn/scope.ts";
 import type { ModelConfig } from "./architecture.ts";
 import { decodingArchitecture } from "./decoding.ts";
 import { languageModel } from "./language-model.ts";
+import { architectureOf } from "./registry.ts";
 
 export interface ExportedGraph {
   readonly program: Program;
@@ -42,8 +43,8 @@ export const BLANKS = 16;
  */
 export function exportedGraphs(config: ModelConfig, context: number): ExportedGraphs {
   if (!config.causal) return { fill: { program: fillingProgram(config, context) } };
-  const architecture = decodingArchitecture(config);
-  if (!hasFixedState(architecture)) return { score: { program: scoringProgram(config, context) } };
+  const architecture = decodingInFixedState(config);
+  if (architecture === undefined) return { score: { program: scoringProgram(config, context) } };
   return {
     prefill: readingGraph(architecture, "prefill", "last"),
     decode: decodingGraph(architecture),
@@ -56,11 +57,16 @@ export function exportedSpan({ span }: DecodingArchitecture): number {
   return span * Math.max(1, Math.floor(PREFILL_TOKENS / span));
 }
 
-/** Whether it has the same size at every position. */
-export function hasFixedState({ state, span }: DecodingArchitecture): boolean {
-  return (
-    Number.isFinite(span) && [...state.values()].every(({ change }) => change === "replaced" || change === "open-rows")
+/** How a causal model is decoded whose state has the same size at every position; undefined for others. */
+export function decodingInFixedState(config: ModelConfig): DecodingArchitecture | undefined {
+  const { layer } = architectureOf(config);
+  const layers = Array.from({ length: config.layers }, (_, i) => layer(config, i));
+  if (!config.causal || layers.some(({ recurrence }) => recurrence === undefined)) return undefined;
+  const architecture = decodingArchitecture(config);
+  const isFixed = [...architecture.state.values()].every(
+    ({ change }) => change === "replaced" || change === "open-rows",
   );
+  return isFixed && Number.isFinite(architecture.span) ? architecture : undefined;
 }
 
 const ROOM = { tokens: 0, spans: 0 } as const;

@@ -1,8 +1,7 @@
 /** What the README of an export says of its ONNX graphs: their rules, and some ten lines for Node, the web and Python. */
 import type { WeightFormat } from "../../config/export-settings.ts";
 import type { TrainedConfig } from "../../config/trained-config.ts";
-import { decodingArchitecture } from "../../models/decoding.ts";
-import { BLANKS, exportedSpan, hasFixedState } from "../../models/exported.ts";
+import { BLANKS, decodingInFixedState, exportedSpan } from "../../models/exported.ts";
 import { architectureOf } from "../../models/registry.ts";
 
 type Config = Pick<TrainedConfig, "model" | "training">;
@@ -20,8 +19,8 @@ export function graphsReadme({ model, training }: Config, weights: WeightFormat)
   const section = (rules: string, programs: Programs) =>
     sectionOf(weights === "int8" ? `${rules}\n${EIGHT_BITS}` : rules, programs);
   if (!model.causal) return section(FILL_RULES(context), FILLING(context));
-  const architecture = decodingArchitecture(model);
-  if (hasFixedState(architecture)) {
+  const architecture = decodingInFixedState(model);
+  if (architecture) {
     const { span } = architecture;
     return section(STATE_RULES({ span, tokens: exportedSpan(architecture), vocabSize: model.vocabSize }), GENERATING);
   }
