@@ -1,6 +1,6 @@
 /**
  * The programs of an exported model, for users who know nothing but its tokens: state in and state out as whole tensors, a
- * position as one number, spans closed where they end (docs/decisions/0047). Inputs besides parameters:
+ * position as one number, spans closed where they end (docs/decisions/0046). Inputs besides parameters:
  * - `tokens` [P] int32; to score, `targets` [P] int32, the token after each; to fill, see fillingGraph;
  * - `position` [1] int32, from 0 to 2^24 - 1: how many tokens of the text came before;
  * - `state.LAYER.NAME`: the entries of the state of one text. At position 0 it is zeros.
