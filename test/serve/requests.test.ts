@@ -32,6 +32,13 @@ describe("a wrong request", () => {
     ["an unknown model", { ...own, model: "none" }, 404, /^model: there is no "none"; here are book, masked$/, "model"],
     ["an unknown field", { ...own, tempersture: 1 }, 400, /^unknown field tempersture$/, "tempersture"],
     ["a wrong type", { ...own, max_tokens: "2" }, 400, /^max_tokens "2": expected/, "max_tokens"],
+    [
+      "a number",
+      { ...own, prompt: 5 },
+      400,
+      /^prompt 5: expected a text, a list of tokens, or a list of either$/,
+      "prompt",
+    ],
     ["half a token", { ...own, prompt: [1.5] }, 400, /^prompt/, "prompt"],
     [
       "an unknown token",

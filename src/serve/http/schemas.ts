@@ -8,9 +8,8 @@ import { RequestError } from "../failure.ts";
 
 const text = z.string();
 const ids = z.array(z.int().min(0)).min(1);
-const input = z.union([text, ids, z.array(text).min(1), z.array(ids).min(1)], {
-  error: "expected a text, a list of tokens, or a list of either",
-});
+const INPUT = "expected a text, a list of tokens, or a list of either";
+const input = z.union([text, ids, z.array(text).min(1), z.array(ids).min(1)], { error: INPUT });
 const name = z.string().min(1).max(300);
 const SESSION = "expected true for a new session, or the id of one";
 const sessionId = z.string().regex(/^sess_[A-Za-z0-9_-]{32}$/, { error: SESSION });
@@ -26,7 +25,7 @@ const unsupported = (why: string) => z.undefined({ error: why }).optional();
 
 export const completionSchema = z.strictObject({
   model: name,
-  prompt: z.union([input, z.null()]).optional(),
+  prompt: z.union([...input.options, z.null()], { error: INPUT }).optional(),
   max_tokens: z.int().min(0).nullish(),
   temperature: z.number().min(0).max(100).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
