@@ -34,7 +34,7 @@ export class ScorePage {
   #partial: { readonly bytes: number[]; bits: number } = { bytes: [], bits: 0 };
   #rows: string[] = [];
   #tokens = 0;
-  #leftOut = 0;
+  #leftOut = { lines: 0, documents: 0 };
 
   constructor({ compared, most = MOST_TOKENS }: { readonly compared: boolean; readonly most?: number }) {
     this.#compared = compared;
@@ -51,7 +51,9 @@ export class ScorePage {
   html(model: string): string[] {
     const title = `What surprises ${escaped(model)}`;
     const legend = SHADES.map((from, i) => `<span class="s${i + 1}">${from} bits or more</span>`).join(" ");
-    const left = this.#leftOut > 0 ? `<p>Left out: the tokens of ${count(this.#leftOut)} further lines.</p>\n` : "";
+    const { lines, documents } = this.#leftOut;
+    const beyond = documents > 0 ? `, and ${count(documents)} further documents` : "";
+    const left = lines > 0 ? `<p>Left out: ${count(lines)} further lines${beyond}.</p>\n` : "";
     return [
       `<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width">\n`,
       `<title>${title}</title>\n<style>${STYLE}\n</style>\n<main>\n<h1>${title}</h1>\n`,
@@ -85,7 +87,7 @@ export class ScorePage {
     const spans = this.#spans;
     this.#spans = [];
     if (this.#tokens > this.#most) {
-      this.#leftOut++;
+      this.#leftOut.lines++;
       return;
     }
     const saved = this.#compared ? `<td>${against?.saved.toFixed(1) ?? ""}</td>` : "";
@@ -96,6 +98,10 @@ export class ScorePage {
   }
 
   #document({ path, record, bitsPerByte, lines, tokens }: ScoredDocument): void {
+    if (this.#rows.length === 0 && this.#tokens > this.#most) {
+      this.#leftOut.documents++;
+      return;
+    }
     const name = record === undefined ? path : `${path}, record ${record}`;
     const columns = ["Line", "Bits", "A byte", ...(this.#compared ? ["Saved"] : []), "Text"];
     const heads = columns.map((column) => `<th scope="col">${column}</th>`).join("");

@@ -18,7 +18,11 @@ it("puts other tensors in place of inputs and leaves the rest", () => {
   expect([...data]).toEqual([2 * 16 - 3 * 25]);
 });
 
-it("refuses a tensor of another shape by the operator that it reaches", () => {
+it("refuses a tensor of another type, also one that would be broadcast", () => {
   const part = program("part", { y: input("a", [1, 2]).matmul(input("b", [2, 3])) });
-  expect(() => inlined(part, { a: input("c", [5]) })).toThrow(/MatMul/);
+  expect(() => inlined(part, { a: input("c", [5]) })).toThrow(
+    /program part, input a: expected .*\[1, 2\], got .*\[5\]/,
+  );
+  const sum = program("sum", { y: input("a", [4]).add(input("b", [4])) });
+  expect(() => inlined(sum, { a: input("c", [1]) })).toThrow(/program sum, input a/);
 });
