@@ -1,10 +1,10 @@
 /**
  * Every way to run a trained model gives the same: the library on the run and on exports of each format, the ONNX graphs of
- * these in onnxruntime by themselves, the PyTorch module. Another way is one more entry in `ways`.
+ * these in onnxruntime by themselves, the PyTorch module, the server. Another way is one more entry in `ways`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Tensor } from "onnxruntime-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { weightFormats } from "../../src/config/export-settings.ts";
@@ -15,6 +15,8 @@ import { train } from "../../src/run/train/train.ts";
 import { fill } from "../../src/run/use/fill.ts";
 import { loadModel } from "../../src/run/use/model.ts";
 import { readTrained } from "../../src/run/use/trained.ts";
+import { serve } from "../../src/serve/serve.ts";
+import { type Body, send } from "../serve/server.ts";
 import { expectClose } from "../support/compare.ts";
 import { graphDecoder, openGraph, type Products } from "../support/exported-graphs.ts";
 import { pythonWithTorch, runTorch, withoutTorch } from "../support/python.ts";
@@ -73,6 +75,14 @@ const ways: Readonly<Record<string, { readonly open: Open; readonly as?: string;
   },
 };
 
+const WRITTEN = {
+  prompt: lines.slice(40, 60).join(""),
+  tokens: 80,
+  seed: 7,
+  topP: 0.95,
+  temperatures: [0, 0.8],
+} as const;
+
 interface Known {
   /** After some of the tokens, [V] each. */
   readonly logits: readonly Float32Array[];
@@ -96,10 +106,10 @@ async function use(decoder: Decoder, name: string): Promise<Known> {
   await decoder.reset();
   const losses = await decoder.losses(encoded.slice(0, 600), encoded.slice(1, 601));
   const texts: string[] = [];
-  for (const temperature of [0, 0.8]) {
+  const { temperatures, ...writing } = WRITTEN;
+  for (const temperature of temperatures) {
     await decoder.reset();
-    const prompt = lines.slice(40, 60).join("");
-    const pieces = generate({ decoder, tokenizer, prompt, tokens: 80, temperature, seed: 7, topP: 0.95 });
+    const pieces = generate({ decoder, tokenizer, temperature, ...writing });
     texts.push(((await lastOf(pieces)) as Extract<GeneratedPiece, { type: "end" }>).text);
   }
   return { logits, losses, texts };
@@ -129,6 +139,34 @@ describe.each(["flash", "mc-tfm++", "performer"])("%s", (name) => {
     expectClose(own.losses, wanted.losses, { name: "losses", tolerance: bound });
     if (bound === 1e-5) expect(own.texts).toEqual(wanted.texts);
   });
+
+  it.each(["the run", ...weightFormats.map((format) => `the ${format} export`)])(
+    "%s in the server, at once and from a session that was saved",
+    async (way) => {
+      const path = way === "the run" ? at(name) : at(name, way.split(" ")[1]);
+      const options = { models: [path], threads: 1, sessions: at(name, "sessions"), port: 0, graceSeconds: 0 };
+      const { prompt, tokens, seed, topP, temperatures } = WRITTEN;
+      const fields = { model: basename(path), max_tokens: tokens, seed, top_p: topP };
+      const textOf = ({ body }: { readonly body: Body }) => body.choices[0].text;
+      const first = await serve(options);
+      const written: string[] = [];
+      const sessions: string[] = [];
+      for (const temperature of temperatures) {
+        written.push(textOf(await send(first, "/v1/completions", { ...fields, prompt, temperature })));
+        const read = { ...fields, prompt, max_tokens: 0, session: true };
+        sessions.push((await send(first, "/v1/completions", read)).body.session);
+      }
+      await first.close();
+      const second = await serve(options);
+      for (const [i, temperature] of temperatures.entries()) {
+        const more = { ...fields, prompt: "", temperature, session: sessions[i] };
+        written.push(textOf(await send(second, "/v1/completions", more)));
+      }
+      await second.close();
+      const { texts } = known.get(way) as Known;
+      expect(written).toEqual([...texts, ...texts]);
+    },
+  );
 
   it.skipIf(pythonWithTorch === undefined)(`the PyTorch module${withoutTorch}`, async () => {
     const { tokenizer } = await readTrained(at(name));
