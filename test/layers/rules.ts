@@ -56,6 +56,7 @@ export const rules: Rules = {
       about: "HTTP",
       imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "run"],
     },
+    studio: { about: "what the page of the studio asks", imports: ["base"] },
     public: { about: "the published library", imports: [...LIBRARY, "run"] },
     cli: { about: "the command line", imports: [...LIBRARY, "run", "serve"] },
   },
