@@ -97,7 +97,13 @@ function checkTogether({ data, from, model, training }: RunConfig): void {
     );
   }
   checkTrained({ model, training });
-  const { freeze, adapter } = training;
+  const { freeze, adapter, sample } = training;
+  if (sample !== undefined && training.objective === "masked") {
+    throw new LonghandError(
+      "usage",
+      `\`sample\` ${sample}: expected none for a masked model, which fills in blanks and continues no text`,
+    );
+  }
   if (adapter !== undefined && from === undefined)
     throw new LonghandError("usage", "`adapter`: it is trained beside a model that there is; name that by `from`");
   if (adapter !== undefined && freeze !== undefined) {

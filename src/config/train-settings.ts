@@ -67,6 +67,12 @@ export const stepFields = {
   evalEvery: whole(1).default(100).describe("Steps between evaluations."),
   saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
   keep: whole(1).default(3).describe("Newest checkpoints to keep."),
+  sample: z
+    .string()
+    .optional()
+    .describe("What the model is to continue at each evaluation; the texts are printed and kept in metrics.jsonl.")
+    .meta({ value: "prompt" }),
+  sampleTokens: cameLater(whole(1).default(64).describe("Tokens that a `sample` has.")),
 };
 
 /** Highest learning rates where none is given, and what a search for one begins with. */

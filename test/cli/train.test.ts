@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type RunConfig, runConfigSchema } from "../../src/config/run-config.ts";
+import type { SampleRecord } from "../../src/run/train/sample.ts";
 import { jsonLines, learnt, longhand, sampleText, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
@@ -129,6 +130,26 @@ describe("longhand train", { timeout: 60_000 }, () => {
     await succeed(["train", "--config", file, ...tiny, "--steps", "2"]);
     const { training } = JSON.parse(readFileSync(join(run, "config.json"), "utf8"));
     expect(training).toMatchObject({ steps: 2, evalEvery: 2, seed: 3 });
+  });
+
+  it("writes a sample at each evaluation, which the saved model writes too, and none with a masked model", async () => {
+    const run = join(folder, "samples");
+    const sampled = ["--sample", "The same", "--sample-tokens", "12", "--seed", "3"];
+    const { stderr } = await succeed(trainInto(run, "--steps", "4", "--eval-every", "2", ...sampled));
+    const records = jsonLines(readFileSync(join(run, "metrics.jsonl"), "utf8"));
+    const samples = records.filter(({ type }) => type === "sample") as unknown as SampleRecord[];
+    expect(samples.map(({ step, prompt }) => [step, prompt])).toEqual([
+      [2, "The same"],
+      [4, "The same"],
+    ]);
+    const { stdout } = await succeed(["generate", run, "The same", "--tokens", "12", "--seed", "3", "--json"]);
+    expect(jsonLines(stdout)[0]).toMatchObject({ text: samples[1].text });
+    expect(stderr).toContain(`The same${samples[1].text}`.replace(/\s+/g, " "));
+    const refused = await longhand(trainInto(join(folder, "no-sample"), "--objective", "masked", "--sample", "The"));
+    expect(refused).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("--sample The: expected none for a masked model"),
+    });
   });
 
   it("gives the same losses and the same bytes twice from one seed, and others from another", async () => {

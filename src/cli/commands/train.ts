@@ -217,6 +217,9 @@ function reporter() {
           for (const line of ratePlot(event.trials)) progress.note(line);
           progress.note(`learning rate ${event.rate}`);
           break;
+        case "sample":
+          progress.note(`  ${(event.prompt + event.text).replace(/\s+/g, " ")}`);
+          break;
         case "skip":
           progress.note(`step ${event.step} skipped: ${event.reason}`);
           break;

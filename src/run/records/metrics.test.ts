@@ -2,8 +2,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncat
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { TrainRecord } from "../../train/loop.ts";
-import { type MetricsRecord, openMetrics } from "./metrics.ts";
+import { type MetricsRecord, openMetrics, type StepRecord } from "./metrics.ts";
 
 let dir: string;
 let path: string;
@@ -13,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const train = (step: number): TrainRecord => ({
+const train = (step: number): StepRecord => ({
   type: "train",
   step,
   tokens: step * 4096,
@@ -23,6 +22,7 @@ const train = (step: number): TrainRecord => ({
   learningRate: 1e-3,
   tokensPerSecond: 1234.5,
   seconds: step * 3.3,
+  memory: 1e8,
 });
 const all: MetricsRecord[] = [
   train(1),

@@ -8,6 +8,7 @@ import { openAppendFile } from "../../checkpoint/append.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { readWhole } from "../../checkpoint/read.node.ts";
 import type { EvalRecord, SkipRecord, TrainRecord } from "../../train/loop.ts";
+import type { SampleRecord } from "../train/sample.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 export interface CheckpointRecord {
@@ -21,7 +22,12 @@ export interface FinishedRecord {
   readonly step: number;
 }
 
-export type MetricsRecord = TrainRecord | EvalRecord | SkipRecord | CheckpointRecord | FinishedRecord;
+/** With the memory that the process takes, in bytes (its resident set). */
+export interface StepRecord extends TrainRecord {
+  readonly memory: number;
+}
+
+export type MetricsRecord = StepRecord | EvalRecord | SampleRecord | SkipRecord | CheckpointRecord | FinishedRecord;
 
 export interface Metrics {
   /** Damaged lines that were removed on opening: usually the last, half written when the process was killed. */
@@ -73,6 +79,7 @@ function scalarsOf(record: MetricsRecord): Record<string, number> | undefined {
         "train/learning_rate": record.learningRate,
         "train/tokens": record.tokens,
         "train/tokens_per_second": record.tokensPerSecond,
+        "train/memory": record.memory,
       };
     case "eval":
       return {
@@ -80,6 +87,7 @@ function scalarsOf(record: MetricsRecord): Record<string, number> | undefined {
         "eval/perplexity": record.perplexity,
         ...Object.fromEntries(record.parts?.map(({ name, loss }) => [`eval/loss/${name}`, loss]) ?? []),
       };
+    case "sample":
     case "skip":
     case "checkpoint":
     case "finished":

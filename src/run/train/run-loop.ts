@@ -25,6 +25,7 @@ import { openMetrics } from "../records/metrics.ts";
 import { writeAdapter } from "../use/adapter.ts";
 import { learntByHeart } from "./by-heart.ts";
 import { findRate, type RateEvent } from "./find-rate.ts";
+import { type SampleRecord, writeSample } from "./sample.ts";
 import type { Start } from "./start.ts";
 import { carryOf, initialState, lanesOf, storedState } from "./state.ts";
 import { withTextDecay } from "./text-decay.ts";
@@ -49,6 +50,7 @@ export type RunEvent =
     }
   | Exclude<TrainEvent, { type: "save" | "end" }>
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
+  | SampleRecord
   | RateEvent
   | { readonly type: "warning"; readonly message: string };
 
@@ -134,8 +136,8 @@ export async function runLoop(
       : await createEvaluator(engine, model, evaluationShape(context), { masking, endOfText, ...how });
     const onWarning = (message: string) => onEvent({ type: "warning", message });
     // Diverged parameters are not saved: the last good checkpoint stays the newest.
-    const [sample] = data.heldOut;
-    const probe = sliceTokens(sample, 0, Math.min(sample.tokens, context + 1));
+    const [first] = data.heldOut;
+    const probe = sliceTokens(first, 0, Math.min(first.tokens, context + 1));
     let evaluated = state.step; // initial or loaded parameters need no check
     let unsaved: string | undefined;
     const save = async () => {
@@ -151,6 +153,17 @@ export async function runLoop(
       }
       metrics.record({ type: "checkpoint", step: state.step, path });
       onEvent({ type: "checkpoint", step: state.step, path });
+    };
+    const sample = async (prompt: string) => {
+      try {
+        const inputs = { engine, config, tokenizer: data.tokenizer, parameters: step.current(state.parameters) };
+        const record = { type: "sample", step: state.step, prompt, text: await writeSample(prompt, inputs) } as const;
+        metrics.record(record);
+        onEvent(record);
+      } catch (error) {
+        if (!(error instanceof LonghandError)) throw error;
+        onWarning(`step ${state.step}: no sample: ${error.message}`);
+      }
     };
     onEvent({
       type: "start",
@@ -183,8 +196,9 @@ export async function runLoop(
           evaluations.push(event);
           evaluated = event.step;
         }
-        metrics.record(event);
+        metrics.record(event.type === "train" ? { ...event, memory: process.memoryUsage.rss() } : event);
         onEvent(event);
+        if (event.type === "eval" && training.sample !== undefined) await sample(training.sample);
       }
     }
     if (unsaved !== undefined)
