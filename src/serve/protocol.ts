@@ -1,11 +1,10 @@
-/**
- * What the thread that answers requests and the threads of the models say to each other. A job has a number, which the one
- * who gives it chooses; it ends with `done` or `failed`. Everything here can be cloned from thread to thread.
- */
+/** What the thread that answers requests and the threads of the models say to each other (service/jobs.ts). */
 import type { ServeSettings } from "../config/serve-settings.ts";
 import type { LoadSettings } from "../config/use-settings.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
 import type { FillResult } from "../run/use/fill.ts";
+import type { JobThread } from "../service/job-thread.ts";
+import type { JobProtocol } from "../service/jobs.ts";
 
 /** What a thread is started with. */
 export interface ModelSetup {
@@ -63,13 +62,6 @@ export interface SessionJob {
 }
 
 export type Job = CompletionJob | EmbedJob | ScoreJob | FillJob | SessionJob;
-
-export type ToModel =
-  | { readonly type: "job"; readonly id: number; readonly job: Job }
-  | { readonly type: "cancel"; readonly id: number }
-  /** Writes no more of a job's text until told to go on: its reader is slow. */
-  | { readonly type: "pause"; readonly id: number; readonly paused: boolean }
-  | { readonly type: "stop" };
 
 /** One token as a client is told of it. */
 export interface TokenRecord {
@@ -166,19 +158,13 @@ export interface ModelStatistics {
   readonly prefixes: { readonly count: number; readonly bytes: number; readonly hits: number; readonly misses: number };
 }
 
-/** Why a job failed, as a client is told. */
-export interface Failure {
-  readonly status: number;
-  readonly code: string | null;
-  readonly param: string | null;
-  readonly message: string;
+export interface Serving extends JobProtocol {
+  readonly setup: ModelSetup;
+  readonly job: Job;
+  readonly results: JobResults;
+  readonly piece: Piece;
+  readonly facts: ModelFacts;
+  readonly statistics: ModelStatistics;
 }
 
-export type FromModel =
-  | { readonly type: "ready"; readonly facts: ModelFacts }
-  | { readonly type: "refused"; readonly code: string; readonly message: string }
-  | { readonly type: "pieces"; readonly pieces: readonly (readonly [number, Piece])[] }
-  | { readonly type: "done"; readonly id: number; readonly result: JobResult }
-  | { readonly type: "failed"; readonly id: number; readonly failure: Failure }
-  | { readonly type: "statistics"; readonly statistics: ModelStatistics }
-  | { readonly type: "warning"; readonly message: string };
+export type ModelThread = JobThread<Serving>;

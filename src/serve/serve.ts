@@ -3,11 +3,13 @@ import type { Server as HttpServer } from "node:http";
 import { basename, resolve } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { writeError } from "../base/files.node.ts";
+import { scriptBeside } from "../base/threads.node.ts";
 import { parseSettings } from "../config/fields.ts";
 import { type ServeSettingsInput, serveSettingsSchema } from "../config/serve-settings.ts";
 import { type LoadSettings, loadSettingsSchema } from "../config/use-settings.ts";
-import { isLoopback } from "./loopback.ts";
-import { ModelThread } from "./model-thread.ts";
+import { JobThread } from "../service/job-thread.ts";
+import { isLoopback } from "../service/loopback.ts";
+import type { ModelThread, Serving } from "./protocol.ts";
 
 export interface ServeOptions extends ServeSettingsInput, LoadSettings {
   /** Paths of trained models; each is served under the name of its folder. */
@@ -51,7 +53,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   try {
     for (const [i, path] of paths.entries()) {
       const setup = { path, load, settings, name: names[i] };
-      threadsOfModels.push(await ModelThread.start(setup, { onWarning, onDeath: fail }));
+      const script = scriptBeside(import.meta.url, "model/worker");
+      const about = { script, setup, path, name: names[i] };
+      threadsOfModels.push(await JobThread.start<Serving>({ ...about, onWarning, onDeath: fail }));
     }
     // Loaded when something is served: the library has other uses.
     const { createApp } = await import("./http/app.ts");

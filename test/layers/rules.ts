@@ -52,9 +52,10 @@ export const rules: Rules = {
       ],
     },
     run: { about: "what a user asks for", imports: LIBRARY },
+    service: { about: "what servers share", imports: ["base"] },
     serve: {
       about: "HTTP",
-      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "run"],
+      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "run", "service"],
     },
     studio: { about: "what the page of the studio asks", imports: ["base"] },
     web: {
@@ -65,7 +66,7 @@ export const rules: Rules = {
     cli: { about: "the command line", imports: [...LIBRARY, "run", "serve"] },
   },
   node: [
-    ...["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "serve/", "cli/", "index.ts"],
+    ...["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "service/", "serve/", "cli/", "index.ts"],
     ...["models", "run", "tools", "train"].map((name) => `public/${name}.ts`),
   ],
   browserPackages: ["zod", "@bufbuild/protobuf", "onnxruntime-web", "@huggingface/tokenizers", "fflate"],

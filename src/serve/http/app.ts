@@ -1,9 +1,11 @@
 /** The HTTP side: routes, who may ask, logs with a number for each request and nothing of its text, errors in one form. */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from "fastify";
-import { errorBody, failureOf, RequestError } from "../failure.ts";
-import { isLoopback, namesLoopback } from "../loopback.ts";
-import type { Failure } from "../protocol.ts";
+import { failureOf, RequestError } from "../../service/failure.ts";
+import type { Failure } from "../../service/jobs.ts";
+import { isLoopback, namesLoopback } from "../../service/loopback.ts";
+import { bearerOf, sameSecret } from "../../service/secret.ts";
+import { errorBody } from "../error-body.ts";
 import { answerCompletion } from "./completions-route.ts";
 import { addRoutes } from "./routes.ts";
 import type { Service } from "./service.ts";
@@ -103,12 +105,8 @@ function stackOf(error: unknown): string {
   return error instanceof Error && !(error instanceof RequestError) ? (error.stack ?? error.message) : String(error);
 }
 
-const digest = (text: string) => createHash("sha256").update(text).digest();
-
-/** Compares digests, so that neither the time nor the length tells anything of the key. */
 function requireKey({ headers }: FastifyRequest, key: string): void {
-  const given = /^Bearer (.+)$/i.exec(headers.authorization ?? "")?.[1] ?? "";
-  if (timingSafeEqual(digest(given), digest(key))) return;
+  if (sameSecret(bearerOf(headers.authorization), key)) return;
   throw new RequestError(401, "expected the key of this server as Authorization: Bearer KEY", {
     code: "invalid_api_key",
   });

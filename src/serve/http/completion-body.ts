@@ -2,7 +2,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import type { ServeSettings } from "../../config/serve-settings.ts";
 import { checkSampling } from "../../generate/sampling.ts";
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 import type { Completed, CompletionJob, Piece, TokenRecord } from "../protocol.ts";
 import { type CompletionBody, inputsOf } from "./schemas.ts";
 

@@ -1,7 +1,6 @@
 /** What Prometheus is told (prom-client). Counts of a model come from its thread when they are asked for. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { ModelThread } from "../model-thread.ts";
-import type { ModelStatistics } from "../protocol.ts";
+import type { ModelStatistics, ModelThread } from "../protocol.ts";
 
 const GAUGES: readonly (readonly [string, string, (own: ModelStatistics) => number])[] = [
   ["active_texts", "Texts that are being written.", ({ active }) => active],

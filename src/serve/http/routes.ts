@@ -1,7 +1,7 @@
 /** All routes but completions: models, embeddings, bits, blanks, sessions, health, metrics. */
 import type { FastifyInstance } from "fastify";
-import { RequestError } from "../failure.ts";
-import type { ModelThread } from "../model-thread.ts";
+import { RequestError } from "../../service/failure.ts";
+import type { ModelThread } from "../protocol.ts";
 import { embeddingSchema, fillSchema, inputsOf, parseBody, scoreSchema } from "./schemas.ts";
 import type { Service } from "./service.ts";
 

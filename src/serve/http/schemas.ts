@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { describeIssues } from "../../base/issues.ts";
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 
 const text = z.string();
 const ids = z.array(z.int().min(0)).min(1);

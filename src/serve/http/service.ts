@@ -1,9 +1,9 @@
 /** What all routes share: the models, the limits, and how a job is run for a request. */
 import type { FastifyReply } from "fastify";
 import type { ServeSettings } from "../../config/serve-settings.ts";
-import { RequestError } from "../failure.ts";
-import type { ModelThread, RunningJob } from "../model-thread.ts";
-import type { Job, JobResults, Piece } from "../protocol.ts";
+import { RequestError } from "../../service/failure.ts";
+import type { RunningJob } from "../../service/job-thread.ts";
+import type { Job, JobResults, ModelThread, Piece } from "../protocol.ts";
 import { Metrics } from "./metrics.ts";
 
 export class Service {
@@ -45,7 +45,10 @@ export class Service {
     model: ModelThread,
     job: J,
     reply: FastifyReply,
-    { onPiece, onStart }: { onPiece?: (piece: Piece) => void; onStart?: (running: RunningJob<J["kind"]>) => void } = {},
+    {
+      onPiece,
+      onStart,
+    }: { onPiece?: (piece: Piece) => void; onStart?: (running: RunningJob<JobResults[J["kind"]]>) => void } = {},
   ): Promise<JobResults[J["kind"]]> {
     if (this.#stopping) throw new RequestError(503, "the server is stopping", { code: "stopping" });
     const { batch, queue, requestSeconds } = this.settings;

@@ -1,7 +1,7 @@
 /** Completions: reads prompts, from where their state is known, and writes what comes after them. */
 import type { TokenReader } from "../../generate/reader.ts";
 import { DecodingState } from "../../generate/state.ts";
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 import type { Completed, CompletionJob, Piece, TokenRecord } from "../protocol.ts";
 import type { ServedModel } from "./served-model.ts";
 import { RECENT_TOKENS, type SessionContent } from "./session-file.ts";

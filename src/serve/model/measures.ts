@@ -1,5 +1,5 @@
 /** What is read of whole texts: vectors (the mean of their last hidden states) and bits. */
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 import type { Embedded, EmbedJob, Scored, ScoreJob } from "../protocol.ts";
 import type { ServedModel } from "./served-model.ts";
 import { tokenText } from "./token-records.ts";

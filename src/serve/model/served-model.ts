@@ -3,7 +3,7 @@ import type { TextTokenizer } from "../../data/tokenizer.ts";
 import { Session } from "../../generate/session.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "../../run/use/model.ts";
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 import type { Input, ModelSetup, Piece } from "../protocol.ts";
 import { Places } from "./lane.ts";
 import { Prefixes } from "./prefixes.ts";

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { LonghandError, messageOf } from "../../base/errors.ts";
-import { RequestError } from "../failure.ts";
+import { RequestError } from "../../service/failure.ts";
 import type { SessionFacts } from "../protocol.ts";
 import type { SessionContent } from "./session-file.ts";
 import type { SessionFolder } from "./session-folder.ts";

@@ -4,21 +4,12 @@
  */
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
-import { LonghandError, messageOf } from "../../base/errors.ts";
 import { sha256 } from "../../base/files.node.ts";
 import { fill } from "../../run/use/fill.ts";
 import { type LoadedModel, loadModel } from "../../run/use/model.ts";
-import { failureOf, RequestError } from "../failure.ts";
-import type {
-  FromModel,
-  Job,
-  JobResult,
-  ModelFacts,
-  ModelSetup,
-  ModelStatistics,
-  Piece,
-  ToModel,
-} from "../protocol.ts";
+import { RequestError } from "../../service/failure.ts";
+import { JobPort, type PortJob, type PortWork } from "../../service/job-port.ts";
+import type { Job, JobResult, ModelFacts, ModelSetup, ModelStatistics, Serving } from "../protocol.ts";
 import { complete } from "./completions.ts";
 import { Lane } from "./lane.ts";
 import { embed, score } from "./measures.ts";
@@ -27,72 +18,34 @@ import type { SessionOwner } from "./session-file.ts";
 import { SessionFolder } from "./session-folder.ts";
 import { Sessions } from "./sessions.ts";
 
-const port = parentPort;
-if (port === null) throw new Error("worker runs as a worker thread");
-const post = (message: FromModel) => port.postMessage(message);
+const port = new JobPort<Serving>(parentPort);
 const setup = workerData as ModelSetup;
-const warn = (message: string) => post({ type: "warning", message });
+const warn = (message: string) => port.warn(message);
 
 /** How often is told what is counted. */
 const STATISTICS_MS = 250;
 
-interface Running {
-  readonly controller: AbortController;
-  paused: boolean;
-}
-
-const jobs = new Map<number, Running>();
-let pieces: (readonly [number, Piece])[] = [];
-
-/** Pieces of one step go in one message. */
-function tellPieces(): void {
-  if (pieces.length > 0) post({ type: "pieces", pieces });
-  pieces = [];
-}
-
-async function main(): Promise<void> {
+async function prepare(): Promise<PortWork<Serving>> {
   const model = await loadModel(setup.path, { ...setup.load, onWarning: warn });
   const { objective } = model.config.training;
   const folder = objective === "causal" ? await sessionFolder(model) : undefined;
   const served = objective === "causal" ? await causalModel(model, folder) : undefined;
   const tellStatistics = () => {
-    if (served) post({ type: "statistics", statistics: statisticsOf(served) });
+    if (served) port.count(statisticsOf(served));
   };
   tellStatistics();
   const telling = setInterval(tellStatistics, STATISTICS_MS);
   const filling = new Lane();
-  post({ type: "ready", facts: factsOf(model, served) });
 
-  async function answer(id: number, job: Job): Promise<void> {
-    const running: Running = { controller: new AbortController(), paused: false };
-    jobs.set(id, running);
-    try {
-      const result = await resultOf(id, job, running);
-      tellPieces();
-      post({ type: "done", id, result });
-    } catch (error) {
-      tellPieces();
-      const failure = failureOf(error);
-      if (failure.status === 500) warn(`a request failed: ${error instanceof Error ? error.stack : messageOf(error)}`);
-      post({ type: "failed", id, failure });
-    } finally {
-      jobs.delete(id);
-      tellStatistics();
-    }
-  }
-
-  async function resultOf(id: number, job: Job, running: Running): Promise<JobResult> {
-    const { signal } = running.controller;
+  async function run(job: Job, { signal, paused, tell }: PortJob<Serving>): Promise<JobResult> {
     if (job.kind === "fill") {
       if (served === undefined) return filling.run(() => fill(model, job.text, { topK: job.topK }));
       throw wrongModel("goes on with a text and does not fill in blanks");
     }
     if (served === undefined) throw wrongModel("fills in blanks and does not go on with a text: use /fill");
     switch (job.kind) {
-      case "complete": {
-        const tell = (piece: Piece) => void pieces.push([id, piece]);
-        return complete(served, job, { signal, paused: () => running.paused, tell });
-      }
+      case "complete":
+        return complete(served, job, { signal, paused, tell });
       case "embed":
         return embed(served, job, signal);
       case "score":
@@ -109,18 +62,10 @@ async function main(): Promise<void> {
     await served?.session.release();
     folder?.close();
     await model.close();
-    port?.close();
   }
 
-  port?.on("message", (message: ToModel) => {
-    if (message.type === "job") return void answer(message.id, message.job);
-    if (message.type === "stop") return void stop();
-    const running = jobs.get(message.id);
-    if (running === undefined) return;
-    if (message.type === "cancel") running.controller.abort(new RequestError(499, "the request was cancelled"));
-    else running.paused = message.paused;
-    served?.together.wake();
-  });
+  const changed = () => served?.together.wake();
+  return { facts: factsOf(model, served), run, changed, ended: tellStatistics, stop };
 }
 
 async function causalModel(model: LoadedModel, folder: SessionFolder | undefined): Promise<ServedModel> {
@@ -128,7 +73,7 @@ async function causalModel(model: LoadedModel, folder: SessionFolder | undefined
   const limits = { count: sessionCount, bytes: sessionMegabytes * 1e6, ageMs: sessionHours * 3_600_000 };
   const sessions = new Sessions(limits, folder, warn);
   await sessions.open();
-  const served = new ServedModel(model, setup, { session: sessionOf(model), sessions, afterStep: tellPieces });
+  const served = new ServedModel(model, setup, { session: sessionOf(model), sessions, afterStep: () => port.flush() });
   await warmUp(served);
   return served;
 }
@@ -189,8 +134,4 @@ function statisticsOf({ together, places, counters, sessions, prefixes }: Served
   };
 }
 
-main().catch((error: unknown) => {
-  const code = error instanceof LonghandError ? error.code : "engine";
-  post({ type: "refused", code, message: messageOf(error) });
-  port.close();
-});
+void port.serve(prepare);

@@ -1,6 +1,6 @@
-/** Failures of requests, in OpenAI's form: `{ error: { message, type, param, code } }` with a status. */
+/** Failures of requests, with the status that a client gets. */
 import { LonghandError } from "../base/errors.ts";
-import type { Failure } from "./protocol.ts";
+import type { Failure } from "./jobs.ts";
 
 export class RequestError extends Error implements Failure {
   readonly status: number;
@@ -27,17 +27,4 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof LonghandError && error.code === "diverged")
     return { status: 500, code: "diverged", param: null, message: error.message };
   return { status: 500, code: "internal_error", param: null, message: "the server failed; its log says why" };
-}
-
-const TYPES: Readonly<Record<number, string>> = {
-  401: "authentication_error",
-  403: "permission_error",
-  429: "rate_limit_error",
-  499: "request_cancelled",
-};
-
-/** The body of an answer. */
-export function errorBody({ status, message, param, code }: Failure) {
-  const type = TYPES[status] ?? (status < 500 ? "invalid_request_error" : "server_error");
-  return { error: { message, type, param, code } };
 }

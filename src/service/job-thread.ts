@@ -1,67 +1,59 @@
-/** A model in a thread of its own, seen from the thread that answers requests. */
+/** A thread that works, such as one with a model, seen from the thread that answers requests. */
 import type { Worker } from "node:worker_threads";
 import { type ErrorCode, LonghandError, messageOf } from "../base/errors.ts";
-import { scriptBeside, startThread } from "../base/threads.node.ts";
+import { startThread } from "../base/threads.node.ts";
 import { RequestError } from "./failure.ts";
-import type {
-  FromModel,
-  Job,
-  JobResults,
-  ModelFacts,
-  ModelSetup,
-  ModelStatistics,
-  Piece,
-  ToModel,
-} from "./protocol.ts";
+import type { FromThread, JobProtocol, ResultOf, ToThread } from "./jobs.ts";
 
-export interface JobOptions {
+export interface JobOptions<Piece> {
   /** Cancels the job. */
   readonly signal: AbortSignal;
   readonly onPiece?: (piece: Piece) => void;
 }
 
-export interface RunningJob<Kind extends Job["kind"]> {
-  readonly result: Promise<JobResults[Kind]>;
-  /** Holds the job's text back, or lets it go on. */
+export interface RunningJob<Result> {
+  readonly result: Promise<Result>;
+  /** Holds back what the job tells, or lets it go on. */
   pause(paused: boolean): void;
 }
 
-interface Waiting {
-  readonly onPiece: ((piece: Piece) => void) | undefined;
-  readonly resolve: (result: JobResults[Job["kind"]]) => void;
+interface Waiting<P extends JobProtocol> {
+  readonly onPiece: ((piece: P["piece"]) => void) | undefined;
+  readonly resolve: (result: ResultOf<P>) => void;
   readonly reject: (error: Error) => void;
 }
 
-export interface ThreadEvents {
+export interface JobThreadOptions<P extends JobProtocol> {
+  /** What the thread runs (job-port.ts). */
+  readonly script: URL;
+  readonly setup: P["setup"];
+  /** Of the model, in messages, and where it lies. */
+  readonly name: string;
+  readonly path: string;
   readonly onWarning: (message: string) => void;
   /** The thread ended although nobody asked it to. */
   readonly onDeath: (reason: string) => void;
-  /** What the thread runs; default: model/worker.ts. */
-  readonly script?: URL;
 }
 
 /** A thread that does not end when it is asked to is terminated after this time. */
 const END_MS = 20_000;
 
-export class ModelThread {
-  readonly setup: ModelSetup;
+export class JobThread<P extends JobProtocol> {
+  readonly #options: JobThreadOptions<P>;
   readonly #worker: Worker;
-  readonly #events: ThreadEvents;
-  readonly #jobs = new Map<number, Waiting>();
+  readonly #jobs = new Map<number, Waiting<P>>();
   readonly #exited: Promise<void>;
-  #facts: ModelFacts | undefined;
-  #statistics: ModelStatistics | undefined;
+  #facts: P["facts"] | undefined;
+  #statistics: P["statistics"] | undefined;
   #started: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
   #nextId = 0;
   #ended = false;
   #closing = false;
 
-  private constructor(setup: ModelSetup, events: ThreadEvents) {
-    const { script = scriptBeside(import.meta.url, "model/worker") } = events;
-    this.setup = setup;
-    this.#events = events;
-    this.#worker = startThread(script, { data: setup, limits: {} });
-    this.#worker.on("message", (message: FromModel) => this.#receive(message));
+  private constructor(options: JobThreadOptions<P>) {
+    this.#options = options;
+    this.#worker = startThread(options.script, { data: options.setup, limits: {} });
+    this.#worker.on("message", (message: FromThread<P>) => this.#receive(message));
     this.#worker.on("error", (error) => this.#died(messageOf(error)));
     this.#exited = new Promise((resolve) => {
       this.#worker.on("exit", (status) => {
@@ -71,9 +63,9 @@ export class ModelThread {
     });
   }
 
-  /** Loads the model. Throws what loadModel throws. */
-  static async start(setup: ModelSetup, events: ThreadEvents): Promise<ModelThread> {
-    const thread = new ModelThread(setup, events);
+  /** Resolves once the thread is ready. Throws what it was refused with: what loadModel throws. */
+  static async start<P extends JobProtocol>(options: JobThreadOptions<P>): Promise<JobThread<P>> {
+    const thread = new JobThread<P>(options);
     await new Promise<void>((resolve, reject) => {
       thread.#started = { resolve, reject };
     });
@@ -81,15 +73,19 @@ export class ModelThread {
   }
 
   get name(): string {
-    return this.setup.name;
+    return this.#options.name;
   }
 
-  get facts(): ModelFacts {
-    return this.#facts as ModelFacts;
+  get setup(): P["setup"] {
+    return this.#options.setup;
   }
 
-  /** As they were at most a quarter of a second ago; none of a model that only fills in blanks. */
-  get statistics(): ModelStatistics | undefined {
+  get facts(): P["facts"] {
+    return this.#facts as P["facts"];
+  }
+
+  /** As they were told last; none of a thread that counts nothing. */
+  get statistics(): P["statistics"] | undefined {
     return this.#statistics;
   }
 
@@ -97,10 +93,10 @@ export class ModelThread {
     return !this.#ended;
   }
 
-  run<J extends Job>(job: J, { signal, onPiece }: JobOptions): RunningJob<J["kind"]> {
+  run<J extends P["job"]>(job: J, { signal, onPiece }: JobOptions<P["piece"]>): RunningJob<ResultOf<P, J>> {
     const id = this.#nextId++;
     const cancel = () => this.#send({ type: "cancel", id });
-    const result = new Promise<JobResults[Job["kind"]]>((resolve, reject) => {
+    const result = new Promise<ResultOf<P>>((resolve, reject) => {
       if (this.#ended) return reject(new RequestError(503, "the model has stopped working", { code: "model_stopped" }));
       this.#jobs.set(id, { onPiece, resolve, reject });
       this.#send({ type: "job", id, job });
@@ -108,7 +104,7 @@ export class ModelThread {
       else signal.addEventListener("abort", cancel, { once: true });
     }).finally(() => signal.removeEventListener("abort", cancel));
     return {
-      result: result as Promise<JobResults[J["kind"]]>,
+      result: result as Promise<ResultOf<P, J>>,
       pause: (paused) => this.#send({ type: "pause", id, paused }),
     };
   }
@@ -121,11 +117,11 @@ export class ModelThread {
     clearTimeout(limit);
   }
 
-  #send(message: ToModel): void {
+  #send(message: ToThread<P>): void {
     if (!this.#ended) this.#worker.postMessage(message);
   }
 
-  #receive(message: FromModel): void {
+  #receive(message: FromThread<P>): void {
     switch (message.type) {
       case "ready":
         this.#facts = message.facts;
@@ -136,7 +132,7 @@ export class ModelThread {
         this.#started?.reject(new LonghandError(message.code as ErrorCode, message.message));
         break;
       case "warning":
-        this.#events.onWarning(message.message);
+        this.#options.onWarning(message.message);
         break;
       case "statistics":
         this.#statistics = message.statistics;
@@ -154,7 +150,7 @@ export class ModelThread {
     }
   }
 
-  #take(id: number): Waiting | undefined {
+  #take(id: number): Waiting<P> | undefined {
     const waiting = this.#jobs.get(id);
     this.#jobs.delete(id);
     return waiting;
@@ -166,7 +162,7 @@ export class ModelThread {
     const error = new RequestError(503, "the model has stopped working", { code: "model_stopped" });
     for (const { reject } of this.#jobs.values()) reject(error);
     this.#jobs.clear();
-    this.#started?.reject(new LonghandError("engine", `${this.setup.path}: ${reason}`));
-    if (!this.#closing) this.#events.onDeath(`${this.name}: ${reason}`);
+    this.#started?.reject(new LonghandError("engine", `${this.#options.path}: ${reason}`));
+    if (!this.#closing) this.#options.onDeath(`${this.name}: ${reason}`);
   }
 }

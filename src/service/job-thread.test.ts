@@ -1,16 +1,20 @@
-/** A model's thread that dies: those who wait are told, and whoever asks later. */
+/** A thread that dies: those who wait are told, and whoever asks later. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, expect, it } from "vitest";
-import { serveSettingsSchema } from "../config/serve-settings.ts";
-import { ModelThread } from "./model-thread.ts";
+import { JobThread } from "./job-thread.ts";
+import type { JobProtocol } from "./jobs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longhand-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const setup = { path: "somewhere", load: {}, settings: serveSettingsSchema.parse({}), name: "book" };
+interface Scoring extends JobProtocol {
+  readonly job: { readonly kind: "score"; readonly inputs: readonly string[] };
+  readonly results: { readonly score: number };
+}
+
 const { signal } = new AbortController();
 
 /** A thread that runs this code once it is told something. */
@@ -23,7 +27,8 @@ async function threadThat(code: string) {
   );
   const deaths: string[] = [];
   const onDeath = (reason: string) => void deaths.push(reason);
-  const thread = await ModelThread.start(setup, { onWarning: () => {}, onDeath, script: pathToFileURL(file) });
+  const about = { setup: {}, path: "somewhere", name: "book", onWarning: () => {} };
+  const thread = await JobThread.start<Scoring>({ ...about, onDeath, script: pathToFileURL(file) });
   return { thread, deaths };
 }
 
@@ -32,9 +37,9 @@ it.each([
   ["ends", "process.exit(3)", /ended with status 3/],
 ])("that %s fails its jobs with 503, and is reported once", async (_, code, reason) => {
   const { thread, deaths } = await threadThat(code);
-  const jobs = [1, 2].map(() => thread.run({ kind: "score", inputs: ["a"], each: false }, { signal }).result);
+  const jobs = [1, 2].map(() => thread.run({ kind: "score", inputs: ["a"] }, { signal }).result);
   for (const job of jobs) await expect(job).rejects.toMatchObject({ status: 503, code: "model_stopped" });
-  const late = thread.run({ kind: "score", inputs: ["a"], each: false }, { signal }).result;
+  const late = thread.run({ kind: "score", inputs: ["a"] }, { signal }).result;
   await expect(late).rejects.toMatchObject({ status: 503 });
   expect(thread.alive).toBe(false);
   expect(deaths).toEqual([expect.stringMatching(reason)]);

@@ -1,0 +1,102 @@
+/** The jobs of a thread that works, inside that thread: takes them, runs them, and tells what comes of them. */
+import type { MessagePort } from "node:worker_threads";
+import { LonghandError, messageOf } from "../base/errors.ts";
+import { failureOf, RequestError } from "./failure.ts";
+import type { FromThread, JobProtocol, ResultOf, ToThread } from "./jobs.ts";
+
+/** A job that runs. */
+export interface PortJob<P extends JobProtocol> {
+  readonly signal: AbortSignal;
+  /** Whether its reader is slow. */
+  paused(): boolean;
+  /** What is told with the next call of `flush`, or at the end of the job. */
+  tell(piece: P["piece"]): void;
+}
+
+export interface PortWork<P extends JobProtocol> {
+  readonly facts: P["facts"];
+  run(job: P["job"], running: PortJob<P>): Promise<ResultOf<P>>;
+  /** A job was cancelled, or told to pause or to go on. */
+  readonly changed?: () => void;
+  /** A job has ended. */
+  readonly ended?: () => void;
+  stop(): Promise<void>;
+}
+
+interface Running {
+  readonly controller: AbortController;
+  paused: boolean;
+}
+
+export class JobPort<P extends JobProtocol> {
+  readonly #port: MessagePort;
+  readonly #jobs = new Map<number, Running>();
+  #pieces: (readonly [number, P["piece"]])[] = [];
+
+  constructor(port: MessagePort | null) {
+    if (port === null) throw new Error("this script runs as a worker thread");
+    this.#port = port;
+  }
+
+  warn(message: string): void {
+    this.#post({ type: "warning", message });
+  }
+
+  count(statistics: P["statistics"]): void {
+    this.#post({ type: "statistics", statistics });
+  }
+
+  /** Pieces of one step go in one message. */
+  flush(): void {
+    if (this.#pieces.length > 0) this.#post({ type: "pieces", pieces: this.#pieces });
+    this.#pieces = [];
+  }
+
+  /** Prepares the work, says that the thread is ready or why not, and takes jobs until it is told to stop. */
+  async serve(prepare: () => Promise<PortWork<P>>): Promise<void> {
+    try {
+      const work = await prepare();
+      this.#post({ type: "ready", facts: work.facts });
+      this.#port.on("message", (message: ToThread<P>) => this.#receive(message, work));
+    } catch (error) {
+      const code = error instanceof LonghandError ? error.code : "engine";
+      this.#post({ type: "refused", code, message: messageOf(error) });
+      this.#port.close();
+    }
+  }
+
+  #receive(message: ToThread<P>, work: PortWork<P>): void {
+    if (message.type === "job") return void this.#answer(message.id, message.job, work);
+    if (message.type === "stop") return void work.stop().then(() => this.#port.close());
+    const running = this.#jobs.get(message.id);
+    if (running === undefined) return;
+    if (message.type === "cancel") running.controller.abort(new RequestError(499, "the request was cancelled"));
+    else running.paused = message.paused;
+    work.changed?.();
+  }
+
+  async #answer(id: number, job: P["job"], work: PortWork<P>): Promise<void> {
+    const running: Running = { controller: new AbortController(), paused: false };
+    this.#jobs.set(id, running);
+    const { signal } = running.controller;
+    const tell = (piece: P["piece"]) => void this.#pieces.push([id, piece]);
+    try {
+      const result = await work.run(job, { signal, paused: () => running.paused, tell });
+      this.flush();
+      this.#post({ type: "done", id, result });
+    } catch (error) {
+      this.flush();
+      const failure = failureOf(error);
+      if (failure.status === 500)
+        this.warn(`a request failed: ${error instanceof Error ? error.stack : messageOf(error)}`);
+      this.#post({ type: "failed", id, failure });
+    } finally {
+      this.#jobs.delete(id);
+      work.ended?.();
+    }
+  }
+
+  #post(message: FromThread<P>): void {
+    this.#port.postMessage(message);
+  }
+}
