@@ -168,8 +168,8 @@ export type MetricsRecord =
       readonly tokensPerSecond: number;
       /** Since the run began, over all its processes. */
       readonly seconds: number;
-      /** Resident memory of the process; runs of older versions do not say. */
-      readonly memoryBytes?: number;
+      /** Resident memory of the process, in bytes; runs of older versions do not say. */
+      readonly memory?: number;
     }
   | {
       readonly type: "eval";
@@ -184,7 +184,7 @@ export type MetricsRecord =
   | { readonly type: "skip"; readonly step: number; readonly reason: string }
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly type: "finished"; readonly step: number }
-  /** Written by the model at this step, with the settings sampleEvery and samplePrompt. */
+  /** Written by the model after an evaluation, where the setting `sample` says with what to begin. `text` goes on from it. */
   | { readonly type: "sample"; readonly step: number; readonly prompt: string; readonly text: string };
 
 /** What decodeColumns of columns.ts returns for `GET /api/columns`. Missing numbers are NaN. */
@@ -200,7 +200,7 @@ export interface RunColumns {
     readonly gradientNorm: Float32Array;
     readonly learningRate: Float32Array;
     readonly tokensPerSecond: Float32Array;
-    readonly memoryBytes: Float64Array;
+    readonly memory: Float64Array;
   };
   /** `tokens` and `seconds` are those of the training so far, as on the axes of `train`. Perplexity is exp(loss). */
   readonly eval: {

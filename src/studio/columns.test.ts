@@ -12,7 +12,7 @@ it.each([0, 1, 2, 7])("columns of %i steps come back as they were, missing numbe
     train: {
       ...{ step: wide(1), tokens: wide(2 ** 40), seconds: wide(0.25) },
       ...{ loss: narrow(7), gradientNorm: narrow(1), learningRate: narrow(0.01), tokensPerSecond: narrow(2e4) },
-      memoryBytes: wide(5e9),
+      memory: wide(5e9),
     },
     eval: { step: wide(10), tokens: wide(20), seconds: wide(3), loss: narrow(5) },
     others: [{ type: "sample", step: 3, prompt: "Call", text: " me “Ishmael”" }],

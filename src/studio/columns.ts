@@ -10,7 +10,7 @@ const LAYOUT = {
   train: {
     ...{ step: true, tokens: true, seconds: true },
     ...{ loss: false, gradientNorm: false, learningRate: false, tokensPerSecond: false },
-    memoryBytes: true,
+    memory: true,
   },
   eval: { step: true, tokens: true, seconds: true, loss: false },
 } as const;
