@@ -1,5 +1,6 @@
 /** A bounded, seeded sample of a source: what a tokenizer is trained on. */
 import { LonghandError } from "../base/errors.ts";
+import { Heap } from "../base/heap.ts";
 import { permuteIndex, randomKey, randomUniform } from "../base/random.ts";
 import type { TextPiece, TextSource } from "./text-source.ts";
 
@@ -58,10 +59,10 @@ interface Drawn {
   readonly key: number;
 }
 
-/** The pieces with the lowest keys whose bytes together stay within the limit, at least one: a heap, highest on top. */
+/** The pieces with the lowest keys whose bytes together stay within the limit, at least one. */
 class LowestKeys {
   readonly #limit: number;
-  readonly #heap: Drawn[] = [];
+  readonly #highestFirst = new Heap<Drawn>((a, b) => a.key > b.key);
   #bytes = 0;
 
   constructor(limit: number) {
@@ -69,35 +70,15 @@ class LowestKeys {
   }
 
   add(piece: Drawn): void {
-    const heap = this.#heap;
+    this.#highestFirst.push(piece);
     this.#bytes += piece.bytes;
-    let at = heap.push(piece) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (heap[parent].key >= heap[at].key) break;
-      [heap[parent], heap[at]] = [heap[at], heap[parent]];
-      at = parent;
+    while (this.#bytes > this.#limit && this.#highestFirst.size > 1) {
+      this.#bytes -= this.#highestFirst.pop()?.bytes ?? 0;
     }
-    while (this.#bytes > this.#limit && heap.length > 1) this.#removeHighest();
   }
 
   pieces(): string[] {
-    return this.#heap.sort((a, b) => a.index - b.index).map(({ text }) => text);
-  }
-
-  #removeHighest(): void {
-    const heap = this.#heap;
-    this.#bytes -= heap[0].bytes;
-    const last = heap.pop() as Drawn;
-    if (heap.length === 0) return;
-    heap[0] = last;
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      if (left >= heap.length) return;
-      const child = left + 1 < heap.length && heap[left + 1].key > heap[left].key ? left + 1 : left;
-      if (heap[child].key <= heap[at].key) return;
-      [heap[child], heap[at]] = [heap[at], heap[child]];
-      at = child;
-    }
+    const kept = this.#highestFirst.items().sort((a, b) => a.index - b.index);
+    return kept.map(({ text }) => text);
   }
 }

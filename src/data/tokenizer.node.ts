@@ -10,7 +10,8 @@ import { readError, sha256 } from "../base/files.node.ts";
 import { requireWellFormed, splitText } from "./pieces.ts";
 import type { SpecialTokens, TextTokenizer } from "./tokenizer.ts";
 import { readTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
-import { type TrainingRequest, trainTokenizerJson } from "./tokenizer-training.node.ts";
+import type { TrainingRequest } from "./tokenizer-request.ts";
+import { trainTokenizerJson } from "./tokenizer-training.node.ts";
 import { type WordLibrary, WordTable } from "./word-table.node.ts";
 
 export type { TextTokenizer } from "./tokenizer.ts";

@@ -1,0 +1,12 @@
+import { createHash, randomBytes } from "node:crypto";
+import { expect, it } from "vitest";
+import { sha256Hex } from "./sha256.ts";
+
+it("SHA-256 equals Node's for every length around the blocks, for text, and for a megabyte", () => {
+  const expected = (content: Uint8Array | string) => createHash("sha256").update(content).digest("hex");
+  for (const length of [...Array(200).keys(), 1_000_003]) {
+    const bytes = new Uint8Array(randomBytes(length + 1).buffer, 0).subarray(1, length + 1);
+    expect(sha256Hex(bytes)).toBe(expected(bytes));
+  }
+  for (const text of ["", "abc", "déjà vu 字 😀"]) expect(sha256Hex(text)).toBe(expected(text));
+});
