@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { version } from "../run/machine/version.ts";
+import { configureHelp } from "./help.ts";
 import { withFlags } from "./options.ts";
 import type { Streams } from "./output.ts";
 
@@ -24,6 +25,12 @@ const commands = [
   ["doctor", "check this machine", () => import("./commands/doctor.ts")],
 ] as const;
 
+/** What the command alone says. */
+const FIRST_STEPS = `longhand train --data book.txt           learns a text of yours, into runs/book
+longhand generate runs/book "It was"     writes on from there
+longhand --help                          says what else there is; longhand doctor checks this machine
+`;
+
 export async function main(argv: readonly string[]): Promise<void> {
   const streams: Streams = { out: process.stdout, err: process.stderr };
   // A reader that went away (| head) ends the command quietly.
@@ -37,6 +44,12 @@ export async function main(argv: readonly string[]): Promise<void> {
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(sentence(text)) })
     .exitOverride();
+  configureHelp(program, { all: argv.includes("--all") });
+  if (argv.length <= 2) {
+    process.stderr.write(FIRST_STEPS);
+    process.exitCode = 2;
+    return;
+  }
   try {
     for (const [name, summary, load] of commands) {
       const command = program.command(name).summary(summary);

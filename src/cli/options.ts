@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { LonghandError, messageOf, nearest } from "../base/errors.ts";
+import { showLast } from "./help.ts";
 
 /** evalEvery -> --eval-every */
 export function flagOf(field: string): string {
@@ -18,6 +19,23 @@ export function withFlags(text: string): string {
 export function addFlags(command: Command, ...schemas: readonly z.ZodObject[]): void {
   for (const { shape } of schemas) {
     for (const [name, field] of Object.entries(shape)) command.addOption(optionOf(name, field as z.ZodType));
+  }
+}
+
+export interface FlagGroups {
+  /** Every field of the schema, in the order of the help. */
+  readonly groups: readonly { readonly name: string; readonly fields: readonly string[] }[];
+  /** Fields that the help shows without being asked for all. */
+  readonly common: readonly string[];
+}
+
+/** Adds one flag for every field of the schema, in groups. */
+export function addFlagsInGroups(command: Command, { shape }: z.ZodObject, { groups, common }: FlagGroups): void {
+  for (const { name, fields } of groups) {
+    for (const field of fields) {
+      const option = optionOf(field, shape[field] as z.ZodType).helpGroup(`${name}:`);
+      command.addOption(common.includes(field) ? option : showLast(option));
+    }
   }
 }
 

@@ -125,8 +125,8 @@ export const trainSettingsSchema = z.strictObject({
   ...tokenizerFields,
   model: architectureNameSchema
     .default("flash")
-    .describe("Architecture.")
-    .meta({ value: architectureNames().join("|") }),
+    .describe(`Architecture: ${architectureNames().join(", ")}.`)
+    .meta({ value: "name" }),
   preset: z
     .enum(presetNames as [string, ...string[]])
     .default("nano")

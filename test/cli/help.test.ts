@@ -29,18 +29,34 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     if (name !== "") expect(stdout).toContain("--json");
   });
 
-  it("shows every setting of a training with its default", async () => {
-    const { stdout } = await succeed(["train", "--help"]);
+  it("shows every setting of a training with its default where all are asked for, no wider than a terminal", async () => {
+    const { stdout } = await succeed(["train", "--help", "--all"]);
+    for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
     for (const field of Object.keys(trainSettingsSchema.shape)) {
       expect(stdout).toContain(` --${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} `);
     }
     expect(stdout.replace(/\s+/g, " ")).toContain("--steps <n> Optimiser steps. (default: 500)");
   });
 
-  it("is what the command alone prints, to stderr, as wrong usage", async () => {
+  it("shows a dozen settings of a training first, and says how many more there are", async () => {
+    const { stdout } = await succeed(["train", "--help"]);
+    const shown = stdout.match(/^ {2}--[a-z-]+/gm) ?? [];
+    const own = ["resume", "config", "set", "json"].map((name) => `  --${name}`);
+    expect(shown.filter((flag) => !own.includes(flag))).toHaveLength(12);
+    const more = Object.keys(trainSettingsSchema.shape).length - 12;
+    expect(stdout).toContain(`longhand train --help --all shows ${more} more options.`);
+    await fail(["train", "--all"], 2, /^longhand: unknown option '--all'/);
+  });
+
+  it("is not needed to begin: the command alone says in three lines what to do, to stderr, as wrong usage", async () => {
     const { status, stdout, stderr } = await longhand([]);
     expect([status, stdout]).toEqual([2, ""]);
-    expect(stderr).toMatch(/^Usage: longhand/);
+    expect(stderr.split("\n")).toEqual([
+      expect.stringMatching(/^longhand train --data book\.txt /),
+      expect.stringMatching(/^longhand generate runs\/book /),
+      expect.stringMatching(/^longhand --help /),
+      "",
+    ]);
   });
 });
 

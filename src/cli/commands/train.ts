@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
 import { isFieldOfModel, OF_MODEL } from "../../config/from-model.ts";
 import type { RunConfig } from "../../config/run-config.ts";
+import { commonTrainFields, trainGroups } from "../../config/train-groups.ts";
 import {
   type ResumeSettings,
   resumeSettingsSchema,
@@ -15,19 +16,24 @@ import type { RunEvent, TrainOptions, TrainResult } from "../../run/train/run-lo
 import { train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import type { RateTrial } from "../../train/rate-search.ts";
-import { addFlags, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
+import { moreOptions } from "../help.ts";
+import { addFlagsInGroups, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";
 
 export function define(command: Command, streams: Streams): void {
-  command
-    .description("Trains a language model on a text and writes a run folder.")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  longhand train --data book.txt\n  longhand train --data book.txt --preset tiny --context 4096 --batch 1 --steps 2000\n  longhand train --mix data/wiki=3 data/pg19=1\n  longhand train --from runs/book --data letters.txt --mix book.txt=0.2\n  longhand train --resume runs/book",
-    );
-  addFlags(command, trainSettingsSchema);
+  command.description("Trains a language model on a text and writes a run folder.").addHelpText(
+    "after",
+    () =>
+      `\nExamples:
+  longhand train --data book.txt --sample "It was"
+  longhand train --data book.txt --preset tiny --context 4096 --batch 1
+  longhand train --mix data/wiki=3 data/pg19=1
+  longhand train --from runs/book --data letters.txt --mix book.txt=0.2
+  longhand train --resume runs/book${moreOptions(command)}`,
+  );
+  addFlagsInGroups(command, trainSettingsSchema, { groups: trainGroups, common: commonTrainFields });
   command
     .addOption(
       new Option(
