@@ -42,14 +42,6 @@ export { type ImportOptions, type ImportResult, importModel } from "./run/import
 export { type Inspected, type InspectedKind, inspectPath } from "./run/inspect/inspect.ts";
 export { diagnose, type Finding } from "./run/machine/doctor.ts";
 export { version } from "./run/machine/version.ts";
-export type {
-  OtherSurprise,
-  ScoredDocument,
-  ScoredLine,
-  ScoredToken,
-  ScoreRecord,
-  Surprise,
-} from "./run/score/records.ts";
 export { type ScoreOptions, score } from "./run/score/score.ts";
 export { type ResumeOptions, resume } from "./run/train/resume.ts";
 export type { RunEvent, TrainOptions, TrainResult } from "./run/train/run-loop.ts";
@@ -63,9 +55,17 @@ export {
   type PositionLoss,
 } from "./run/use/evaluate.ts";
 export { evaluateWhole, type WholeEvaluateResult } from "./run/use/evaluate-whole.ts";
-export { type BlankCandidate, type FillResult, fill } from "./run/use/fill.ts";
-export { type GenerateTextOptions, generate } from "./run/use/generate.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";
 export { type ServeOptions, type Server, serve } from "./serve/serve.ts";
+export { type BlankCandidate, type FillResult, fill } from "./use/fill.ts";
+export { type GenerateTextOptions, generate } from "./use/generate.ts";
+export type {
+  OtherSurprise,
+  ScoredDocument,
+  ScoredLine,
+  ScoredToken,
+  ScoreRecord,
+  Surprise,
+} from "./use/score/records.ts";

@@ -1,6 +1,6 @@
 /** The page of `longhand score --html`: characters of several tokens, control characters, and its bounds. */
 import { expect, it } from "vitest";
-import type { ScoredDocument, ScoredLine, ScoredToken } from "../run/score/records.ts";
+import type { ScoredDocument, ScoredLine, ScoredToken } from "../use/score/records.ts";
 import { ScorePage } from "./score-page.ts";
 
 const surprise = { bits: 3, tokens: 1, bitsPerByte: 1, bitsPerToken: 3, highest: 3, bytes: 3 };

@@ -2,7 +2,7 @@
  * What `longhand score --html` writes: a page of lines with their bits, in which every token is shaded by its surprise, and the
  * most surprising ones are underlined too, for whoever does not see the shades. It needs no script and nothing from elsewhere.
  */
-import type { ScoredDocument, ScoredLine, ScoredToken, ScoreRecord } from "../run/score/records.ts";
+import type { ScoredDocument, ScoredLine, ScoredToken, ScoreRecord } from "../use/score/records.ts";
 import { count } from "./amounts.ts";
 
 /** Tokens that a page holds: browsers get slow beyond. */

@@ -1,6 +1,6 @@
 /** What `longhand score` shows people: documents by surprise, and the lines that surprised most. */
 import { Highest, type MeasureName, measured } from "../run/score/ranking.ts";
-import type { ScoredDocument, ScoredLine, ScoreRecord } from "../run/score/records.ts";
+import type { ScoredDocument, ScoredLine, ScoreRecord } from "../use/score/records.ts";
 import { count } from "./amounts.ts";
 
 const NAMES: Readonly<Record<MeasureName, string>> = {

@@ -2,9 +2,9 @@
 import type { ServeSettings } from "../config/serve-settings.ts";
 import type { LoadSettings } from "../config/use-settings.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
-import type { FillResult } from "../run/use/fill.ts";
 import type { JobThread } from "../service/job-thread.ts";
 import type { JobProtocol } from "../service/jobs.ts";
+import type { FillResult } from "../use/fill.ts";
 
 /** What a thread is started with. */
 export interface ModelSetup {

@@ -51,19 +51,23 @@ export const rules: Rules = {
         "train/schedule.ts",
       ],
     },
-    run: { about: "what a user asks for", imports: LIBRARY },
+    use: {
+      about: "a trained model in use",
+      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "runtime/engine.ts"],
+    },
+    run: { about: "what a user asks for", imports: [...LIBRARY, "use"] },
     service: { about: "what servers share", imports: ["base"] },
     serve: {
       about: "HTTP",
-      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "run", "service"],
+      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "use", "run", "service"],
     },
     studio: { about: "what the page of the studio asks", imports: ["base"] },
     web: {
       about: "what a web page uses",
-      imports: [...LIBRARY.filter((room) => room !== "runtime"), "runtime/engine.ts", "runtime/ort-web.ts"],
+      imports: [...LIBRARY.filter((room) => room !== "runtime"), "use", "runtime/engine.ts", "runtime/ort-web.ts"],
     },
-    public: { about: "the published library", imports: [...LIBRARY, "run", "web"] },
-    cli: { about: "the command line", imports: [...LIBRARY, "run", "serve"] },
+    public: { about: "the published library", imports: [...LIBRARY, "use", "run", "web"] },
+    cli: { about: "the command line", imports: [...LIBRARY, "use", "run", "serve"] },
   },
   node: [
     ...["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "service/", "serve/", "cli/", "index.ts"],

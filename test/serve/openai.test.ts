@@ -1,9 +1,9 @@
 /** The server through OpenAI's own client, as it is. */
 import OpenAI, { AuthenticationError, BadRequestError, NotFoundError } from "openai";
 import { beforeAll, describe, expect, it } from "vitest";
-import { generate } from "../../src/run/use/generate.ts";
 import { loadModel } from "../../src/run/use/model.ts";
 import type { Server } from "../../src/serve/serve.ts";
+import { generate } from "../../src/use/generate.ts";
 import { servers, trainedModels } from "./server.ts";
 
 const { book } = trainedModels();

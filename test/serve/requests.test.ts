@@ -2,9 +2,9 @@
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { generate } from "../../src/run/use/generate.ts";
 import { loadModel } from "../../src/run/use/model.ts";
 import { type Server, serve } from "../../src/serve/serve.ts";
+import { generate } from "../../src/use/generate.ts";
 import { fail, succeed } from "../cli/command.ts";
 import { type Body, complete, metric, send, servers, trainedModels, until } from "./server.ts";
 

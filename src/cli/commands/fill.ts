@@ -6,8 +6,8 @@ import {
   type LoadSettings,
   loadSettingsSchema,
 } from "../../config/use-settings.ts";
-import { fill } from "../../run/use/fill.ts";
 import { loadModel } from "../../run/use/model.ts";
+import { fill } from "../../use/fill.ts";
 import { readStandardInput } from "../input.ts";
 import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";

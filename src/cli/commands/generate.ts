@@ -7,8 +7,8 @@ import {
   loadSettingsSchema,
 } from "../../config/use-settings.ts";
 import type { TextStretch } from "../../generate/text-statistics.ts";
-import { generate } from "../../run/use/generate.ts";
 import { loadModel } from "../../run/use/model.ts";
+import { generate } from "../../use/generate.ts";
 import { readStandardInput } from "../input.ts";
 import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";

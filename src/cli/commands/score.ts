@@ -15,9 +15,9 @@ import {
   scoreShownSchema,
 } from "../../config/use-settings.ts";
 import { measured } from "../../run/score/ranking.ts";
-import type { ScoreRecord } from "../../run/score/records.ts";
 import { score } from "../../run/score/score.ts";
 import { type LoadedModel, loadModel } from "../../run/use/model.ts";
+import type { ScoreRecord } from "../../use/score/records.ts";
 import { addFlags } from "../options.ts";
 import type { Streams } from "../output.ts";
 import { fetching, openProgress } from "../progress.ts";

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type WeightFormat, weightFormats } from "../../config/export-settings.ts";
 import { runsPerSecond } from "../../runtime/ort-file-speed.node.ts";
+import type { TrainedModel } from "../../use/trained-model.ts";
 import { settingsOf } from "../use/evaluate.ts";
 import { byDocument, inWindows, withShards } from "../use/measure.ts";
 import { openModel } from "../use/open.ts";
-import type { TrainedModel } from "../use/trained-model.ts";
 import { readExport } from "./read.ts";
 
 /** The graph that reads one token, where an export has it. */

@@ -13,15 +13,22 @@ import { folderFormat, makeFolders, removeFolders } from "../../checkpoint/run-f
 import { type ExportConfig, parseExportConfig } from "../../config/export-config.ts";
 import { type ExportSettings, exportSettingsSchema, type WeightFormat } from "../../config/export-settings.ts";
 import { parseSettings } from "../../config/fields.ts";
+import {
+  CONFIG_FILE,
+  EXPORT_FORMAT,
+  encodeExportConfig,
+  README_FILE,
+  TOKENIZER_FILE,
+  WEIGHTS_FILE,
+} from "../../use/export-files.ts";
+import type { TrainedModel } from "../../use/trained-model.ts";
+import { encodeWeights } from "../../use/weights.ts";
 import { version } from "../machine/version.ts";
 import { readTrained } from "../use/trained.ts";
-import type { TrainedModel } from "../use/trained-model.ts";
 import { compareFormats, type FormatMeasure } from "./compare.ts";
-import { CONFIG_FILE, EXPORT_FORMAT, encodeExportConfig, README_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
 import { encodeGraphs } from "./graphs.ts";
 import { readmeOf } from "./readme.ts";
 import { TORCH_MODULE, torchModule } from "./torch-module.ts";
-import { encodeWeights } from "./weights.ts";
 
 export interface ExportOptions extends ExportSettings {
   /** Told about each damaged checkpoint that was passed over. */

@@ -3,8 +3,8 @@ import type { FileDType, TensorPlace } from "../../checkpoint/safetensors-header
 import type { TrainedConfig } from "../../config/trained-config.ts";
 import { exportedGraphs } from "../../models/exported.ts";
 import { type ExternalTensor, type ExternalWeight, standaloneOnnx } from "../../onnx/standalone.ts";
-import { WEIGHTS_FILE } from "./files.ts";
-import type { StoredParameter } from "./weights.ts";
+import { WEIGHTS_FILE } from "../../use/export-files.ts";
+import type { StoredParameter } from "../../use/weights.ts";
 
 const TYPES: Partial<Record<FileDType, ExternalTensor["type"]>> = { F32: "float32", F16: "float16", I8: "int8" };
 

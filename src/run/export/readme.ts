@@ -3,7 +3,7 @@ import type { ExportConfig } from "../../config/export-config.ts";
 import type { WeightFormat } from "../../config/export-settings.ts";
 import { parameterCount } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
-import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "./files.ts";
+import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../../use/export-files.ts";
 import { GRAPHS, graphsReadme } from "./readme-graphs.ts";
 import { TORCH_MODULE } from "./torch-module.ts";
 

@@ -11,13 +11,12 @@ import { encodeSafetensors } from "../../checkpoint/safetensors.ts";
 import type { ExportConfig } from "../../config/export-config.ts";
 import { weightFormats } from "../../config/export-settings.ts";
 import { textInMemory } from "../../data/text-source.ts";
-import { trainTokenizer } from "../../data/tokenizer.node.ts";
+import { tokenizerFromJson, trainTokenizer } from "../../data/tokenizer.node.ts";
 import { parametersOf } from "../../models/language-model.ts";
 import { architectureNames } from "../../models/registry.ts";
 import { initialise } from "../../nn/scope.ts";
-import { decodeExportConfig, encodeExportConfig } from "./files.ts";
-import { decodeTokenizer } from "./read.ts";
-import { decodeWeights, encodeWeights } from "./weights.ts";
+import { decodeExportConfig, decodeTokenizer, encodeExportConfig } from "../../use/export-files.ts";
+import { decodeWeights, encodeWeights } from "../../use/weights.ts";
 
 const CASES = 10_000;
 let json: string;
@@ -156,7 +155,7 @@ describe("10,000 changed files of each kind are read or refused", { timeout: 240
           ? changedBytes(Buffer.from(json), Buffer.byteLength(json), random)
           : Buffer.from(JSON.stringify(changedValue(JSON.parse(json), random)));
       const tokenizerDigest = sha256(Buffer.from(bytes).toString());
-      decodeTokenizer(bytes, { ...config, tokenizerDigest }, "tokenizer.json");
+      decodeTokenizer(bytes, { ...config, tokenizerDigest }, { file: "tokenizer.json", tokenizer: tokenizerFromJson });
     });
     expect(outcomes.good).toBeGreaterThan(100);
     expect(outcomes.refused).toBeGreaterThan(1000);

@@ -5,9 +5,9 @@ import { LonghandError } from "../../base/errors.ts";
 import { readFully } from "../../base/files.node.ts";
 import { checkpointReadError } from "../../checkpoint/read.node.ts";
 import { folderFormat, isRunFolder } from "../../checkpoint/run-folder.node.ts";
+import { EXPORT_FORMAT } from "../../use/export-files.ts";
 import { inspectShards } from "../data/inspect.ts";
 import { preparedParts } from "../data/run-tokens.ts";
-import { EXPORT_FORMAT } from "../export/files.ts";
 import { inspectOnnx, inspectSafetensors, inspectTokenizer } from "./files.ts";
 import { type Facts, inspectExport, inspectRun } from "./models.ts";
 

@@ -7,10 +7,10 @@ import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { decodeSafetensors } from "../../checkpoint/safetensors.ts";
 import { parameterCount } from "../../models/language-model.ts";
 import { architectureOf } from "../../models/registry.ts";
-import { readExportConfig, readListed, WEIGHTS_FILE } from "../export/files.ts";
-import { readExport } from "../export/read.ts";
+import { readExportConfig, readListed, WEIGHTS_FILE } from "../../use/export-files.ts";
+import type { TrainedModel } from "../../use/trained-model.ts";
+import { exportFolder, readExport } from "../export/read.ts";
 import { readTrained } from "../use/trained.ts";
-import type { TrainedModel } from "../use/trained-model.ts";
 
 export type Facts = Readonly<Record<string, unknown>>;
 
@@ -28,15 +28,16 @@ export async function inspectRun(path: string): Promise<Model> {
 }
 
 export async function inspectExport(path: string): Promise<Model> {
-  const config = await readExportConfig(path);
+  const config = await readExportConfig(exportFolder(path));
   const problems: string[] = [];
   const told = (error: unknown) => void problems.push(messageOf(error));
-  for (const name of Object.keys(config.files)) await readListed(path, name, config).catch(told);
+  for (const name of Object.keys(config.files)) await readListed(exportFolder(path), name, config).catch(told);
   const { longhand, files, model, training, step, tokenizerDigest } = config;
   const sizes = Object.fromEntries(Object.entries(files).map(([name, { bytes }]) => [name, bytes]));
   const about = { ...configFacts({ model, training }), step, tokenizer: tokenizerDigest, longhand, files: sizes };
   if (problems.length > 0) return { facts: about, problems };
-  const weights = decodeSafetensors(await readListed(path, WEIGHTS_FILE, config), WEIGHTS_FILE).metadata.weights;
+  const weights = decodeSafetensors(await readListed(exportFolder(path), WEIGHTS_FILE, config), WEIGHTS_FILE).metadata
+    .weights;
   const trained = await readExport(path);
   return { facts: { ...about, ...modelFacts(trained), weights: weights ?? "float32" }, problems };
 }

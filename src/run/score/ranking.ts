@@ -1,5 +1,5 @@
 /** The most surprising lines and documents, a bounded number of them, of however many there are. */
-import type { Surprise } from "./records.ts";
+import type { Surprise } from "../../use/score/records.ts";
 
 /** By what surprise is compared. */
 export const measureNames = ["bits", "byte", "token", "highest"] as const;

@@ -6,11 +6,11 @@ import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ScoredDocument, ScoredLine, ScoredToken, ScoreRecord } from "../../use/score/records.ts";
 import { train } from "../train/train.ts";
 import { evaluate } from "../use/evaluate.ts";
 import { byDocument, withShards } from "../use/measure.ts";
 import { type LoadedModel, loadModel } from "../use/model.ts";
-import type { ScoredDocument, ScoredLine, ScoredToken, ScoreRecord } from "./records.ts";
 import { type ScoreOptions, score } from "./score.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longhand-score-"));

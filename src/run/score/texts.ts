@@ -4,18 +4,8 @@ import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { formatOrText } from "../../data/sources/documents.ts";
 import { decodeUtf8 } from "../../data/sources/utf8.ts";
 import { type TextSource, textInMemory } from "../../data/text-source.ts";
+import type { ScorePiece } from "../../use/score/score-pieces.ts";
 import { arrivingPieces } from "./arriving.ts";
-
-export interface ScorePiece {
-  readonly path: string;
-  /** Of a file of many documents, from 1. */
-  readonly record?: number;
-  readonly text: string;
-  /** Whether the document ends with it. The last document also ends with the last piece. */
-  readonly last: boolean;
-  /** Whether the input has paused, so that nothing should wait for more. */
-  readonly pause?: boolean;
-}
 
 export interface ScoreTexts {
   readonly pieces: AsyncIterable<ScorePiece>;

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { generate } from "../../use/generate.ts";
 import { train } from "../train/train.ts";
-import { generate } from "./generate.ts";
 import { type LoadedModel, loadModel } from "./model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longhand-generate-"));

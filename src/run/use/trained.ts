@@ -4,15 +4,15 @@ import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { requireTensors } from "../../checkpoint/require-tensors.ts";
 import { folderFormat, readConfig } from "../../checkpoint/run-folder.node.ts";
 import { parseRunConfig } from "../../config/run-config.ts";
+import { EXPORT_FORMAT } from "../../use/export-files.ts";
+import type { TrainedModel } from "../../use/trained-model.ts";
+import { typesOf } from "../../use/weights.ts";
 import { loadRunTokenizer } from "../data/run-tokens.ts";
-import { EXPORT_FORMAT } from "../export/files.ts";
 import { readExport } from "../export/read.ts";
-import { typesOf } from "../export/weights.ts";
 import { type Adapter, adapterTypes, readAdapter, withAdapters } from "./adapter.ts";
 import { readBase } from "./base.ts";
-import type { TrainedModel } from "./trained-model.ts";
 
-export type { TrainedModel } from "./trained-model.ts";
+export type { TrainedModel } from "../../use/trained-model.ts";
 
 export interface ReadTrainedOptions {
   /** Adapters that are added to it: their files, or folders of the runs that trained them. */

@@ -5,10 +5,10 @@
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { sha256 } from "../../base/files.node.ts";
-import { fill } from "../../run/use/fill.ts";
 import { type LoadedModel, loadModel } from "../../run/use/model.ts";
 import { RequestError } from "../../service/failure.ts";
 import { JobPort, type PortJob, type PortWork } from "../../service/job-port.ts";
+import { fill } from "../../use/fill.ts";
 import type { Job, JobResult, ModelFacts, ModelSetup, ModelStatistics, Serving } from "../protocol.ts";
 import { complete } from "./completions.ts";
 import { Lane } from "./lane.ts";

@@ -2,7 +2,7 @@
  * The decoders of a loaded model, which share their compiled programs. One that was given back is used again; while all are
  * in use, another is made, with a state of its own.
  */
-import type { Decoder } from "../../generate/decoder.ts";
+import type { Decoder } from "../generate/decoder.ts";
 
 export class Decoders {
   readonly #make: () => Promise<Decoder>;

@@ -1,9 +1,9 @@
 /** Writes text with a loaded model. */
-import { LonghandError } from "../../base/errors.ts";
-import { parseSettings } from "../../config/fields.ts";
-import { type GenerateSettings, generateSettingsSchema } from "../../config/use-settings.ts";
-import { type GeneratedPiece, generate as generateWith } from "../../generate/generate.ts";
-import type { LoadedModel } from "./model.ts";
+import { LonghandError } from "../base/errors.ts";
+import { parseSettings } from "../config/fields.ts";
+import { type GenerateSettings, generateSettingsSchema } from "../config/use-settings.ts";
+import { type GeneratedPiece, generate as generateWith } from "../generate/generate.ts";
+import type { LoadedModel } from "./loaded-model.ts";
 
 export interface GenerateTextOptions extends GenerateSettings {
   /** What the text begins with; may be empty. */

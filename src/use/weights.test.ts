@@ -1,12 +1,12 @@
 /** The weights of an export in each format: how large, how far from the model's, and what is refused. */
 import { describe, expect, it } from "vitest";
-import { smallModel } from "../../../test/support/small-model.ts";
-import type { HostTensor } from "../../base/dtype.ts";
-import { decodeSafetensors, encodeSafetensors, type NarrowTensor } from "../../checkpoint/safetensors.ts";
-import { weightFormats } from "../../config/export-settings.ts";
-import { parametersOf } from "../../models/language-model.ts";
-import { architectureNames } from "../../models/registry.ts";
-import { initialise } from "../../nn/scope.ts";
+import { smallModel } from "../../test/support/small-model.ts";
+import type { HostTensor } from "../base/dtype.ts";
+import { decodeSafetensors, encodeSafetensors, type NarrowTensor } from "../checkpoint/safetensors.ts";
+import { weightFormats } from "../config/export-settings.ts";
+import { parametersOf } from "../models/language-model.ts";
+import { architectureNames } from "../models/registry.ts";
+import { initialise } from "../nn/scope.ts";
 import { BLOCK } from "./quantised.ts";
 import { decodeWeights, encodeWeights } from "./weights.ts";
 

@@ -3,17 +3,17 @@
  * float16; or with these as 8-bit integers (quantised.ts) beside their scales, PATH.scale. The metadata say which, and how
  * many elements share a scale.
  */
-import type { HostTensor, TensorType } from "../../base/dtype.ts";
-import { LonghandError } from "../../base/errors.ts";
-import { FLOAT16_MAX, toFloat16 } from "../../base/float16.ts";
-import { showShape } from "../../base/shape.ts";
-import { requireTensors } from "../../checkpoint/require-tensors.ts";
-import { decodeSafetensors, encodeSafetensors, type NarrowTensor } from "../../checkpoint/safetensors.ts";
-import { readSafetensorsHeader, type TensorPlace } from "../../checkpoint/safetensors-header.ts";
-import { type WeightFormat, weightFormats } from "../../config/export-settings.ts";
-import type { ModelConfig } from "../../models/architecture.ts";
-import { parametersOf } from "../../models/language-model.ts";
-import type { Parameter } from "../../nn/scope.ts";
+import type { HostTensor, TensorType } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import { FLOAT16_MAX, toFloat16 } from "../base/float16.ts";
+import { showShape } from "../base/shape.ts";
+import { requireTensors } from "../checkpoint/require-tensors.ts";
+import { decodeSafetensors, encodeSafetensors, type NarrowTensor } from "../checkpoint/safetensors.ts";
+import { readSafetensorsHeader, type TensorPlace } from "../checkpoint/safetensors-header.ts";
+import { type WeightFormat, weightFormats } from "../config/export-settings.ts";
+import type { ModelConfig } from "../models/architecture.ts";
+import { parametersOf } from "../models/language-model.ts";
+import type { Parameter } from "../nn/scope.ts";
 import { BLOCK, type Blocks, blocksOf, dequantised, quantised, scaleShape } from "./quantised.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;

@@ -33,7 +33,7 @@ export class LineLedger {
   #tokens = 0;
   #bytes = 0;
   #highest = 0;
-  readonly #text = Buffer.alloc(LONGEST_TEXT);
+  readonly #text = new Uint8Array(LONGEST_TEXT);
   #kept = 0;
 
   constructor(tokenizer: Pick<TextTokenizer, "bytesOf">) {
@@ -91,7 +91,11 @@ export class LineLedger {
       tokens: this.#tokens,
       bytes: this.#bytes,
       highest: this.#highest,
-      text: cut ? wholeCharacters(text) : text.toString("utf8").replace(/\r?\n$/, ""),
+      text: cut
+        ? wholeCharacters(text)
+        : decoder()
+            .decode(text)
+            .replace(/\r?\n$/, ""),
       cut,
     };
     this.#units = this.#tokens = this.#bytes = this.#highest = this.#kept = 0;
@@ -102,6 +106,8 @@ export class LineLedger {
 const NONE: readonly LineUnits[] = [];
 
 /** The text up to the last character that is whole. */
-function wholeCharacters(bytes: Buffer): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes, { stream: true });
+function wholeCharacters(bytes: Uint8Array): string {
+  return decoder().decode(bytes, { stream: true });
 }
+
+const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });

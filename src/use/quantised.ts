@@ -3,9 +3,9 @@
  * DequantizeLinear computes of the same tensors (operator set 21, `axis` and `block_size`), so every program gets the same
  * float32 values.
  */
-import type { HostTensor } from "../../base/dtype.ts";
-import type { Shape } from "../../base/shape.ts";
-import type { Role } from "../../nn/scope.ts";
+import type { HostTensor } from "../base/dtype.ts";
+import type { Shape } from "../base/shape.ts";
+import type { Role } from "../nn/scope.ts";
 
 /** Integers are from -127 to 127. */
 const LARGEST = 127;

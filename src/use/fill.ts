@@ -1,11 +1,11 @@
 /** Filling in the blanks of a text with a loaded model that was trained with the masked objective. */
-import { LonghandError } from "../../base/errors.ts";
-import { parseSettings } from "../../config/fields.ts";
-import { type FillOptions, fillSettingsSchema } from "../../config/use-settings.ts";
-import { SPECIAL_TOKENS } from "../../data/tokenizer.ts";
-import { fillBlanks } from "../../generate/blanks.ts";
-import { modelOf } from "../../models/language-model.ts";
-import type { LoadedModel } from "./model.ts";
+import { LonghandError } from "../base/errors.ts";
+import { parseSettings } from "../config/fields.ts";
+import { type FillOptions, fillSettingsSchema } from "../config/use-settings.ts";
+import { SPECIAL_TOKENS } from "../data/tokenizer.ts";
+import { fillBlanks } from "../generate/blanks.ts";
+import { modelOf } from "../models/language-model.ts";
+import type { LoadedModel } from "./loaded-model.ts";
 
 export interface BlankCandidate {
   /** Usually begins with the space before the word. */

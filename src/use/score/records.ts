@@ -117,7 +117,8 @@ export function tokenRecord(
   { token, line, units }: TokenUnits,
 ): ScoredToken {
   const bytes = tokenizer.bytesOf(token);
-  const text = Buffer.from(bytes).toString("utf8");
-  const exact = Buffer.from(text).equals(bytes);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const again = new TextEncoder().encode(text);
+  const exact = again.length === bytes.length && again.every((byte, i) => byte === bytes[i]);
   return { type: "token", document, line, token, text, ...(exact ? {} : { bytes: [...bytes] }), bits: bitsOf(units) };
 }

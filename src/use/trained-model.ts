@@ -1,8 +1,8 @@
 /** What a trained model is, wherever it was read: from a run, from an export, with adapters or without. */
-import type { HostTensor } from "../../base/dtype.ts";
-import type { TrainedConfig } from "../../config/trained-config.ts";
-import type { TextTokenizer } from "../../data/tokenizer.ts";
-import type { Device } from "../../runtime/engine.ts";
+import type { HostTensor } from "../base/dtype.ts";
+import type { TrainedConfig } from "../config/trained-config.ts";
+import type { TextTokenizer } from "../data/tokenizer.ts";
+import type { Device } from "../runtime/engine.ts";
 
 export interface TrainedModel {
   /** Path of the folder. */

@@ -1,9 +1,9 @@
 /** 8-bit weights: how far they may be from what they stand for, and that ONNX Runtime makes the same numbers of them. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
-import { randomKey, randomNormals } from "../../base/random.ts";
-import type { Shape } from "../../base/shape.ts";
-import { encodeModel } from "../../onnx/schema.ts";
+import { randomKey, randomNormals } from "../base/random.ts";
+import type { Shape } from "../base/shape.ts";
+import { encodeModel } from "../onnx/schema.ts";
 import { type Blocks, blocksOf, dequantised, quantised, scaleShape } from "./quantised.ts";
 
 const cases: readonly [Shape, Blocks][] = [
