@@ -11,5 +11,6 @@ export default defineConfig({
     // Ends what hangs; how fast something is no test says. A busy machine takes more than the default of 5 s to load it all.
     testTimeout: 30_000,
     globalSetup: "test/support/build.ts",
+    setupFiles: "test/support/typed-arrays.ts",
   },
 });

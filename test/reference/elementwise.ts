@@ -1,33 +1,54 @@
 /** Definitions of element-wise operators. Integers wrap to 32 bits; integer division goes towards zero. */
 import type { DType } from "../../src/base/dtype.ts";
-import { broadcastTo, broadcastTogether, type Definition, type Definitions, type Value } from "./value.ts";
+import {
+  broadcastTo,
+  broadcastTogether,
+  type Definition,
+  type Definitions,
+  mapped,
+  type Value,
+  zeros,
+} from "./value.ts";
 
 type NoAttributes = Readonly<Record<never, never>>;
 
 function unary(f: (x: number) => number): Definition<NoAttributes> {
-  return ([x]) => [{ dtype: x.dtype, shape: x.shape, data: x.data.map(f) }];
+  return ([x]) => [{ dtype: x.dtype, shape: x.shape, data: mapped(x.data, f) }];
 }
+
+/** Computes y from inputs of one length, the third only for Where. */
+type Loop = (y: Float64Array, a: Float64Array, b: Float64Array, c: Float64Array) => void;
 
 /** Broadcasts the inputs to one shape, then computes element by element. */
-function mapTogether(dtype: DType, inputs: readonly Value[], f: (...x: number[]) => number): Value {
+function together(dtype: DType, inputs: readonly Value[], loop: Loop): Value {
   const shape = broadcastTogether(inputs.map((input) => input.shape));
-  const [a, b, c] = inputs.map((input) => broadcastTo(input, shape).data);
-  const data = c === undefined ? a.map((x, i) => f(x, b[i])) : a.map((x, i) => f(x, b[i], c[i]));
-  return { dtype, shape, data };
+  const [a, b, c = b] = inputs.map((input) => broadcastTo(input, shape).data);
+  const y = zeros(dtype, shape);
+  loop(y.data, a, b, c);
+  return y;
 }
 
-function binary(
-  float: (a: number, b: number) => number,
-  integer: (a: number, b: number) => number,
-): Definition<NoAttributes> {
+function eachPair(f: (a: number, b: number) => number): Loop {
+  return (y, a, b) => {
+    for (let i = 0; i < y.length; i++) y[i] = f(a[i], b[i]);
+  };
+}
+
+function binary(float: Loop, integer: (a: number, b: number) => number): Definition<NoAttributes> {
   return (inputs) => {
     const { dtype } = inputs[0];
-    return [mapTogether(dtype, inputs, dtype === "int32" ? integer : float)];
+    return [together(dtype, inputs, dtype === "int32" ? eachPair(integer) : float)];
   };
 }
 
 function comparison(f: (a: number, b: number) => boolean): Definition<NoAttributes> {
-  return (inputs) => [mapTogether("bool", inputs, (a, b) => Number(f(a, b)))];
+  return (inputs) => [
+    together(
+      "bool",
+      inputs,
+      eachPair((a, b) => Number(f(a, b))),
+    ),
+  ];
 }
 
 /** erf x = 2/sqrt(pi) e^(-x²) (x + 2x³/3 + 4x⁵/15 + …), a series of equal signs; 1 to the last bit beyond 6. */
@@ -49,7 +70,11 @@ const conversion: Record<DType, (x: number) => number> = {
 };
 
 export const elementwise = {
-  Neg: unary((x) => -x),
+  Neg: ([x]) => {
+    const y = zeros(x.dtype, x.shape);
+    for (let i = 0; i < y.data.length; i++) y.data[i] = -x.data[i];
+    return [y];
+  },
   Exp: unary(Math.exp),
   Log: unary(Math.log),
   Sqrt: unary(Math.sqrt),
@@ -61,26 +86,39 @@ export const elementwise = {
   Sin: unary(Math.sin),
   Cos: unary(Math.cos),
 
+  // The four that graphs are full of have loops of their own: a call for every element takes most of the time.
   Add: binary(
-    (a, b) => a + b,
+    (y, a, b) => {
+      for (let i = 0; i < y.length; i++) y[i] = a[i] + b[i];
+    },
     (a, b) => (a + b) | 0,
   ),
   Sub: binary(
-    (a, b) => a - b,
+    (y, a, b) => {
+      for (let i = 0; i < y.length; i++) y[i] = a[i] - b[i];
+    },
     (a, b) => (a - b) | 0,
   ),
-  Mul: binary((a, b) => a * b, Math.imul),
+  Mul: binary((y, a, b) => {
+    for (let i = 0; i < y.length; i++) y[i] = a[i] * b[i];
+  }, Math.imul),
   Div: binary(
-    (a, b) => a / b,
+    (y, a, b) => {
+      for (let i = 0; i < y.length; i++) y[i] = a[i] / b[i];
+    },
     (a, b) => Math.trunc(a / b),
   ),
-  Max: binary(Math.max, Math.max),
-  Min: binary(Math.min, Math.min),
+  Max: binary(eachPair(Math.max), Math.max),
+  Min: binary(eachPair(Math.min), Math.min),
 
   Less: comparison((a, b) => a < b),
   Equal: comparison((a, b) => a === b),
   And: comparison((a, b) => a !== 0 && b !== 0),
   Not: unary((x) => (x === 0 ? 1 : 0)),
-  Where: (inputs) => [mapTogether(inputs[1].dtype, inputs, (condition, yes, no) => (condition !== 0 ? yes : no))],
-  Cast: ([x], { to }) => [{ dtype: to, shape: x.shape, data: x.data.map(conversion[to]) }],
+  Where: (inputs) => [
+    together(inputs[1].dtype, inputs, (y, condition, yes, no) => {
+      for (let i = 0; i < y.length; i++) y[i] = condition[i] !== 0 ? yes[i] : no[i];
+    }),
+  ],
+  Cast: ([x], { to }) => [{ dtype: to, shape: x.shape, data: mapped(x.data, conversion[to]) }],
 } satisfies Partial<Definitions>;

@@ -71,13 +71,13 @@ function evaluate(
     );
   }
   const [{ dtype, shape }] = node.outputs;
-  if (node.kind === "constant") return [{ dtype, shape, data: Float64Array.from(node.data) }];
+  if (node.kind === "constant") return [{ dtype, shape, data: new Float64Array(node.data) }];
   const given = inputs[node.name];
   if (given === undefined) throw new Error(`input ${node.name}: missing`);
   if (given.length !== sizeOf(shape)) {
     throw new Error(`input ${node.name}: expected ${sizeOf(shape)} elements, got ${given.length}`);
   }
-  return [{ dtype, shape, data: Float64Array.from(given) }];
+  return [{ dtype, shape, data: new Float64Array(given) }];
 }
 
 function read(values: ReadonlyMap<Tensor, Value>, tensor: Tensor): Value {

@@ -3,7 +3,7 @@
  * behind almost every definition: where each element of a strided view lies.
  */
 import type { DType } from "../../src/base/dtype.ts";
-import { type Shape, sizeOf } from "../../src/base/shape.ts";
+import { type Shape, sameShape, sizeOf } from "../../src/base/shape.ts";
 import type { AttributesOf, OperatorName } from "../../src/graph/ops/index.ts";
 
 export interface Value {
@@ -19,6 +19,13 @@ export type Definition<A> = (inputs: readonly Value[], attributes: A) => readonl
 /** One definition for every operator: a missing one does not compile. */
 export type Definitions = { readonly [N in OperatorName]: Definition<AttributesOf<N>> };
 
+/** `f` of each element. A loop, because the `map` of a typed array takes several times as long. */
+export function mapped(data: Float64Array, f: (x: number) => number): Float64Array {
+  const result = new Float64Array(data.length);
+  for (let i = 0; i < data.length; i++) result[i] = f(data[i]);
+  return result;
+}
+
 export function zeros(dtype: DType, shape: Shape): Value {
   return { dtype, shape, data: new Float64Array(sizeOf(shape)) };
 }
@@ -26,11 +33,13 @@ export function zeros(dtype: DType, shape: Shape): Value {
 /** For each index of `shape` in row-major order: offset + sum over axes of index * stride. */
 export function positions(shape: Shape, strides: readonly number[], offset = 0): Int32Array {
   const result = new Int32Array(sizeOf(shape));
+  const last = shape.length - 1;
+  const [size, step] = last < 0 ? [1, 0] : [shape[last], strides[last]];
   const index = new Array<number>(shape.length).fill(0);
   let position = offset;
-  for (let i = 0; i < result.length; i++) {
-    result[i] = position;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
+  for (let i = 0; i < result.length; i += size) {
+    for (let j = 0; j < size; j++) result[i + j] = position + j * step;
+    for (let axis = last - 1; axis >= 0; axis--) {
       position += strides[axis];
       if (++index[axis] < shape[axis]) break;
       position -= strides[axis] * shape[axis];
@@ -41,10 +50,10 @@ export function positions(shape: Shape, strides: readonly number[], offset = 0):
 }
 
 /** The elements of `value` at `where`, as a value of another shape. */
-export function pick(value: Value, shape: Shape, where: Int32Array): Value {
+export function pick({ dtype, data: from }: Value, shape: Shape, where: Int32Array): Value {
   const data = new Float64Array(where.length);
-  for (let i = 0; i < data.length; i++) data[i] = value.data[where[i]];
-  return { dtype: value.dtype, shape, data };
+  for (let i = 0; i < data.length; i++) data[i] = from[where[i]];
+  return { dtype, shape, data };
 }
 
 /** NumPy's rule: aligned at the last axis; sizes are equal or one of them is 1. */
@@ -65,6 +74,7 @@ export function broadcastStrides(from: Shape, to: Shape): number[] {
 }
 
 export function broadcastTo(value: Value, shape: Shape): Value {
+  if (sameShape(value.shape, shape)) return value;
   return pick(value, shape, positions(shape, broadcastStrides(value.shape, shape)));
 }
 
