@@ -2,7 +2,7 @@
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
  * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
  * distant half, the engine's options, what a step asks of a graphics card, the
- * server, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
+ * server, training in a browser, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -21,14 +21,15 @@ import { benchMemory } from "./memory.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
 import { benchServe } from "./serve.ts";
 import { benchTraining } from "./training.ts";
+import { benchWeb } from "./web.ts";
 
 const HELP = `npm run bench -- [options]
 
   --json           one JSON object on stdout
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
-  --only SECTION   training, context, decode, data, documents, distant, engine, device-nodes, memory, architectures or
-                   serve (default: the first four; the others take long)
+  --only SECTION   training, context, decode, data, documents, distant, engine, device-nodes, memory, architectures,
+                   serve or web (default: the first four; the others take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures, and of the models of engine, device-nodes and serve (default tiny)
   --model LIST     which architectures (default all)
@@ -49,6 +50,7 @@ const sectionNames = [
   "memory",
   "architectures",
   "serve",
+  "web",
 ] as const;
 type SectionName = (typeof sectionNames)[number];
 
@@ -144,6 +146,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     architectures: wanted("architectures") ? await benchArchitectures({ ...options, note }) : null,
     memory: wanted("memory") ? await benchMemory({ note }) : null,
     serve: wanted("serve") ? await benchServe({ ...options, note }) : null,
+    web: wanted("web") ? await benchWeb({ ...options, note }) : null,
   };
   if (json)
     process.stdout.write(`${JSON.stringify({ ...headline(results), machine, versions: installed, ...results })}\n`);

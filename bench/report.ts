@@ -11,8 +11,10 @@ import type { EngineReport } from "./engine.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
 import { finePercent, line, mebibytes, percent, shape, show } from "./report-lines.ts";
+import { webText } from "./report-web.ts";
 import type { ServeReport } from "./serve.ts";
 import type { TrainingReport } from "./training.ts";
+import type { WebReport } from "./web.ts";
 
 export interface Sections {
   readonly training: TrainingReport | null;
@@ -26,6 +28,7 @@ export interface Sections {
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
   readonly serve: ServeReport | null;
+  readonly web: WebReport | null;
 }
 
 export function machineText(machine: Machine, versions: Versions): string {
@@ -45,7 +48,7 @@ export function machineText(machine: Machine, versions: Versions): string {
 
 export function sectionsText(sections: Sections): string {
   const { training, context, decode, data, distant, documents, engine, deviceNodes } = sections;
-  const { memory, architectures, serve } = sections;
+  const { memory, architectures, serve, web } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -58,6 +61,7 @@ export function sectionsText(sections: Sections): string {
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   if (serve) parts.push(serveText(serve));
+  if (web) parts.push(webText(web));
   return parts.join("\n\n");
 }
 

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { build } from "vite";
 import { isLoopback, type Site } from "./site.ts";
@@ -81,10 +81,10 @@ export interface Built {
   remove(): void;
 }
 
-/** Builds a script of `test/browser/pages` as a page, from the package's sources. */
+/** Builds a script (a path, or a name in `test/browser/pages`) as a page, from the package's sources. */
 export async function buildPage(script: string): Promise<Built> {
   const folder = mkdtempSync(join(tmpdir(), `longhand-page-${basename(script)}-`));
-  const entry = join(import.meta.dirname, "pages", script);
+  const entry = resolve(import.meta.dirname, "pages", script);
   await build({
     root: join(import.meta.dirname, "pages"),
     configFile: false,
