@@ -16,6 +16,7 @@ import type { RunEvent, TrainOptions, TrainResult } from "../../run/train/run-lo
 import { train } from "../../run/train/train.ts";
 import type { PartLoss } from "../../train/evaluate.ts";
 import type { RateTrial } from "../../train/rate-search.ts";
+import { curve } from "../curve.ts";
 import { moreOptions } from "../help.ts";
 import { addFlagsInGroups, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -152,6 +153,7 @@ function reporter() {
   let stage = "";
   let began = 0;
   let masked = false;
+  const evaluations: { readonly step: number; readonly perplexity: number }[] = [];
   return {
     show(event: RunEvent) {
       switch (event.type) {
@@ -204,6 +206,7 @@ function reporter() {
           break;
         }
         case "eval":
+          evaluations.push(event);
           progress.note(
             `step ${event.step}: held-out loss ${event.loss.toFixed(4)}, perplexity ${event.perplexity.toFixed(2)} (${event.tokens} tokens)${partLosses(event.parts)}`,
           );
@@ -238,6 +241,7 @@ function reporter() {
     },
     end({ run, step, finished }: TrainResult) {
       progress.end();
+      for (const text of curve(evaluations, process.stderr.columns)) progress.note(text);
       const use = masked ? `fill ${run} "… [MASK] …"` : `generate ${run} "…"`;
       if (finished)
         progress.note(`finished at step ${step}: try  longhand ${use}  or  longhand eval ${run} --data FILE`);
