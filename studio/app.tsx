@@ -32,23 +32,28 @@ export function App() {
   const Part = current?.Part;
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => toMain(event, heading.current)}>
+      <button type="button" class="skip" onClick={() => heading.current?.focus()}>
         Skip to the content
-      </a>
+      </button>
       <header class="top">
         <a class="mark" href="#/">
           longhand <b>studio</b>
         </a>
         <nav aria-label="Pages">
           {PAGES.map((one) => (
-            <a key={one.page} href={address(one.page)} aria-current={one.page === shown ? "page" : undefined}>
+            <a
+              class="place"
+              key={one.page}
+              href={address(one.page)}
+              aria-current={one.page === shown ? "page" : undefined}
+            >
               {one.title}
             </a>
           ))}
         </nav>
         <SchemeSwitch />
       </header>
-      <main id="main">
+      <main>
         <h1 ref={heading} tabIndex={-1} class="hidden">
           {current?.title ?? "Not found"}
         </h1>
@@ -64,12 +69,6 @@ export function App() {
       </div>
     </>
   );
-}
-
-function toMain(event: Event, heading: HTMLElement | null): void {
-  // The address says which page is shown: it must not become #main.
-  event.preventDefault();
-  heading?.focus();
 }
 
 const NEXT: Readonly<Record<Choice, Choice>> = { system: "light", light: "dark", dark: "system" };

@@ -25,7 +25,10 @@ export async function ask<Path extends keyof Api & string>(
   return (await request(path, input, signal)).json();
 }
 
-export async function askBytes<Path extends keyof Api & string>(path: Path, input: Input<Api[Path]>): Promise<ArrayBuffer> {
+export async function askBytes<Path extends keyof Api & string>(
+  path: Path,
+  input: Input<Api[Path]>,
+): Promise<ArrayBuffer> {
   return (await request(path, input)).arrayBuffer();
 }
 

@@ -21,7 +21,7 @@ interface Labels {
 }
 
 /** The value of the element that an event is of. */
-const valueOf = (event: Event): string => String((event.currentTarget as HTMLInputElement).value ?? "");
+const writtenIn = (event: Event): string => String((event.currentTarget as HTMLInputElement).value ?? "");
 
 interface TextProps extends Labels {
   readonly value: string;
@@ -31,9 +31,15 @@ interface TextProps extends Labels {
 }
 
 export function TextField({ label, hint = "", value, onInput, placeholder = "", disabled = false }: TextProps) {
-  const on = (event: Event) => onInput(valueOf(event));
+  const on = (event: Event) => onInput(writtenIn(event));
   return (
-    <wa-input size="s" {...{ label, hint, value, placeholder, disabled }} spellcheck={false} autocomplete="off" onInput={on} />
+    <wa-input
+      size="s"
+      {...{ label, hint, value, placeholder, disabled }}
+      spellcheck={false}
+      autocomplete="off"
+      onInput={on}
+    />
   );
 }
 
@@ -45,7 +51,7 @@ interface NumberProps extends TextProps {
 
 /** Its value is what is written, so that a number that is not finished yet stays as it is. */
 export function NumberField({ onInput, min, max, step = "any", hint = "", placeholder = "", ...rest }: NumberProps) {
-  const on = (event: Event) => onInput(valueOf(event));
+  const on = (event: Event) => onInput(writtenIn(event));
   const range = { ...(min !== undefined && { min }), ...(max !== undefined && { max }) };
   return <wa-input size="s" type="number" {...{ hint, placeholder, step, ...range, ...rest }} onInput={on} />;
 }
@@ -55,7 +61,7 @@ interface LongTextProps extends TextProps {
 }
 
 export function LongText({ onInput, rows = 6, hint = "", placeholder = "", ...rest }: LongTextProps) {
-  const on = (event: Event) => onInput(valueOf(event));
+  const on = (event: Event) => onInput(writtenIn(event));
   return <wa-textarea size="s" resize="vertical" {...{ rows, hint, placeholder, ...rest }} onInput={on} />;
 }
 
@@ -74,7 +80,7 @@ interface ChoiceProps extends Labels {
 }
 
 export function Choice({ options, onChange, hint = "", placeholder = "", clear = false, ...rest }: ChoiceProps) {
-  const on = (event: Event) => onChange(valueOf(event));
+  const on = (event: Event) => onChange(writtenIn(event));
   return (
     <wa-select size="s" {...{ hint, placeholder, ...rest }} with-clear={clear} onChange={on}>
       {options.map(({ value, text }) => (
@@ -148,7 +154,15 @@ export function Button(props: ButtonProps) {
   } as const;
   const on = onClick === undefined ? {} : { onClick: () => onClick() };
   return (
-    <wa-button size="s" {...look[kind]} {...{ type, disabled }} loading={busy} {...(href && { href })} {...on} title={label}>
+    <wa-button
+      size="s"
+      {...look[kind]}
+      {...{ type, disabled }}
+      loading={busy}
+      {...(href && { href })}
+      {...on}
+      title={label}
+    >
       {label === undefined ? (
         children
       ) : (
@@ -162,7 +176,13 @@ export function Button(props: ButtonProps) {
 }
 
 /** A message in its place; `role` alert is said at once. */
-export function Message({ kind, children }: { readonly kind: "problem" | "note"; readonly children: ComponentChildren }) {
+export function Message({
+  kind,
+  children,
+}: {
+  readonly kind: "problem" | "note";
+  readonly children: ComponentChildren;
+}) {
   const variant = kind === "problem" ? "danger" : "neutral";
   return (
     <div role={kind === "problem" ? "alert" : undefined}>

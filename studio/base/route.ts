@@ -18,7 +18,10 @@ export const route = computed<Route>(() => {
 });
 
 /** The address of a page, for a link. */
-export function address(page: string, query: Readonly<Record<string, string | undefined>> | URLSearchParams = {}): string {
+export function address(
+  page: string,
+  query: Readonly<Record<string, string | undefined>> | URLSearchParams = {},
+): string {
   const given = query instanceof URLSearchParams ? [...query] : Object.entries(query);
   const pairs = given.filter((pair): pair is [string, string] => pair[1] !== undefined);
   return `#/${page}${pairs.length === 0 ? "" : `?${new URLSearchParams(pairs)}`}`;

@@ -20,9 +20,9 @@ export function AttentionView({ attention, layer, onLayer }: Props) {
           : `Exactly, it sees ${whole(tokens.length)} tokens of its chunk of ${whole(chunk)}, from ${whole(start)} to ${whole(position)}.`}
         {" A layer that is chosen shades the text."}
       </p>
-      <ol class="layers" role="radiogroup" aria-label="Layer that shades the text">
+      <div class="layers" role="radiogroup" aria-label="Layer that shades the text">
         {layers.map((one, index) => (
-          <li key={index}>
+          <div key={index}>
             <label>
               <input type="radio" name="layer" checked={index === layer} onChange={() => onLayer(index)} />
               <span>{`Layer ${index + 1}`}</span>
@@ -32,9 +32,9 @@ export function AttentionView({ attention, layer, onLayer }: Props) {
             {one.heads.map((weights, head) => (
               <Strip key={`${head}/${one.heads.length}`} weights={weights} tokens={tokens.map(({ text }) => text)} />
             ))}
-          </li>
+          </div>
         ))}
-      </ol>
+      </div>
     </section>
   );
 }

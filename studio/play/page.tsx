@@ -16,7 +16,12 @@ export function PlayPage() {
     <>
       <nav class="tabs" aria-label="What to do with a model">
         {PARTS.map((part) => (
-          <a key={part.page} href={address(part.page)} aria-current={part.page === page ? "page" : undefined}>
+          <a
+            class="place"
+            key={part.page}
+            href={address(part.page)}
+            aria-current={part.page === page ? "page" : undefined}
+          >
             {part.title}
           </a>
         ))}

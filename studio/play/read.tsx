@@ -3,10 +3,11 @@ import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Button, LongText, Message } from "../base/controls.tsx";
 import { figures, short, whole } from "../base/format.ts";
+import { Scroll } from "../base/scroll.tsx";
 import { Chart } from "../plot/chart.tsx";
 import { newGroup } from "../plot/group.ts";
 import { ModelChoice, modelFor } from "./model.tsx";
-import { type Ending, perplexityAlong, type Reading, problem, read, reading, working, written } from "./reading.ts";
+import { type Ending, perplexityAlong, problem, type Reading, read, reading, working, written } from "./reading.ts";
 import { Tokens } from "./tokens.tsx";
 
 const model = modelFor("causal");
@@ -159,7 +160,7 @@ function Totals({ end }: { readonly end: Ending }) {
           </div>
         ))}
       </dl>
-      <div class="scroll" role="region" aria-label="Perplexity by position" tabIndex={0}>
+      <Scroll label="Perplexity by position">
         <table class="grid">
           <thead>
             <tr>
@@ -178,7 +179,7 @@ function Totals({ end }: { readonly end: Ending }) {
             </tr>
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

@@ -23,8 +23,6 @@ interface Props {
   readonly kind: "surprise" | "attention";
 }
 
-const LEVELS = 10;
-
 export function Tokens({ label, tokens, from = 0, selected, onSelect, kind }: Props) {
   const id = useId();
   const box = useRef<HTMLDivElement>(null);
@@ -69,10 +67,11 @@ export function Tokens({ label, tokens, from = 0, selected, onSelect, kind }: Pr
             key={at}
             id={`${id}-${at}`}
             role="option"
+            tabIndex={-1}
             aria-selected={at === selected}
             aria-label={named(text)}
             data-at={at}
-            data-shade={Math.round(shade * LEVELS)}
+            style={{ "--level": shade.toFixed(2) }}
             title={title}
           >
             {visible(text)}
@@ -94,4 +93,5 @@ export function named(text: string): string | undefined {
 export const visible = (text: string): string => text.replaceAll("\n", "↵\n");
 
 /** In one line, white space seen: for lists and bars. */
-export const inLine = (text: string): string => (text === "" ? "∅" : text.replaceAll("\n", "↵").replaceAll("\t", "→").replaceAll(" ", "␣"));
+export const inLine = (text: string): string =>
+  text === "" ? "∅" : text.replaceAll("\n", "↵").replaceAll("\t", "→").replaceAll(" ", "␣");

@@ -167,7 +167,9 @@ function Choices({ token, at }: { readonly token: TextToken | undefined; readonl
   if (busy && alternatives.length === 0) return <p class="quiet">Writing…</p>;
   return (
     <>
-      <p class="quiet">{token === undefined ? "Pick a token to go on with." : "Pick another one to go on from here."}</p>
+      <p class="quiet">
+        {token === undefined ? "Pick a token to go on with." : "Pick another one to go on from here."}
+      </p>
       <Alternatives
         label={token === undefined ? "Likely next tokens" : "Alternatives"}
         alternatives={alternatives}

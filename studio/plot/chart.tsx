@@ -104,7 +104,10 @@ function attach(element: HTMLElement, latest: Latest, drawing: { current: Drawin
       if (group.view.value !== null) soon();
     }),
     effect(() => plot.point(group.pointer.value)),
-    onGestures(plot.area, gesturesOf(group, () => latest.current.extent, plot)),
+    onGestures(
+      plot.area,
+      gesturesOf(group, () => latest.current.extent, plot),
+    ),
     () => size.disconnect(),
     () => cancelAnimationFrame(frame),
     () => plot.destroy(),

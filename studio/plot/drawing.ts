@@ -51,8 +51,22 @@ export class Drawing {
           y: { distr: look.logY ? 3 : 1, range: (_, min, max) => heightOf(min, max, look.logY) },
         },
         axes: [
-          { ...axis, grid, size: 26, gap: 4, space: 64, values: (_, values) => values.map((value) => shown(value, look.formatX)) },
-          { ...axis, grid, size: 52, gap: 6, space: 32, values: (_, values) => values.map((value) => shown(value, look.formatY)) },
+          {
+            ...axis,
+            grid,
+            size: 26,
+            gap: 4,
+            space: 64,
+            values: (_, values) => values.map((value) => shown(value, look.formatX)),
+          },
+          {
+            ...axis,
+            grid,
+            size: 52,
+            gap: 6,
+            space: 32,
+            values: (_, values) => values.map((value) => shown(value, look.formatY)),
+          },
         ],
         series: [
           {},

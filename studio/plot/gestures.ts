@@ -43,13 +43,11 @@ export function onGestures(element: HTMLElement, gestures: Gestures): () => void
 
   function move(event: PointerEvent): void {
     const at = place(event);
-    if (fingers.size === 2 && fingers.has(event.pointerId)) return pinch(event.pointerId, at);
-    if (drag === undefined) return gestures.point(at);
-    if (drag.kind === "zoom") {
-      if (!isStill(drag.from, at)) gestures.dragged(drag.from, at);
-    } else if (at !== drag.last) {
-      gestures.pan(drag.last - at);
-    }
+    if (drag === undefined) gestures.point(at);
+    else if (fingers.size === 2) pinch(event.pointerId, at);
+    else if (drag.kind === "pan") gestures.pan(drag.last - at);
+    else if (!isStill(drag.from, at)) gestures.dragged(drag.from, at);
+    if (drag === undefined) return;
     drag.last = at;
     fingers.set(event.pointerId, at);
   }
@@ -58,7 +56,6 @@ export function onGestures(element: HTMLElement, gestures: Gestures): () => void
     const [other] = [...fingers].flatMap(([id, place]) => (id === finger ? [] : [place]));
     const before = Math.abs((fingers.get(finger) ?? at) - other);
     const after = Math.abs(at - other);
-    fingers.set(finger, at);
     if (before > 0.02 && after > 0.02) gestures.zoom(before / after, (at + other) / 2);
   }
 

@@ -14,7 +14,8 @@ export function ReportsPage() {
   if (reports.length === 0) {
     return (
       <p class="quiet empty">
-        No reports here yet: <code>longhand reproduce --data TEXT</code> compares architectures on your text and machine.
+        No reports here yet: <code>longhand reproduce --data TEXT</code> compares architectures on your text and
+        machine.
       </p>
     );
   }

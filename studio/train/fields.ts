@@ -1,4 +1,5 @@
 /** What a setting's JSON schema means to a form: which kind of field it has, what is written in it as a value, its group. */
+import { commonTrainFields, trainGroups } from "../../src/config/train-groups.ts";
 import type { JsonSchema } from "../../src/studio/api.ts";
 
 /** As text; a switch is "true" or "". Fields that are not touched have none. */
@@ -20,14 +21,14 @@ export function settingsOf(written: Written, schema: JsonSchema): Record<string,
   const entries = Object.entries(written).flatMap(([name, text]) => {
     const field = fields[name];
     if (field === undefined) return [];
-    const value = valueOf(text, field);
+    const value = valueFrom(text, field);
     return value === undefined || value === field.default ? [] : [[name, value] as const];
   });
   return Object.fromEntries(entries);
 }
 
 /** Undefined where nothing is written. What is no number where one is wanted stays text: the server says what is wrong. */
-function valueOf(text: string, schema: JsonSchema): unknown {
+function valueFrom(text: string, schema: JsonSchema): unknown {
   const kind = kindOf(schema);
   if (kind === "switch") return text === "true";
   if (text.trim() === "") return undefined;
@@ -54,27 +55,12 @@ export interface Group {
   readonly fields: readonly string[];
 }
 
-/** The dozen that matter first; then the others by what they are about. A field that is in no group comes last. */
-const GROUPS: readonly Group[] = [
-  {
-    title: "Training",
-    fields: "data out model preset context batch steps lr vocab evalEvery sampleEvery samplePrompt".split(" "),
-  },
-  { title: "Text", fields: "mix field split limit evalData evalFraction evalTokens tokenizer documents".split(" ") },
-  { title: "Model", fields: "chunk attention memory ablation objective maskRate".split(" ") },
-  { title: "From a trained model", fields: "from freeze adapter".split(" ") },
-  { title: "Windows and memory", fields: "carry carryEvery accumulate recompute".split(" ") },
-  {
-    title: "Optimiser",
-    fields: "optimizer schedule warmup cooldown cooldownShape weightDecay clip ema seed".split(" "),
-  },
-  { title: "Checkpoints and machine", fields: "saveEvery keep device threads overwrite".split(" ") },
-];
-
+/** The dozen that matter first, then the others by what they are about. A field that is in no group comes last. */
 export function groupsOf(schema: JsonSchema): Group[] {
-  const names = Object.keys(schema.properties ?? {});
-  const known = new Set(GROUPS.flatMap(({ fields }) => fields));
-  const groups = GROUPS.map(({ title, fields }) => ({ title, fields: fields.filter((name) => names.includes(name)) }));
-  const others = { title: "More", fields: names.filter((name) => !known.has(name)) };
-  return [...groups, others].filter(({ fields }) => fields.length > 0);
+  const left = new Set(Object.keys(schema.properties ?? {}));
+  const groups = [{ name: "Training", fields: commonTrainFields }, ...trainGroups].map(({ name, fields }) => ({
+    title: name,
+    fields: fields.filter((field) => left.delete(field)),
+  }));
+  return [...groups, { title: "More", fields: [...left] }].filter(({ fields }) => fields.length > 0);
 }

@@ -32,7 +32,8 @@ function Form({ form, resume }: FormProps) {
   const settings = settingsOf(written, schema);
   const request: TrainingRequest = resume === undefined ? { settings } : { resume, settings };
   const command = useCommand(request);
-  const groups = resume === undefined ? groupsOf(schema) : [{ title: "Go on", fields: Object.keys(schema.properties ?? {}) }];
+  const groups =
+    resume === undefined ? groupsOf(schema) : [{ title: "Go on", fields: Object.keys(schema.properties ?? {}) }];
 
   async function start() {
     setBusy(true);
