@@ -34,9 +34,24 @@ function brokenRule(file: string, imported: Import, rules: Rules): string | unde
   }
   const folder = file.slice(0, file.indexOf("/"));
   if (rules.byName.includes(folder) && target?.startsWith("src/")) return `${folder} imports the package by its name`;
+  if (Object.hasOwn(rules.pages, folder)) return wrongOnPage(folder, file, target, imported, rules);
   if (folder !== "src") return undefined;
   if (/^longhand(\/|$)/.test(imported.name) && roomOf(file) !== "cli") return "src imports its files by their paths";
   return (target && wrongRoom(file, target, rules)) ?? wrongPlatform(file, target, imported, rules);
+}
+
+/** A page runs in a browser, and what it needs of `src` is a few files. The file that says how it is built runs in Node. */
+function wrongOnPage(
+  page: string,
+  file: string,
+  target: string | undefined,
+  { name }: Import,
+  { pages }: Rules,
+): string | undefined {
+  if (file.endsWith("/vite.config.ts")) return undefined;
+  if (name.startsWith("node:")) return "this file must run in a browser";
+  const ofSource = target?.startsWith("src/") && !pages[page].includes(target.slice("src/".length));
+  return ofSource ? `of src, ${page} may import ${pages[page].join(", ")}` : undefined;
 }
 
 function wrongRoom(file: string, target: string, { rooms }: Rules): string | undefined {

@@ -28,13 +28,13 @@ export function importsOf(text: string): Import[] {
 
 /** Of every TypeScript file of this repository. */
 export function repositoryImports(): ImportsByFile {
-  const files = ["src", "reproduce", "test", "bench", "examples"].flatMap(filesBelow).sort();
+  const files = ["src", "reproduce", "test", "bench", "examples", "studio"].flatMap(filesBelow).sort();
   return new Map(files.map((path) => [path, importsOf(readFileSync(new URL(path, ROOT), "utf8"))]));
 }
 
 function filesBelow(folder: string): string[] {
   const names = readdirSync(new URL(folder, ROOT), { recursive: true, encoding: "utf8" });
-  return names.filter((name) => name.endsWith(".ts")).map((name) => posix.join(folder, name.replaceAll("\\", "/")));
+  return names.filter((name) => /\.tsx?$/.test(name)).map((name) => posix.join(folder, name.replaceAll("\\", "/")));
 }
 
 /** The path of an imported file, or undefined for a package. */

@@ -13,6 +13,7 @@ const small: Rules = {
   browserPackages: ["zod", "@scope/pure"],
   engines: "runtime/ort-*.ts",
   byName: ["examples"],
+  pages: { page: ["nn/pure.ts"] },
   circles: [],
 };
 
@@ -61,6 +62,8 @@ describe("rules", () => {
         "src/cli/main.ts": 'import { linear } from "../nn/linear.ts";\nimport { readFileSync } from "node:fs";',
         "src/index.ts": 'export { linear } from "./nn/linear.ts";',
         "examples/library.ts": 'import { linear } from "longhand";',
+        "page/main.tsx": 'import { render } from "preact";\nimport { pure } from "../src/nn/pure.ts";',
+        "page/vite.config.ts": 'import { readFileSync } from "node:fs";',
       }),
     ).toEqual([]);
   });
@@ -71,6 +74,8 @@ describe("rules", () => {
     ["src/nn/a.ts", 'import type { B } from "../runtime/huge-pages.ts";', "nn may import base, runtime/engine.ts"],
     ["src/cli/a.ts", 'import { b } from "../index.ts";', "cli may import base, nn"],
     ["src/nn/a.ts", 'import { b } from "longhand";', "src imports its files by their paths"],
+    ["page/parts/a.tsx", 'import { b } from "../../src/nn/b.ts";', "of src, page may import nn/pure.ts"],
+    ["page/a.ts", 'import { readFileSync } from "node:fs";', "this file must run in a browser"],
     ["examples/a.ts", 'import { b } from "../src/nn/b.ts";', "examples imports the package by its name"],
     ["src/cli/a.ts", 'import * as ort from "onnxruntime-node";', "only src/runtime/ort-*.ts names the runtime"],
     ["bench/a.ts", 'import * as ort from "onnxruntime-node";', "only src/runtime/ort-*.ts names the runtime"],
