@@ -88,11 +88,12 @@ describe("a command", { timeout: 60_000 }, () => {
 });
 
 describe("longhand doctor", { timeout: 60_000 }, () => {
-  const names = ["node", "processors", "memory", "huge pages", "engine", "providers", "longhand"];
+  const names = ["node", "processors", "memory", "huge pages", "engine", "webgpu", "cuda", "longhand"];
 
   it("says how each thing stands, and what to do where it is not well", async () => {
     const { stdout } = await succeed(["doctor"]);
-    for (const name of names) expect(stdout).toMatch(new RegExp(`^[✓!] ${name} `, "m"));
+    for (const name of names) expect(stdout).toMatch(new RegExp(`^[✓!–] ${name} `, "m"));
+    expect(stdout).toMatch(/^✓ cuda +works$|^– cuda +\S/m); // tried, not only there
     for (const [i, line] of stdout.split("\n").entries()) {
       if (line.startsWith("!")) expect(stdout.split("\n")[i + 1]).toMatch(/^ {2}→ /);
     }

@@ -5,7 +5,7 @@ import { printJson, type Streams } from "../output.ts";
 
 export function define(command: Command, streams: Streams): void {
   command
-    .description("Checks Node, processors, memory, huge pages and providers, and says what to do about each problem.")
+    .description("Checks Node, processors, memory, huge pages and graphics cards, and says what to do about each problem.")
     .option("--json", "One JSON line a finding on stdout.")
     .addHelpText("after", "\nExample:\n  longhand doctor")
     .action(async (options: { json?: boolean }) => {
@@ -13,7 +13,8 @@ export function define(command: Command, streams: Streams): void {
       for (const finding of await diagnose()) {
         if (options.json) printJson(streams, finding);
         else {
-          streams.out.write(`${finding.advice ? "!" : "✓"} ${finding.name.padEnd(12)}${finding.value}\n`);
+          const mark = finding.advice ? "!" : finding.missing ? "–" : "✓";
+          streams.out.write(`${mark} ${finding.name.padEnd(12)}${finding.value}\n`);
           if (finding.advice) streams.out.write(`  → ${withFlags(finding.advice)}\n`);
         }
       }

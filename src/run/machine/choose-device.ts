@@ -64,12 +64,21 @@ const compared = ({ cpu, webgpu }: Times) =>
 
 function machineProbe(threads: number): DeviceProbe {
   return {
-    obstacle() {
-      if (!ortProviders().includes("webgpu")) return "this build of ONNX Runtime has no WebGPU";
-      // Asking for an adapter where there is none takes time, and its library complains on the terminal.
-      const files = ["/dev/dri", "/dev/nvidia0", "/dev/dxg"];
-      return process.platform === "linux" && !files.some((file) => existsSync(file)) ? "no graphics card" : undefined;
-    },
+    obstacle: () => obstacleTo("webgpu"),
     productsMs: (device, size) => productsMs({ device, threads, size }),
   };
+}
+
+/** Where Linux shows a graphics card, at least one of them. */
+const CARDS = {
+  webgpu: { files: ["/dev/dri", "/dev/nvidia0", "/dev/dxg"], none: "no graphics card" },
+  cuda: { files: ["/dev/nvidia0", "/dev/dxg"], none: "no NVIDIA graphics card" },
+} as const;
+
+/** Why there can be no card to use; undefined when there may be one. Takes no time. */
+export function obstacleTo(device: keyof typeof CARDS): string | undefined {
+  if (!ortProviders().includes(device)) return `this build of ONNX Runtime has no ${device}`;
+  // Asking for an adapter where there is none takes time, and its library complains on the terminal.
+  const { files, none } = CARDS[device];
+  return process.platform === "linux" && !files.some((file) => existsSync(file)) ? none : undefined;
 }

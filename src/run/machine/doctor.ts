@@ -1,8 +1,9 @@
 /** What this machine offers Longhand, and what to do about each problem found. */
 import { processors } from "../../base/processors.node.ts";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
-import { chooseBinding, ortProviders, ortVersion } from "../../runtime/ort-node.ts";
+import { chooseBinding, ortVersion } from "../../runtime/ort-node.ts";
 import { machineMemory } from "./available-memory.ts";
+import { obstacleTo } from "./choose-device.ts";
 import { problemOf } from "./device.ts";
 import { version } from "./version.ts";
 
@@ -11,11 +12,13 @@ export interface Finding {
   readonly value: string;
   /** What is wrong and what to do; absent when all is well. */
   readonly advice?: string;
+  /** Whether it is something that this machine does not have and Longhand can do without. */
+  readonly missing?: true;
 }
 
 const GIB = 2 ** 30;
 
-/** Checks Node, processors, memory, huge pages, the engine with its binding and providers, and computes one product. */
+/** Checks Node, processors, memory, huge pages, and the engine with its binding; computes one product on each device. */
 export async function diagnose(): Promise<Finding[]> {
   return [
     node(),
@@ -23,7 +26,8 @@ export async function diagnose(): Promise<Finding[]> {
     memory(),
     pages(),
     await engine(),
-    finding("providers", ortProviders().join(", ")),
+    await graphics("webgpu"),
+    await graphics("cuda"),
     finding("longhand", version),
   ];
 }
@@ -78,4 +82,9 @@ async function engine(): Promise<Finding> {
     `onnxruntime-node ${ortVersion}, binding ${binding} (${reason})`,
     problem && `it does not work; reinstall with npm ci (${problem})`,
   );
+}
+
+async function graphics(device: "webgpu" | "cuda"): Promise<Finding> {
+  const problem = obstacleTo(device) ?? (await problemOf(device));
+  return problem === undefined ? finding(device, "works") : { name: device, value: problem, missing: true };
 }
