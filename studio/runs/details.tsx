@@ -27,7 +27,9 @@ export function Details() {
 
 function Card({ summary }: { readonly summary: RunSummary }) {
   const { run, checkpoint, status } = summary;
-  const { value, problem } = useLoaded(`${run} ${checkpoint} ${status}`, (signal) => ask("GET /api/run", { run }, signal));
+  const { value, problem } = useLoaded(`${run} ${checkpoint} ${status}`, (signal) =>
+    ask("GET /api/run", { run }, signal),
+  );
   const training = trainings.value.find((one) => one.run === run);
   return (
     <section class="card" aria-label={run}>
@@ -96,7 +98,10 @@ function Numbers({ summary }: { readonly summary: RunSummary }) {
     ["time", duration(seconds)],
     ["speed", `${short(summary.tokensPerSecond)} tokens/s`],
     ["loss", figures(loss)],
-    ["held-out perplexity", evaluation === undefined ? "–" : `${figures(evaluation.perplexity)} at ${whole(evaluation.step)}`],
+    [
+      "held-out perplexity",
+      evaluation === undefined ? "–" : `${figures(evaluation.perplexity)} at ${whole(evaluation.step)}`,
+    ],
     ...(process === undefined ? [] : [["process", `${process.pid} on ${process.host}`] as const]),
     ...(process?.memoryBytes === undefined ? [] : [["memory", bytes(process.memoryBytes)] as const]),
   ];

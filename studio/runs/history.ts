@@ -34,7 +34,16 @@ class Column {
   }
 }
 
-const TRAIN = ["step", "tokens", "seconds", "loss", "gradientNorm", "learningRate", "tokensPerSecond", "memory"] as const;
+const TRAIN = [
+  "step",
+  "tokens",
+  "seconds",
+  "loss",
+  "gradientNorm",
+  "learningRate",
+  "tokensPerSecond",
+  "memory",
+] as const;
 const EVALUATION = ["step", "tokens", "seconds", "loss"] as const;
 
 function columnsOf<Name extends string>(names: readonly Name[], values: Readonly<Record<Name, Numbers>>) {

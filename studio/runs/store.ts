@@ -46,7 +46,8 @@ async function readOn(run: string): Promise<void> {
   if (held === undefined) return hold(run, new History(decodeColumns(await askBytes("GET /api/columns", { run }))), 0);
   const { history } = held;
   const page = await ask("GET /api/metrics", { run, from: history.next, generation: history.generation });
-  if (page.reset) return hold(run, new History(decodeColumns(await askBytes("GET /api/columns", { run }))), held.version + 1);
+  if (page.reset)
+    return hold(run, new History(decodeColumns(await askBytes("GET /api/columns", { run }))), held.version + 1);
   for (const record of page.records) history.append(record);
   history.next = page.next;
   if (page.records.length > 0) hold(run, history, held.version + 1);

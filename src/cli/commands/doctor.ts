@@ -5,7 +5,9 @@ import { printJson, type Streams } from "../output.ts";
 
 export function define(command: Command, streams: Streams): void {
   command
-    .description("Checks Node, processors, memory, huge pages and graphics cards, and says what to do about each problem.")
+    .description(
+      "Checks Node, processors, memory, huge pages and graphics cards, and says what to do about each problem.",
+    )
     .option("--json", "One JSON line a finding on stdout.")
     .addHelpText("after", "\nExample:\n  longhand doctor")
     .action(async (options: { json?: boolean }) => {
