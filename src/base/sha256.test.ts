@@ -8,5 +8,7 @@ it("SHA-256 equals Node's for every length around the blocks, for text, and for 
     const bytes = new Uint8Array(randomBytes(length + 1).buffer, 0).subarray(1, length + 1);
     expect(sha256Hex(bytes)).toBe(expected(bytes));
   }
+  const parts = [3, 64, 1, 130, 0, 62, 500].map((length) => new Uint8Array(randomBytes(length)));
+  expect(sha256Hex("é", ...parts)).toBe(expected(Buffer.concat([Buffer.from("é"), ...parts])));
   for (const text of ["", "abc", "déjà vu 字 😀"]) expect(sha256Hex(text)).toBe(expected(text));
 });

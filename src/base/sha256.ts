@@ -7,20 +7,35 @@ const FIRST_PRIMES = primes(64);
 /** The first 32 bits of the fractional parts of the primes' cube roots; the state begins with those of square roots. */
 const ROUND = fractions(FIRST_PRIMES, Math.cbrt);
 
-/** 64 hexadecimal digits; of a text, those of its UTF-8 bytes. */
-export function sha256Hex(content: Uint8Array | string): string {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+/** 64 hexadecimal digits, of parts one after the other; of a text, its UTF-8 bytes. */
+export function sha256Hex(...parts: readonly (Uint8Array | string)[]): string {
   const state = fractions(FIRST_PRIMES.slice(0, 8), Math.sqrt);
   const words = new Int32Array(64);
-  const whole = bytes.length - (bytes.length % 64);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let at = 0; at < whole; at += 64) compress(state, view, at, words);
-  const end = new DataView(new ArrayBuffer(bytes.length % 64 < 56 ? 64 : 128));
-  const rest = bytes.subarray(whole);
-  new Uint8Array(end.buffer).set(rest);
-  end.setUint8(rest.length, 0x80);
-  end.setBigUint64(end.byteLength - 8, 8n * BigInt(bytes.length));
-  for (let at = 0; at < end.byteLength; at += 64) compress(state, end, at, words);
+  const block = new Uint8Array(64);
+  const blockView = new DataView(block.buffer);
+  let filled = 0;
+  let total = 0;
+  const add = (bytes: Uint8Array): void => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < bytes.length; ) {
+      if (filled === 0 && at + 64 <= bytes.length) {
+        compress(state, view, at, words);
+        at += 64;
+        continue;
+      }
+      const some = bytes.subarray(at, at + 64 - filled);
+      block.set(some, filled);
+      at += some.length;
+      filled = (filled + some.length) % 64;
+      if (filled === 0) compress(state, blockView, 0, words);
+    }
+    total += bytes.length;
+  };
+  for (const part of parts) add(typeof part === "string" ? new TextEncoder().encode(part) : part);
+  const end = new DataView(new ArrayBuffer(filled < 56 ? 64 - filled : 128 - filled));
+  end.setUint8(0, 0x80);
+  end.setBigUint64(end.byteLength - 8, 8n * BigInt(total));
+  add(new Uint8Array(end.buffer));
   return Array.from(state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
 }
 

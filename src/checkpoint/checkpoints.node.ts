@@ -6,27 +6,25 @@
  */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import type { HostTensor } from "../base/dtype.ts";
+import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { sha256, systemCode, writeError, writeFlushed } from "../base/files.node.ts";
 import { removeDirectoryAtomic, removeStaleTemporaries, setAside, writeDirectoryAtomic } from "./atomic.node.ts";
-import { decodeManifest, encodeManifest, type FileRecord, type Manifest, type TensorFile } from "./manifest.ts";
-import { checkpointReadError, readText, readWhole } from "./read.node.ts";
-import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import {
+  type CheckpointContent,
+  type CheckpointParts,
+  type CheckpointReader,
+  checkpointFolder,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type FullCheckpoint,
+  type ModelCheckpoint,
+  readManifest,
+  stepOfFolder,
+} from "./checkpoint-files.ts";
+import { checkpointReadError, readWhole } from "./read.node.ts";
 
-type Tensors = Readonly<Record<string, HostTensor>>;
-
-export interface CheckpointContent {
-  /** Optimiser steps taken so far. */
-  readonly step: number;
-  readonly model: Tensors;
-  readonly optimizer: Tensors;
-  /** The states that training carries on from window to window; undefined where it carries none. */
-  readonly carried?: Tensors | undefined;
-  /** Whatever else training needs to go on, of plain JSON values. */
-  readonly state: unknown;
-}
+export type { CheckpointContent, FullCheckpoint } from "./checkpoint-files.ts";
 
 interface SaveOptions extends CheckpointContent {
   /** How many checkpoints to keep, 1 or more: the newest up to this one. */
@@ -37,18 +35,6 @@ interface SaveOptions extends CheckpointContent {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-interface ModelCheckpoint {
-  readonly path: string;
-  readonly step: number;
-  readonly model: Record<string, HostTensor>;
-  readonly state: unknown;
-}
-
-export interface FullCheckpoint extends ModelCheckpoint {
-  readonly optimizer: Record<string, HostTensor>;
-  readonly carried?: Record<string, HostTensor>;
-}
-
 interface CheckpointPlace {
   readonly step: number;
   readonly path: string;
@@ -56,13 +42,10 @@ interface CheckpointPlace {
 
 /** What to read: generation needs only the model, training all. */
 interface LoadOptions {
-  readonly parts?: "model" | "all";
+  readonly parts?: CheckpointParts;
   /** Called with one sentence about each damaged checkpoint that is skipped. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
-
-const STATE_FILE = "state.json";
-const FOLDER = /^step-(\d{8,})$/;
 
 const folderOf = (runDir: string): string => join(runDir, "checkpoints");
 
@@ -73,26 +56,15 @@ const folderOf = (runDir: string): string => join(runDir, "checkpoints");
  * cannot be saved, and `io` when the system refuses, saying how much space is missing when the disk is full.
  */
 export async function saveCheckpoint(runDir: string, options: SaveOptions): Promise<string> {
-  const { step, model, optimizer, carried, state, keep, always, onWarning } = options;
-  if (!Number.isSafeInteger(step) || step < 0) {
-    throw new LonghandError("checkpoint", `step: expected an integer of 0 or more, got ${step}`);
-  }
+  const { keep, always, onWarning, ...content } = options;
+  const { step } = content;
   if (!Number.isSafeInteger(keep) || keep < 1) {
     throw new LonghandError("config", `keep: expected an integer of 1 or more, got ${keep}`);
   }
-  const chunks: [TensorFile, Uint8Array[]][] = [
-    ["model.safetensors", encodeSafetensors(model)],
-    ["optimizer.safetensors", encodeSafetensors(optimizer)],
-    ...(carried ? [["carried.safetensors", encodeSafetensors(carried)] satisfies [TensorFile, Uint8Array[]]] : []),
-  ];
-  const records = chunks.map(([file, parts]) => {
-    const bytes = parts.reduce((sum, chunk) => sum + chunk.length, 0);
-    return [file, { bytes, sha256: sha256(...parts) }] as const;
-  });
-  const manifest = encodeManifest({ step, files: Object.fromEntries(records), state }, sha256);
+  const files = encodeCheckpoint(content, sha256);
   const folder = folderOf(runDir);
-  const path = join(folder, `step-${String(step).padStart(8, "0")}`);
-  const bytes = records.reduce((sum, [, file]) => sum + file.bytes, Buffer.byteLength(manifest));
+  const path = join(folder, checkpointFolder(step));
+  const bytes = files.flatMap(({ parts }) => parts).reduce((sum, part) => sum + Buffer.byteLength(part), 0);
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
@@ -102,8 +74,7 @@ export async function saveCheckpoint(runDir: string, options: SaveOptions): Prom
   await writeDirectoryAtomic(
     path,
     async (temporary) => {
-      for (const [file, parts] of chunks) await writeFlushed(join(temporary, file), parts, "wx");
-      await writeFlushed(join(temporary, STATE_FILE), [manifest], "wx");
+      for (const { name, parts } of files) await writeFlushed(join(temporary, name), parts, "wx");
     },
     { bytes, again: `go on with \`resume\` ${runDir}` },
   );
@@ -136,7 +107,7 @@ async function prune(
 /** Whether all files are there at their full length; their bytes are not read. */
 async function looksComplete(path: string): Promise<boolean> {
   try {
-    const { files } = await readManifest(path);
+    const { files } = await readManifest(readerOf(path));
     for (const [file, { bytes }] of Object.entries(files)) {
       if ((await stat(join(path, file))).size !== bytes) return false;
     }
@@ -160,8 +131,8 @@ export async function listCheckpoints(runDir: string): Promise<CheckpointPlace[]
   for (const [original, name] of await setAside(folder)) places.set(original, name);
   return [...places]
     .flatMap(([name, present]) => {
-      const step = FOLDER.exec(name)?.[1];
-      return step === undefined ? [] : [{ step: Number(step), path: join(folder, present) }];
+      const step = stepOfFolder(name);
+      return step === undefined ? [] : [{ step, path: join(folder, present) }];
     })
     .sort((a, b) => a.step - b.step);
 }
@@ -174,34 +145,14 @@ export async function loadCheckpoint(path: string, options: { parts: "model" }):
 export async function loadCheckpoint(path: string, options?: { parts?: "all" }): Promise<FullCheckpoint>;
 export async function loadCheckpoint(
   path: string,
-  { parts = "all" }: { parts?: "model" | "all" } = {},
+  { parts = "all" }: { parts?: CheckpointParts } = {},
 ): Promise<ModelCheckpoint | FullCheckpoint> {
-  const manifest = await readManifest(path);
-  const { step, state } = manifest;
-  const named = FOLDER.exec(basename(path))?.[1];
-  if (named !== undefined && Number(named) !== step) {
-    throw new LonghandError("checkpoint", `${path}: it holds step ${step}: the folder was renamed`);
-  }
-  const model = await readTensors(path, "model.safetensors", manifest);
-  if (parts === "model") return { path, step, model, state };
-  const optimizer = await readTensors(path, "optimizer.safetensors", manifest);
-  const carried = manifest.files["carried.safetensors"] && (await readTensors(path, "carried.safetensors", manifest));
-  return { path, step, model, state, optimizer, ...(carried && { carried }) };
+  return parts === "model" ? decodeCheckpoint(readerOf(path), parts) : decodeCheckpoint(readerOf(path), parts);
 }
 
-async function readManifest(path: string): Promise<Manifest> {
-  const file = join(path, STATE_FILE);
-  return decodeManifest(await readText(file), file, sha256);
-}
-
-async function readTensors(path: string, name: TensorFile, { files }: Manifest): Promise<Record<string, HostTensor>> {
-  const file = join(path, name);
-  const expected = files[name] as FileRecord;
-  const bytes = await readWhole(file, expected.bytes);
-  if (sha256(bytes) !== expected.sha256) {
-    throw new LonghandError("checkpoint", `${file}: it does not match its checksum: it was damaged after it was saved`);
-  }
-  return decodeSafetensors(bytes, file).tensors;
+function readerOf(path: string): CheckpointReader {
+  const nameOf = (file: string) => join(path, file);
+  return { path, nameOf, read: (file, bytes) => readWhole(nameOf(file), bytes), sha256 };
 }
 
 /**

@@ -1,13 +1,8 @@
-/** A checksum of tensors, whatever file they come from and in whatever order. */
+/** The checksum of tensors by Node's hash. */
 import type { HostTensor } from "../base/dtype.ts";
 import { sha256 } from "../base/files.node.ts";
+import * as digest from "./digest.ts";
 
 /** SHA-256 of the names, types and bytes of tensors, in hexadecimal. */
-export function digestOfTensors(tensors: Readonly<Record<string, HostTensor>>): string {
-  const names = Object.keys(tensors).sort();
-  const parts = names.flatMap((name): [string, Uint8Array] => {
-    const { dtype, shape, data } = tensors[name];
-    return [JSON.stringify([name, dtype, shape]), new Uint8Array(data.buffer, data.byteOffset, data.byteLength)];
-  });
-  return sha256(...parts);
-}
+export const digestOfTensors = (tensors: Readonly<Record<string, HostTensor>>): string =>
+  digest.digestOfTensors(tensors, sha256);

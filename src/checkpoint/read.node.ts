@@ -2,6 +2,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { LonghandError } from "../base/errors.ts";
 import { readError, readFully, systemCode } from "../base/files.node.ts";
+import { utf8Of } from "./checkpoint-files.ts";
 
 /**
  * The bytes of a file. With `expectedBytes`, a file of another length is refused before memory is taken for it. Throws
@@ -40,12 +41,7 @@ export async function readAtMost(path: string, most: number): Promise<Uint8Array
 
 /** The text of a file that must be UTF-8. Throws as `readWhole` does, and `checkpoint` for other bytes. */
 export async function readText(path: string): Promise<string> {
-  const bytes = await readWhole(path);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new LonghandError("checkpoint", `${path}: it is not UTF-8 text, so it is damaged`, { cause: error });
-  }
+  return utf8Of(await readWhole(path), path);
 }
 
 /** A failed read: `checkpoint` where the file is at fault, `io` where the system is; other errors as they are. */

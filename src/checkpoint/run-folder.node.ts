@@ -5,20 +5,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { parseJsonObject, type Refuse, requireVersion } from "../base/checked-json.ts";
-import { LonghandError, messageOf } from "../base/errors.ts";
+import { LonghandError } from "../base/errors.ts";
 import { systemCode, writeError } from "../base/files.node.ts";
 import { isTemporaryName, writeFileAtomic } from "./atomic.node.ts";
+import { CONFIG_FILE, configFields, decodeConfig, encodeConfig, FORMAT } from "./config-file.ts";
 import { readText } from "./read.node.ts";
 import { LOCK_FILE } from "./run-lock.node.ts";
-
-/** The version of `config.json` that is written, and the only one that is read. */
-const VERSION = 1;
-
-/** Marks a `config.json` as ours: other programs use that name too. */
-const FORMAT = "longhand-run";
-
-const CONFIG_FILE = "config.json";
 
 interface NewRunFolder {
   /**
@@ -124,7 +116,7 @@ export async function isRunFolder(dir: string): Promise<boolean> {
 /** What the `config.json` of a folder says that it belongs to; undefined where there is none that can be read. */
 export async function folderFormat(dir: string): Promise<unknown> {
   try {
-    return (await readConfigFile(dir)).format;
+    return configFields(await readConfigText(dir), join(dir, CONFIG_FILE)).format;
   } catch (error) {
     if (error instanceof LonghandError && error.code !== "io") return undefined;
     throw error;
@@ -134,10 +126,7 @@ export async function folderFormat(dir: string): Promise<unknown> {
 /** Writes `config.json`: `format`, `version`, then the fields of `config`, which has neither name. Throws `io`. */
 export async function writeConfig(dir: string, config: object): Promise<void> {
   const file = join(dir, CONFIG_FILE);
-  for (const reserved of ["format", "version"]) {
-    if (reserved in config) throw new LonghandError("config", `${file}: the field ${reserved} is the file's own`);
-  }
-  await writeFileAtomic(file, [`${JSON.stringify({ format: FORMAT, version: VERSION, ...config }, null, 2)}\n`]);
+  await writeFileAtomic(file, [encodeConfig(config, file)]);
 }
 
 /**
@@ -146,22 +135,12 @@ export async function writeConfig(dir: string, config: object): Promise<void> {
  * `config` when the file is damaged or of another version, and `io` when the system refuses.
  */
 export async function readConfig<T>(dir: string, parse: (fields: unknown) => T): Promise<T> {
-  const file = join(dir, CONFIG_FILE);
-  const { format, version, ...fields } = await readConfigFile(dir);
-  if (format !== FORMAT) throw new LonghandError("checkpoint", `${file}: it was not written by Longhand`);
-  requireVersion(version, VERSION, refuseConfig(file));
-  try {
-    return parse(fields);
-  } catch (error) {
-    throw new LonghandError("config", `${file}: ${messageOf(error)}`, { cause: error });
-  }
+  return decodeConfig(await readConfigText(dir), join(dir, CONFIG_FILE), parse);
 }
 
-async function readConfigFile(dir: string): Promise<Record<string, unknown>> {
-  const file = join(dir, CONFIG_FILE);
-  let text: string;
+async function readConfigText(dir: string): Promise<string> {
   try {
-    text = await readText(file);
+    return await readText(join(dir, CONFIG_FILE));
   } catch (error) {
     if (!(error instanceof LonghandError) || systemCode(error.cause) !== "ENOENT") throw error;
     const advice = "give the run folder that a training has written";
@@ -169,11 +148,4 @@ async function readConfigFile(dir: string): Promise<Record<string, unknown>> {
       cause: error,
     });
   }
-  return parseJsonObject(text, refuseConfig(file));
-}
-
-function refuseConfig(file: string): Refuse {
-  return (problem, cause) => {
-    throw new LonghandError("config", `${file}: ${problem}`, { cause });
-  };
 }

@@ -4,7 +4,7 @@
  */
 import { type EncodedPieces, encodePieces } from "./encode-pieces.ts";
 import { EncoderPool, type EncoderPoolOptions } from "./encode-pool.node.ts";
-import { tokenWidth } from "./shard-format.node.ts";
+import { tokenWidth } from "./shard-format.ts";
 import type { TextPiece } from "./text-source.ts";
 import type { TextTokenizer } from "./tokenizer.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The shards of a folder while they are written (format: shard-format.node.ts): one file after the other,
+ * The shards of a folder while they are written (format: shard-format.ts): one file after the other,
  * `shard-NNNNN.bin.tmp` until it is complete. An interrupted one is continued at the end of a document up to which its
  * tokens are known to be there.
  */
@@ -8,17 +8,17 @@ import { existsSync, statSync } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { readFully, systemCode, writeFully } from "../base/files.node.ts";
+import { littleEndian } from "./little-endian.node.ts";
 import {
   damaged,
   encodeHeader,
   HEADER_BYTES,
-  littleEndian,
   type ShardHeader,
   type ShardPart,
   shardFile,
   shardFileBytes,
   tokenWidth,
-} from "./shard-format.node.ts";
+} from "./shard-format.ts";
 import type { ShardJournal } from "./shard-journal.node.ts";
 
 type Tokens = Uint16Array | Uint32Array;

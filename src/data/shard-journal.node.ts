@@ -11,7 +11,7 @@ import { z } from "zod";
 import { decodeCheckedJson, encodeCheckedJson, type Refuse } from "../base/checked-json.ts";
 import { LonghandError } from "../base/errors.ts";
 import { readError, sha256, writeFlushed } from "../base/files.node.ts";
-import { JOURNAL_FILE, type ShardOrigin } from "./shard-format.node.ts";
+import { JOURNAL_FILE, type ShardOrigin } from "./shard-format.ts";
 import type { SourceInput } from "./text-source.ts";
 
 const JOURNAL = {

@@ -19,7 +19,7 @@ import {
   type ShardOrigin,
   shardFile,
   TOKENIZER_FILE,
-} from "./shard-format.node.ts";
+} from "./shard-format.ts";
 import {
   canContinue,
   InputsDigest,

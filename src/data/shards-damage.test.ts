@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeIndex, encodeIndex, HEADER_BYTES } from "./shard-format.node.ts";
+import { decodeIndex, encodeIndex, HEADER_BYTES } from "./shard-format.ts";
 import { openShards, writeShards } from "./shards.node.ts";
 import { textInMemory } from "./text-source.ts";
 import { type TextTokenizer, trainTokenizer } from "./tokenizer.node.ts";

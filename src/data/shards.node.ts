@@ -1,4 +1,4 @@
-/** Reads token shards (format: shard-format.node.ts): all is checked when they are opened, then read by position. */
+/** Reads token shards (format: shard-format.ts): all is checked when they are opened, then read by position. */
 
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
@@ -6,13 +6,14 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { LonghandError } from "../base/errors.ts";
 import { readError, readFully, sha256 } from "../base/files.node.ts";
+import { littleEndian } from "./little-endian.node.ts";
 import {
   damaged,
   decodeHeader,
   decodeIndex,
+  digestOfShards,
   HEADER_BYTES,
   INDEX_FILE,
-  littleEndian,
   type ShardHeader,
   type ShardIndex,
   type ShardOrigin,
@@ -20,10 +21,10 @@ import {
   shardFileBytes,
   TOKENIZER_FILE,
   tokenWidth,
-} from "./shard-format.node.ts";
+} from "./shard-format.ts";
 import { requireRange, type TokenSequence } from "./token-sequence.ts";
 
-export type { ShardIndex, ShardOrigin } from "./shard-format.node.ts";
+export type { ShardIndex, ShardOrigin } from "./shard-format.ts";
 export {
   canResumeShards,
   type ShardProgress,
@@ -104,7 +105,7 @@ export async function openShards(dir: string, options: OpenShardsOptions = {}): 
   const { shards: _, ...totals } = index;
   return {
     ...{ ...totals, origin: index.origin, tokenizerPath, documentStarts: Float64Array.from(starts) },
-    digest: sha256(shards.map(({ header }) => header.checksum).join()),
+    digest: digestOfShards(index.shards),
     ...shardReader(shards, index.tokens, options.cacheBytes ?? CACHE_BYTES),
   };
 }

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type RunConfig, runConfigSchema } from "../../src/config/run-config.ts";
-import type { SampleRecord } from "../../src/run/train/sample.ts";
+import type { SampleRecord } from "../../src/training/sample.ts";
 import { jsonLines, learnt, longhand, sampleText, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();

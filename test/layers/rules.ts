@@ -24,7 +24,7 @@ export interface Rules {
   readonly circles: readonly (readonly [string, string])[];
 }
 
-const LIBRARY = "base data graph nn models config onnx runtime checkpoint train generate".split(" ");
+const LIBRARY = "base data graph nn models config onnx runtime checkpoint train generate training".split(" ");
 
 export const rules: Rules = {
   rooms: {
@@ -56,6 +56,10 @@ export const rules: Rules = {
     use: {
       about: "a trained model in use",
       imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "runtime/engine.ts"],
+    },
+    training: {
+      about: "a run from its configuration to its last step",
+      imports: "base data graph nn models config checkpoint train generate runtime/engine.ts".split(" "),
     },
     run: { about: "what a user asks for", imports: [...LIBRARY, "use"] },
     service: { about: "what servers share", imports: ["base"] },

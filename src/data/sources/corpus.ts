@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { type DataSpec, nameOf } from "../data-spec.ts";
 import { type Limit, limited, parseLimit } from "../limit.ts";
-import type { ShardOrigin } from "../shard-format.node.ts";
+import type { ShardOrigin } from "../shard-format.ts";
 import type { TextSource } from "../text-source.ts";
 import { isHubAddress, parseHubAddress } from "./hub/address.ts";
 import { HubDataset, type HubOptions } from "./hub/client.ts";

@@ -8,10 +8,10 @@ import { modelOf } from "../../models/language-model.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { createTrainStep } from "../../train/step.ts";
 import type { Batch } from "../../train/training-step.ts";
+import { initialState } from "../../training/state.ts";
 import { hostLoops } from "../machine/host-loops.ts";
 import type { BuiltPrograms } from "../machine/memory.ts";
 import type { EnergyMeter } from "../machine/power.ts";
-import { initialState } from "../train/state.ts";
 
 export interface SpeedRequest {
   readonly config: RunConfig;

@@ -2,48 +2,19 @@
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { corporaIn } from "../../config/corpora.ts";
 import type { RunConfig } from "../../config/run-config.ts";
-import { documentStartOf } from "../../config/trained-config.ts";
 import type { DataSpec } from "../../data/data-spec.ts";
-import type { WeightedCorpus } from "../../data/mixture.ts";
 import { isHubAddress } from "../../data/sources/hub/address.ts";
-import { precededBy, type TokenSequence } from "../../data/token-sequence.ts";
+import { type NamedCorpus, withBorder } from "../../training/corpora.ts";
 import type { RunData } from "./run-tokens.ts";
 
-/**
- * What is trained on. Where documents are kept apart or states carried on, a border also stands before the first document of
- * a corpus, because a window may run over the end of the corpus to its beginning.
- */
-export function corporaOf(
-  config: RunConfig,
-  { train, digests, tokenizer }: RunData,
-): (WeightedCorpus & { readonly name: string })[] {
+/** What is trained on. */
+export function corporaOf(config: RunConfig, { train, digests, tokenizer }: RunData): NamedCorpus[] {
   const parts = corporaIn(config);
   const names = partNames(parts.map(({ path }) => path));
-  const start = config.training.carry ? tokenizer.special.endOfText : documentStartOf(config, tokenizer);
-  return parts.map(({ weight }, i) => ({
-    name: names[i],
-    weight,
-    sequence: start === undefined ? train[i] : precededBy(start, train[i]),
-    digest: digests[i],
-  }));
-}
-
-/** One corpus of a mixture. */
-export interface CorpusOfRun {
-  readonly name: string;
-  /** Its share of the examples, 0 … 1. */
-  readonly share: number;
-  /** Tokens to learn. */
-  readonly tokens: number;
-}
-
-export function sharesOf(corpora: ReturnType<typeof corporaOf>): CorpusOfRun[] {
-  const total = corpora.reduce((sum, { weight }) => sum + weight, 0);
-  return corpora.map(({ name, weight, sequence }) => ({ name, share: weight / total, tokens: sequence.tokens }));
-}
-
-export function tokensOf(sequences: readonly TokenSequence[]): number {
-  return sequences.reduce((sum, { tokens }) => sum + tokens, 0);
+  return parts.map(({ weight }, i) => {
+    const sequence = withBorder(config, tokenizer, train[i]);
+    return { name: names[i], weight, sequence, digest: digests[i] };
+  });
 }
 
 /** Absolute, where it is a path. */

@@ -13,7 +13,7 @@ import {
   prepareSettingsSchema,
 } from "../../config/prepare-settings.ts";
 import { type DataSpec, nameOf } from "../../data/data-spec.ts";
-import { JOURNAL_FILE } from "../../data/shard-format.node.ts";
+import { JOURNAL_FILE } from "../../data/shard-format.ts";
 import {
   canResumeShards,
   openShards,

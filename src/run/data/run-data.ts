@@ -16,7 +16,8 @@ import type { DownloadProgress } from "../../data/sources/hub/client.ts";
 import type { Split } from "../../data/sources/splits.ts";
 import type { TextSource } from "../../data/text-source.ts";
 import { loadTokenizer, type TextTokenizer, trainTokenizer } from "../../data/tokenizer.node.ts";
-import { evalShare, openRunTokens, partFolder, preparedParts, type RunData } from "./run-tokens.ts";
+import { evalShare } from "../../training/corpora.ts";
+import { openRunTokens, partFolder, preparedParts, type RunData } from "./run-tokens.ts";
 
 type DataConfig = Pick<RunConfig, "data" | "from" | "training">;
 

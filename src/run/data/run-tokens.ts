@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { LonghandError } from "../../base/errors.ts";
 import { corporaIn } from "../../config/corpora.ts";
 import type { RunConfig } from "../../config/run-config.ts";
-import { type DataSpec, nameOf } from "../../data/data-spec.ts";
-import { tokensForLanes } from "../../data/lanes.ts";
-import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.node.ts";
+import type { DataSpec } from "../../data/data-spec.ts";
+import { isShardFile, JOURNAL_FILE } from "../../data/shard-format.ts";
 import { openShards, type TokenShards } from "../../data/shards.node.ts";
 import type { Split } from "../../data/sources/splits.ts";
-import { type HeldOutSplit, sliceTokens, splitHeldOut, type TokenSequence } from "../../data/token-sequence.ts";
+import type { TokenSequence } from "../../data/token-sequence.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.node.ts";
+import { evalShare, evaluated, requireLength, splitEnd } from "../../training/corpora.ts";
 
 export interface RunData {
   readonly tokenizer: TextTokenizer;
@@ -38,11 +38,6 @@ export async function loadRunTokenizer(run: string, { data }: Pick<RunConfig, "d
 
 /** Bytes of shards cached in memory, over all corpora. */
 const CACHE_BYTES = 256 * 1024 * 1024;
-
-/** How many of `evalTokens` fall to a corpus with this share of the examples. */
-export function evalShare(evalTokens: number, share: number): number {
-  return Math.max(1, Math.round(evalTokens * share));
-}
 
 /**
  * Opens and verifies what prepareRunData has written into `folder`, the `data` of the run, and the shards that the run reads
@@ -103,43 +98,6 @@ export async function openRunTokens(
 function madeFor(folder: string): { readonly train: string; readonly validation?: string } {
   const validation = join(folder, "heldout");
   return { train: join(folder, "train"), ...(existsSync(validation) ? { validation } : {}) };
-}
-
-/** A corpus without its end, and the end. Errors name the corpus. */
-function splitEnd(all: TokenShards, fraction: number, data: DataSpec): HeldOutSplit {
-  try {
-    return splitHeldOut(all, fraction, all.documentStarts);
-  } catch (error) {
-    if (!(error instanceof LonghandError)) throw error;
-    throw new LonghandError(error.code, `data: ${nameOf(data)}: ${error.message}`, { cause: error });
-  }
-}
-
-/** The beginning of a held-out text, so long that at most `most` tokens are predicted. */
-function evaluated(sequence: TokenSequence, most: number, data: DataSpec): TokenSequence {
-  if (sequence.tokens < 2) {
-    throw new LonghandError(
-      "data",
-      `data: ${nameOf(data)} leaves 1 token to evaluate on, and at least 2 are needed; give more text`,
-    );
-  }
-  return sliceTokens(sequence, 0, Math.min(sequence.tokens, most + 1));
-}
-
-function requireLength(
-  tokens: number,
-  { context, carry, carryEvery, batch, accumulate }: RunConfig["training"],
-  data: DataSpec,
-): void {
-  const lanes = carryEvery * batch * accumulate;
-  const least = carry ? tokensForLanes(context, lanes) - 1 : context + 1; // lanes have a border before the text
-  if (tokens >= least) return;
-  const what = carry ? `\`carry\` over ${lanes} lanes with a context` : "a context";
-  const needed = `${what} of ${context} needs at least ${least}`;
-  throw new LonghandError(
-    "data",
-    `data: ${nameOf(data)} gives ${tokens} tokens to learn, and ${needed}; give more text or a smaller \`context\`${carry ? ", `batch` or `carryEvery`" : ""}`,
-  );
 }
 
 /**

@@ -22,11 +22,13 @@ import {
   type LossProgram,
   type Model,
   maskedEvaluationProgram,
-  type TrainingProgram,
   trainingProgram,
 } from "../../train/objective.ts";
 import { wholeWindow } from "../../train/whole.ts";
+import type { BuiltPrograms } from "../../training/run-training.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
+
+export type { BuiltPrograms };
 
 /** Node, its modules and the runtime before anything is computed. */
 const PROCESS_BYTES = 190e6;
@@ -55,10 +57,6 @@ export interface TrainingMemoryInputs extends BatchShape {
 }
 
 /** The programs of a training, for its memory to be estimated and to be run. */
-export interface BuiltPrograms {
-  readonly training: TrainingProgram;
-  readonly evaluation?: LossProgram | undefined;
-}
 
 /** Bytes that a process takes at most when it trains this. */
 export function trainingMemory(inputs: TrainingMemoryInputs): number {

@@ -8,7 +8,7 @@ import { openAppendFile } from "../../checkpoint/append.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { readWhole } from "../../checkpoint/read.node.ts";
 import type { EvalRecord, SkipRecord, TrainRecord } from "../../train/loop.ts";
-import type { SampleRecord } from "../train/sample.ts";
+import type { SampleRecord } from "../../training/sample.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 export interface CheckpointRecord {

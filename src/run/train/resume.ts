@@ -9,6 +9,7 @@ import { parseSettings, pick } from "../../config/fields.ts";
 import { parseRunConfig } from "../../config/run-config.ts";
 import { type ResumeSettings, resumeSettingsSchema } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
+import { examplesPerStepOf, initialState, lanesOf, placeInData, restoreState } from "../../training/state.ts";
 import { corporaOf } from "../data/corpora.ts";
 import { loadRunTokenizer, openRunTokens } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";
@@ -17,7 +18,6 @@ import { copyRun } from "./copy-run.ts";
 import { cooledFrom, withEnding } from "./ending.ts";
 import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { startOf } from "./start.ts";
-import { examplesPerStepOf, initialState, lanesOf, placeInData, restoreState } from "./state.ts";
 
 /**
  * With `steps`, a new last step, to train longer than was planned: the schedule then ends there. With `cooldown`, the last

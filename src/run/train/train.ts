@@ -8,6 +8,7 @@ import { corporaIn } from "../../config/corpora.ts";
 import { refuseOfModel, withTrained } from "../../config/from-model.ts";
 import { resolveConfig, withData } from "../../config/resolve.ts";
 import { parseTrainSettings, type TrainSettings, type TrainSettingsInput } from "../../config/train-settings.ts";
+import { beginning } from "../../training/run-training.ts";
 import { corporaOf, defaultRunFolder } from "../data/corpora.ts";
 import { prepareRunData } from "../data/run-data.ts";
 import type { RunData } from "../data/run-tokens.ts";
@@ -18,7 +19,7 @@ import { requireMemory } from "../machine/memory.ts";
 import { thisMachine } from "../machine/this-machine.ts";
 import { writeBase } from "../use/base.ts";
 import { readTrained, type TrainedModel } from "../use/trained.ts";
-import { beginning, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { sourceOf } from "./start.ts";
 
 /**

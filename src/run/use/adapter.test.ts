@@ -7,9 +7,10 @@ import { smallModel } from "../../../test/support/small-model.ts";
 import { LonghandError } from "../../base/errors.ts";
 import { randomKey, randomUniform } from "../../base/random.ts";
 import { encodeSafetensors } from "../../checkpoint/safetensors.ts";
+import { withAdapters } from "../../models/adapters.ts";
 import { parametersOf } from "../../models/language-model.ts";
 import { initialise } from "../../nn/scope.ts";
-import { adapterTypes, decodeAdapter, readAdapter, withAdapters, writeAdapter } from "./adapter.ts";
+import { adapterTypes, decodeAdapter, readAdapter, writeAdapter } from "./adapter.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "longhand-test-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,12 +4,13 @@ import { digestOfTensors } from "../../checkpoint/digest.node.ts";
 import { requireTensors } from "../../checkpoint/require-tensors.ts";
 import { folderFormat, readConfig } from "../../checkpoint/run-folder.node.ts";
 import { parseRunConfig } from "../../config/run-config.ts";
+import { withAdapters } from "../../models/adapters.ts";
 import { EXPORT_FORMAT } from "../../use/export-files.ts";
 import type { TrainedModel } from "../../use/trained-model.ts";
 import { typesOf } from "../../use/weights.ts";
 import { loadRunTokenizer } from "../data/run-tokens.ts";
 import { readExport } from "../export/read.ts";
-import { type Adapter, adapterTypes, readAdapter, withAdapters } from "./adapter.ts";
+import { type Adapter, adapterTypes, readAdapter } from "./adapter.ts";
 import { readBase } from "./base.ts";
 
 export type { TrainedModel } from "../../use/trained-model.ts";

@@ -13,10 +13,9 @@
  * `tokenizer.json` is the tokenizer. `index.json`, written last, has the totals, where the text came from, the size of
  * each shard and a checksum of itself; a folder without it is an interrupted preparation.
  */
-import { endianness } from "node:os";
 import { decodeCheckedJson, encodeCheckedJson, isCount, isRecord, type Refuse } from "../base/checked-json.ts";
 import { LonghandError } from "../base/errors.ts";
-import { sha256 } from "../base/files.node.ts";
+import { sha256Hex } from "../base/sha256.ts";
 
 export const HEADER_BYTES = 144;
 export const INDEX_FILE = "index.json";
@@ -81,6 +80,11 @@ export function isShardFile(name: string): boolean {
   return /^(shard-\d{5,}\.bin|index\.json|tokenizer\.json|progress\.json)(\.tmp)?$/.test(name);
 }
 
+/** SHA-256 of all tokens and document starts, by way of the checksums of the shards; 64 hexadecimal digits. */
+export function digestOfShards(shards: readonly ShardPart[]): string {
+  return sha256Hex(shards.map(({ checksum }) => checksum).join());
+}
+
 export function shardFileBytes(header: Pick<ShardHeader, "width" | "tokens" | "documents">): number {
   return HEADER_BYTES + header.width * header.tokens + 8 * header.documents;
 }
@@ -94,45 +98,52 @@ export function damaged(path: string, problem: string): LonghandError {
   return new LonghandError("data", `shards: ${path} is damaged: ${problem}; prepare the text again`);
 }
 
-export function encodeHeader(header: ShardHeader): Buffer {
-  const bytes = Buffer.alloc(HEADER_BYTES);
-  bytes.write(MAGIC, 0, "latin1");
-  bytes.writeUInt32LE(VERSION, 8);
-  bytes.writeUInt32LE(header.width, 12);
-  bytes.writeBigUInt64LE(BigInt(header.tokens), 16);
-  bytes.writeBigUInt64LE(BigInt(header.documents), 24);
-  bytes.writeBigUInt64LE(BigInt(header.firstToken), 32);
-  bytes.writeUInt32LE(header.vocabSize, 40);
-  bytes.writeUInt32LE(header.number, 44);
-  bytes.write(header.checksum, 48, "hex");
-  bytes.write(header.tokenizerDigest, 80, "hex");
-  bytes.write(sha256(bytes.subarray(0, 112)), 112, "hex");
+export function encodeHeader(header: ShardHeader): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set(new TextEncoder().encode(MAGIC));
+  view.setUint32(8, VERSION, true);
+  view.setUint32(12, header.width, true);
+  view.setBigUint64(16, BigInt(header.tokens), true);
+  view.setBigUint64(24, BigInt(header.documents), true);
+  view.setBigUint64(32, BigInt(header.firstToken), true);
+  view.setUint32(40, header.vocabSize, true);
+  view.setUint32(44, header.number, true);
+  bytes.set(bytesOfHex(header.checksum), 48);
+  bytes.set(bytesOfHex(header.tokenizerDigest), 80);
+  bytes.set(bytesOfHex(sha256Hex(bytes.subarray(0, 112))), 112);
   return bytes;
 }
 
+function bytesOfHex(digits: string): Uint8Array {
+  return Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
+}
+
 /** Reads a header; throws "data" naming the file when it is not one, is of another version, or is damaged. */
-export function decodeHeader(bytes: Buffer, path: string): ShardHeader {
+export function decodeHeader(bytes: Uint8Array, path: string): ShardHeader {
   const refuse = (problem: string): never => {
     throw new LonghandError("data", `shards: ${path} ${problem}; prepare the text again`);
   };
   if (bytes.length < HEADER_BYTES)
     refuse(`is cut off: it has ${bytes.length} bytes, and a header alone ${HEADER_BYTES}`);
-  if (bytes.toString("latin1", 0, 8) !== MAGIC) refuse("is not a token shard: it does not begin with LONGHAND");
-  const version = bytes.readUInt32LE(8);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const hex = (from: number) =>
+    Array.from(bytes.subarray(from, from + 32), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const magic = String.fromCharCode(...bytes.subarray(0, 8));
+  if (magic !== MAGIC) refuse("is not a token shard: it does not begin with LONGHAND");
+  const version = view.getUint32(8, true);
   if (version !== VERSION) refuse(`has format version ${version}, and this version of Longhand reads ${VERSION}`);
-  if (sha256(bytes.subarray(0, 112)) !== bytes.toString("hex", 112)) {
-    refuse("is damaged: its header does not match its checksum");
-  }
-  const width = bytes.readUInt32LE(12);
+  if (sha256Hex(bytes.subarray(0, 112)) !== hex(112)) refuse("is damaged: its header does not match its checksum");
+  const width = view.getUint32(12, true);
   return {
     width: width === 2 || width === 4 ? width : refuse(`has tokens of ${width} bytes: expected 2 or 4`),
-    tokens: Number(bytes.readBigUInt64LE(16)),
-    documents: Number(bytes.readBigUInt64LE(24)),
-    firstToken: Number(bytes.readBigUInt64LE(32)),
-    vocabSize: bytes.readUInt32LE(40),
-    number: bytes.readUInt32LE(44),
-    checksum: bytes.toString("hex", 48, 80),
-    tokenizerDigest: bytes.toString("hex", 80, 112),
+    tokens: Number(view.getBigUint64(16, true)),
+    documents: Number(view.getBigUint64(24, true)),
+    firstToken: Number(view.getBigUint64(32, true)),
+    vocabSize: view.getUint32(40, true),
+    number: view.getUint32(44, true),
+    checksum: hex(48),
+    tokenizerDigest: hex(80),
   };
 }
 
@@ -140,7 +151,7 @@ const INDEX = {
   format: "longhand-shards",
   what: "the index of a folder of token shards",
   version: VERSION,
-  checksum: { field: "checksum", digest: sha256 },
+  checksum: { field: "checksum", digest: sha256Hex },
 };
 
 export function encodeIndex(index: ShardIndex): string {
@@ -165,12 +176,4 @@ function isIndex(value: object): value is ShardIndex {
     Array.isArray(index.shards) &&
     index.shards.every(isRecord)
   );
-}
-
-/** The bytes of a typed array as they stand in a file, and back: the same memory, swapped on a big-endian machine. */
-export function littleEndian(array: Uint16Array | Uint32Array | BigUint64Array): Buffer {
-  const bytes = Buffer.from(array.buffer, array.byteOffset, array.byteLength);
-  if (endianness() === "LE") return bytes;
-  const width = array.BYTES_PER_ELEMENT;
-  return width === 2 ? bytes.swap16() : width === 4 ? bytes.swap32() : bytes.swap64();
 }

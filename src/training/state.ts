@@ -2,25 +2,24 @@
  * Training state before the first step, and to and from the contents of a checkpoint: parameters, both moments, and the
  * states that lanes carry on as a file each, counters in state.json.
  */
-import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import type { HostTensor } from "../../base/dtype.ts";
-import { LonghandError } from "../../base/errors.ts";
-import type { CheckpointContent, FullCheckpoint } from "../../checkpoint/checkpoints.node.ts";
-import { requireTensors } from "../../checkpoint/require-tensors.ts";
-import { corporaIn } from "../../config/corpora.ts";
-import type { RunConfig } from "../../config/run-config.ts";
-import { contentOf, type DataCursor } from "../../data/mixture.ts";
-import { carriedState } from "../../models/carry.ts";
-import { parametersOf } from "../../models/language-model.ts";
-import { tuningOf } from "../../models/tuning.ts";
-import type { CarriedState } from "../../nn/past.ts";
-import { initialise, type Parameter } from "../../nn/scope.ts";
-import { emptyLanes, type LaneStates } from "../../train/carried.ts";
-import type { LoopState, TrainingState } from "../../train/loop.ts";
-import { trainedOf } from "../../train/objective.ts";
-import { type FloatArrays, initialOptimizerState, type OptimizerState } from "../../train/optimizer.ts";
-import { rulesOf } from "../../train/optimizer-config.ts";
+import type { HostTensor } from "../base/dtype.ts";
+import { LonghandError } from "../base/errors.ts";
+import type { CheckpointContent, FullCheckpoint } from "../checkpoint/checkpoint-files.ts";
+import { requireTensors } from "../checkpoint/require-tensors.ts";
+import { corporaIn } from "../config/corpora.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { contentOf, type DataCursor } from "../data/mixture.ts";
+import { carriedState } from "../models/carry.ts";
+import { parametersOf } from "../models/language-model.ts";
+import { tuningOf } from "../models/tuning.ts";
+import type { CarriedState } from "../nn/past.ts";
+import { initialise, type Parameter } from "../nn/scope.ts";
+import { emptyLanes, type LaneStates } from "../train/carried.ts";
+import type { LoopState, TrainingState } from "../train/loop.ts";
+import { trainedOf } from "../train/objective.ts";
+import { type FloatArrays, initialOptimizerState, type OptimizerState } from "../train/optimizer.ts";
+import { rulesOf } from "../train/optimizer-config.ts";
 
 const whole = () => z.number().int().min(0);
 
@@ -40,7 +39,7 @@ const countersSchema = z.object({
   positions: z.array(whole()).optional(),
 });
 
-type Tensors = Readonly<Record<string, HostTensor>>;
+export type Tensors = Readonly<Record<string, HostTensor>>;
 
 export const examplesPerStepOf = ({ training }: RunConfig) => training.accumulate * training.batch;
 
@@ -231,7 +230,7 @@ export function placeInData({ stored, step, examplesPerStep, lanes = 0, corpora 
   }
   const drawn = stored.lanes?.map((windows) => windows.reduce((all, read) => all + read, 0));
   const fits = stored.lanes?.every((windows) => windows.length === lanes);
-  if (lanes > 0 && !(fits && isDeepStrictEqual(drawn, stored.drawn))) {
+  if (lanes > 0 && !(fits && drawn?.join() === stored.drawn.join())) {
     throw refuse(`expected a place in the data for ${lanes} lanes of each corpus`);
   }
   for (const [i, { name }] of corpora.entries()) {

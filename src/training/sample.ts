@@ -2,16 +2,16 @@
  * What a model writes while it is trained: the same beginning continued at each evaluation, with the same seed, so that
  * only the model differs from one text to the next.
  */
-import type { HostArray } from "../../base/dtype.ts";
-import type { RunConfig } from "../../config/run-config.ts";
-import { generateSettingsSchema } from "../../config/use-settings.ts";
-import type { TextTokenizer } from "../../data/tokenizer.ts";
-import { createDecoder } from "../../generate/decoder.ts";
-import { generate } from "../../generate/generate.ts";
-import { decodingArchitecture } from "../../models/decoding.ts";
-import type { Engine } from "../../runtime/engine.ts";
-import type { ModelParameters } from "../../train/training-step.ts";
-import { withAdapters } from "../use/adapter.ts";
+import type { HostArray } from "../base/dtype.ts";
+import type { RunConfig } from "../config/run-config.ts";
+import { generateSettingsSchema } from "../config/use-settings.ts";
+import type { TextTokenizer } from "../data/tokenizer.ts";
+import { createDecoder } from "../generate/decoder.ts";
+import { generate } from "../generate/generate.ts";
+import { withAdapters } from "../models/adapters.ts";
+import { decodingArchitecture } from "../models/decoding.ts";
+import type { Engine } from "../runtime/engine.ts";
+import type { ModelParameters } from "../train/training-step.ts";
 
 /** A text that the model wrote after a step. */
 export interface SampleRecord {
