@@ -72,7 +72,7 @@ export function App() {
 }
 
 const NEXT: Readonly<Record<Choice, Choice>> = { system: "light", light: "dark", dark: "system" };
-const SCHEMES: Readonly<Record<Choice, string>> = { system: "Auto", light: "Light", dark: "Dark" };
+const SCHEMES: Readonly<Record<Choice, string>> = { system: "◐ Auto", light: "○ Light", dark: "● Dark" };
 
 function SchemeSwitch() {
   return (

@@ -82,7 +82,7 @@ interface ChoiceProps extends Labels {
 export function Choice({ options, onChange, hint = "", placeholder = "", clear = false, ...rest }: ChoiceProps) {
   const on = (event: Event) => onChange(writtenIn(event));
   return (
-    <wa-select size="s" {...{ hint, placeholder, ...rest }} with-clear={clear} onChange={on}>
+    <wa-select size="s" {...{ hint, placeholder, ...rest }} withClear={clear} onChange={on}>
       {options.map(({ value, text }) => (
         <wa-option key={value} value={value}>
           {text}

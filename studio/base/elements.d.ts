@@ -34,24 +34,20 @@ declare module "preact" {
           min?: number;
           max?: number;
           step?: number | "any";
-          "with-clear"?: boolean;
-          spellcheck?: boolean;
         }
       >;
       "wa-textarea": Element<
         Labelled & { value?: string; rows?: number; placeholder?: string; resize?: "vertical" | "auto" | "none" }
       >;
-      "wa-select": Element<Labelled & { value?: string; placeholder?: string; "with-clear"?: boolean }>;
+      "wa-select": Element<Labelled & { value?: string; placeholder?: string; withClear?: boolean }>;
       "wa-option": Element<{ value?: string; disabled?: boolean }>;
       "wa-switch": Element<Labelled & { checked?: boolean }>;
-      "wa-slider": Element<
-        Labelled & { value?: number; min?: number; max?: number; step?: number; "with-tooltip"?: boolean }
-      >;
+      "wa-slider": Element<Labelled & { value?: number; min?: number; max?: number; step?: number }>;
       "wa-details": Element<{ summary?: string; open?: boolean; appearance?: "filled" | "outlined" | "plain" }>;
-      "wa-dialog": Element<{ label?: string; open?: boolean; "light-dismiss"?: boolean }>;
+      "wa-dialog": Element<{ label?: string; open?: boolean }>;
       "wa-callout": Element<{ variant?: Variant; appearance?: string; size?: Size }>;
       "wa-badge": Element<{ variant?: Variant; appearance?: string; pill?: boolean; attention?: "none" | "pulse" }>;
-      "wa-copy-button": Element<{ value?: string; "copy-label"?: string }>;
+      "wa-copy-button": Element<{ value?: string; copyLabel?: string }>;
       "wa-progress-bar": Element<{ value?: number; label?: string; indeterminate?: boolean }>;
     }
   }

@@ -32,8 +32,8 @@ export function short(value: number | null | undefined): string {
 
 export function bytes(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (value >= 2 ** 30) return `${Number((value / 2 ** 30).toPrecision(3))} GiB`;
-  return `${Number((value / 2 ** 20).toPrecision(3))} MiB`;
+  const power = Math.min(3, Math.floor(Math.log2(Math.max(1, value)) / 10));
+  return `${Number((value / 1024 ** power).toPrecision(3))} ${["B", "KiB", "MiB", "GiB"][power]}`;
 }
 
 /** 42 s, 3 min 5 s, 2 h 10 min. */
@@ -46,6 +46,7 @@ export function duration(seconds: number | null | undefined): string {
 
 export function percent(share: number): string {
   const value = share * 100;
+  if (value === 0) return "0 %";
   return `${value >= 10 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toPrecision(2)} %`;
 }
 

@@ -78,7 +78,7 @@ export class Drawing {
             points: { show: marked ?? false, size: 5, fill: color(given) },
           })),
         ],
-        padding: [8, 10, 0, 0],
+        padding: [8, 16, 0, 0],
       },
       [[]] as unknown as uPlot.AlignedData,
       host,

@@ -128,7 +128,7 @@ function Folder({ details: { commands, checkpoints, files } }: { readonly detail
           <li key={what}>
             <span class="quiet">{WHAT[what]}</span>
             <code>{line}</code>
-            <wa-copy-button value={line} copy-label={`Copy the command to ${WHAT[what]}`} />
+            <wa-copy-button value={line} copyLabel={`Copy the command to ${WHAT[what]}`} />
           </li>
         ))}
       </ul>

@@ -28,7 +28,9 @@ export function Output({ training }: { readonly training: Training }) {
   }, [id, outputBytes]);
   useEffect(() => {
     const element = box.current;
-    if (element !== null && text !== "") element.scrollTop = element.scrollHeight;
+    if (element === null || text === "") return;
+    element.tabIndex = 0; // it scrolls, from the keyboard too
+    element.scrollTop = element.scrollHeight;
   }, [text]);
   const ending = exitCode === undefined || exitCode === null ? "ended" : `ended with ${exitCode}`;
   return (
@@ -36,7 +38,7 @@ export function Output({ training }: { readonly training: Training }) {
       <h4>
         Output <span class="quiet">{running ? "running" : ending}</span>
       </h4>
-      <pre ref={box} class="output" role="log" aria-label="Output of the training" tabIndex={0}>
+      <pre ref={box} class="output" role="log" aria-label="Output of the training">
         {`$ ${command}\n${shown(text)}`}
       </pre>
     </>

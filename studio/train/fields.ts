@@ -8,11 +8,17 @@ export type Written = Readonly<Record<string, string>>;
 export type Kind = "switch" | "choice" | "number" | "list" | "text";
 
 export function kindOf(schema: JsonSchema): Kind {
-  if (schema.enum !== undefined) return "choice";
+  if (choicesOf(schema) !== undefined) return "choice";
   if (schema.type === "boolean") return "switch";
   if (schema.type === "number" || schema.type === "integer") return "number";
   if (schema.type === "array") return "list";
   return "text";
+}
+
+/** The values that a field takes, where they are a list: by its schema, or by what stands for its value in help. */
+export function choicesOf({ enum: values, type, value }: JsonSchema): readonly string[] | undefined {
+  if (values !== undefined) return values.map(String);
+  return type === "string" && value?.includes("|") ? value.split("|") : undefined;
 }
 
 /** The settings that were written and are not their defaults anyway. */
@@ -44,8 +50,21 @@ export function placeholderOf({ default: otherwise, value }: JsonSchema): string
   return typeof otherwise === "string" ? otherwise : JSON.stringify(otherwise);
 }
 
+/** Fields whose names are too short for a form. */
+const TITLES: Readonly<Record<string, string>> = {
+  out: "Run folder",
+  lr: "Learning rate",
+  vocab: "Vocabulary",
+  from: "Trained model",
+  mix: "Mixture",
+  clip: "Gradient clipping",
+  ema: "Moving average",
+  keep: "Checkpoints to keep",
+};
+
 /** "evalEvery" as "Eval every". */
 export function titleOf(name: string): string {
+  if (Object.hasOwn(TITLES, name)) return TITLES[name];
   const words = name.replace(/([A-Z])/g, (letter) => ` ${letter.toLowerCase()}`);
   return words[0].toUpperCase() + words.slice(1);
 }

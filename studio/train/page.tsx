@@ -103,7 +103,7 @@ interface FieldsProps {
 }
 
 function Fields({ title, open, written, children }: FieldsProps) {
-  if (open) return <div class="fields">{children}</div>;
+  if (open) return <div class="fields sheet">{children}</div>;
   return (
     <wa-details appearance="plain" summary={written === 0 ? title : `${title} (${written} set)`}>
       <div class="fields">{children}</div>
@@ -112,18 +112,23 @@ function Fields({ title, open, written, children }: FieldsProps) {
 }
 
 function Command({ command }: { readonly command: CommandLine | undefined }) {
-  if (command === undefined) return <p class="quiet">It is shown here once the settings are complete.</p>;
+  if (command === undefined) return <p class="quiet">Say what to learn: data, or a mixture.</p>;
   return (
     <>
       <div class="command">
         <code>{command.line}</code>
-        <wa-copy-button value={command.line} copy-label="Copy the command" />
+        <wa-copy-button value={command.line} copyLabel="Copy the command" />
       </div>
       <p class="quiet">
         Writes the run <b>{command.run}</b>.
       </p>
     </>
   );
+}
+
+/** Whether it says what to learn, or what to go on with: nothing else must be said. */
+function isComplete(request: TrainingRequest): boolean {
+  return "resume" in request || "data" in request.settings || "mix" in request.settings;
 }
 
 /** The command of a request, asked for when nothing has been typed for a moment. */
@@ -133,6 +138,7 @@ function useCommand(request: TrainingRequest): { readonly value?: CommandLine; r
   useEffect(() => {
     const ending = new AbortController();
     const timer = setTimeout(() => {
+      if (!isComplete(JSON.parse(body))) return setState({});
       ask("POST /api/command", JSON.parse(body), ending.signal).then(
         (value) => setState({ value }),
         (error: unknown) => !ending.signal.aborted && setState({ problem: sentenceOf(error) }),
