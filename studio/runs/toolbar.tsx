@@ -7,7 +7,7 @@ import { axis, logX, logY, setLog, smoothing } from "./chosen.ts";
 export function Toolbar({ group, extent }: { readonly group: Group; readonly extent: Extent }) {
   const zoomedIn = group.view.value !== undefined;
   return (
-    <fieldset class="toolbar" aria-label="How curves are drawn">
+    <section class="toolbar" aria-label="How curves are drawn">
       <Segments
         label="Along"
         value={axis.value}
@@ -57,6 +57,6 @@ export function Toolbar({ group, extent }: { readonly group: Group; readonly ext
           All
         </Button>
       </div>
-    </fieldset>
+    </section>
   );
 }
