@@ -3,8 +3,8 @@ import { LonghandError } from "../../base/errors.ts";
 import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { formatOrText } from "../../data/sources/documents.ts";
 import { decodeUtf8 } from "../../data/sources/utf8.ts";
-import { type TextSource, textInMemory } from "../../data/text-source.ts";
-import type { ScorePiece } from "../../use/score/score-pieces.ts";
+import type { TextSource } from "../../data/text-source.ts";
+import { type ScorePiece, textPieces } from "../../use/score/score-pieces.ts";
 import { arrivingPieces } from "./arriving.ts";
 
 export interface ScoreTexts {
@@ -27,7 +27,7 @@ export async function openTexts({ data, text, ...options }: TextOptions): Promis
   if ((data === undefined) === (text === undefined)) {
     throw new LonghandError("usage", "score: expected either `data` or `text`, got both or neither");
   }
-  if (text !== undefined) return { pieces: sourcePieces(textInMemory("text", [text])), close: async () => {} };
+  if (text !== undefined) return { pieces: textPieces(text), close: async () => {} };
   const paths = [data ?? []].flat();
   const opened: ScoreTexts[] = [];
   const close = async () => {

@@ -3,6 +3,7 @@
  * what it is to another model. Each document is read once, in memory that does not depend on its length.
  */
 import { LonghandError } from "../../base/errors.ts";
+import { textInMemory } from "../../data/text-source.ts";
 import type { Decoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "../loaded-model.ts";
@@ -20,6 +21,12 @@ export interface ScorePiece {
   readonly last: boolean;
   /** Whether the input has paused, so that nothing should wait for more. */
   readonly pause?: boolean;
+}
+
+/** A text in memory, one document. Throws "data" for an empty one, and for half of a surrogate pair. */
+export async function* textPieces(text: string): AsyncGenerator<ScorePiece> {
+  const source = textInMemory("text", [text]);
+  for await (const { input, text, last } of source.pieces()) yield { path: source.inputs[input].path, text, last };
 }
 
 export interface ScorePiecesOptions {
