@@ -58,6 +58,13 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
       BlankCandidate Device ErrorCode FillOptions FillResult GenerateTextOptions GeneratedPiece LoadExportOptions LoadedModel
       StopReason TextStretch`,
   },
+  "longhand/web": {
+    file: "src/public/web.ts",
+    values: "LonghandError loadModel removeStoredModel storedModels",
+    types: `
+      BlankCandidate EngineChoice EngineOptions ErrorCode FillOptions FillResult GeneratedPiece LoadModelOptions LoadProgress ModelFacts
+      ModelPlace ScoreRecord ScoredDocument ScoredLine ScoredToken StopReason StoredModel WebGenerateOptions WebModel WebScoreOptions`,
+  },
   "longhand/tools": {
     file: "src/public/tools.ts",
     values: `
@@ -76,8 +83,10 @@ const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 
 it("has these entries, each a source file and what it is built to", () => {
   const built = (file: string, ending: string) => `./dist/${file.replace(/\.ts$/, ending)}`;
-  const entries = Object.entries(surface).map(([name, { file }]) => [
-    name.replace(/^longhand/, "."),
+  const files = Object.entries(surface).map(([name, { file }]) => [name.replace(/^longhand/, "."), file]);
+  // Not a module to import but the script of a worker.
+  const entries = [...files, ["./web/worker", "src/web/worker.ts"]].map(([name, file]) => [
+    name,
     { "longhand-source": `./${file}`, types: built(file, ".d.ts"), default: built(file, ".js") },
   ]);
   expect(exports).toEqual({ ...Object.fromEntries(entries), "./package.json": "./package.json" });
