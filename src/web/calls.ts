@@ -77,7 +77,10 @@ export class WorkerCalls<P extends Protocol> {
     }
     const call = this.#waiting.get(answer.id);
     if (call === undefined) return;
-    if ("event" in answer) return call.onEvent?.(answer.event);
+    if ("event" in answer) {
+      call.onEvent?.(answer.event);
+      return;
+    }
     this.#waiting.delete(answer.id);
     if ("failure" in answer) call.reject(errorOf(answer.failure));
     else call.resolve(answer.result);

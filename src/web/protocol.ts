@@ -66,7 +66,7 @@ export type ModelProtocol = {
   score: { readonly args: WebScoreSettings; readonly result: number };
   next: { readonly args: number; readonly result: IteratorResult<GeneratedPiece | ScoreRecord, void> };
   /** Lets a stream stop where it is: it ends with its last record. */
-  stop: { readonly args: number; readonly result: void };
+  stop: { readonly args: number; readonly result: undefined };
   /** Ends a stream of which nothing more is wanted. */
-  end: { readonly args: number; readonly result: void };
+  end: { readonly args: number; readonly result: undefined };
 };

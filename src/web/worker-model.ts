@@ -35,7 +35,8 @@ export async function loadInWorker(
   requireMemory(found.trained, MOST_STATE_BYTES);
   told({ phase: "start" });
   const engine = await openWebEngine(options);
-  const notKept = found.keep && (told({ phase: "keep" }), await keep(found, { ...found.keep, limit: copiesLimit }));
+  if (found.keep) told({ phase: "keep" });
+  const notKept = found.keep && (await keep(found, { ...found.keep, limit: copiesLimit }));
   const { path, config, step } = found.trained;
   const facts: ModelFacts = {
     ...{ path, config, step, parameterCount: parameterCount(config.model) },

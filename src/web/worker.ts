@@ -43,9 +43,13 @@ const fail = answerCalls<ModelProtocol>(self as unknown as WorkerScope, {
     if (result === undefined || result.done) streams.delete(id);
     return result ?? { done: true, value: undefined };
   },
-  stop: async (id) => streams.get(id)?.stop.abort(),
+  async stop(id) {
+    streams.get(id)?.stop.abort();
+    return undefined;
+  },
   async end(id) {
     await streams.get(id)?.pieces.return();
     streams.delete(id);
+    return undefined;
   },
 });
