@@ -58,11 +58,17 @@ export async function acquireRunLock(dir: string, work = "training"): Promise<Ru
   };
 }
 
+/** The process that works in a run folder; undefined where there is none. Throws `usage` for a lock that cannot be read. */
+export function workerIn(dir: string): { readonly pid: number; readonly host: string } | undefined {
+  const holder = readLock(join(dir, LOCK_FILE));
+  return holder === undefined || isGone(holder) ? undefined : { pid: holder.pid, host: holder.host };
+}
+
 /** Throws `usage` when a training that may still run holds the lock of `dir`. */
 function refuseHeldLock(dir: string, work: string): void {
   const path = join(dir, LOCK_FILE);
-  const holder = readLock(path);
-  if (holder === undefined || isGone(holder)) return;
+  const holder = workerIn(dir);
+  if (holder === undefined) return;
   const where = holder.host === hostname() ? "" : ` on ${holder.host}`;
   const advice =
     holder.host === hostname()

@@ -1,9 +1,9 @@
 /** The command line: arguments to one call each, errors to one sentence and an exit status (0, 1 failed, 2 wrong usage). */
 import { Command, CommanderError } from "commander";
 import { LonghandError, messageOf } from "../base/errors.ts";
+import { withFlags } from "../config/flags.ts";
 import { version } from "../run/machine/version.ts";
 import { configureHelp } from "./help.ts";
-import { withFlags } from "./options.ts";
 import type { Streams } from "./output.ts";
 
 /** Name, summary, and the module that has the rest: loaded when the command is named. */
@@ -16,6 +16,7 @@ const commands = [
   ["export", "write a model for other programs", () => import("./commands/export.ts")],
   ["import", "take over a model of another library", () => import("./commands/import.ts")],
   ["serve", "answer requests over HTTP with models", () => import("./commands/serve.ts")],
+  ["studio", "a page to watch and start trainings and play with models", () => import("./commands/studio.ts")],
   ["prepare", "make token shards of a corpus", () => import("./commands/prepare.ts")],
   ["data", "look at prepared text", () => import("./commands/data.ts")],
   ["inspect", "say what a folder or file is", () => import("./commands/inspect.ts")],

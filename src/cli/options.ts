@@ -3,17 +3,8 @@ import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { z } from "zod";
 import { LonghandError, messageOf, nearest } from "../base/errors.ts";
+import { flagOf, withFlags } from "../config/flags.ts";
 import { showLast } from "./help.ts";
-
-/** evalEvery -> --eval-every */
-export function flagOf(field: string): string {
-  return `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-/** The fields that a message or a description names in backquotes, as flags. */
-export function withFlags(text: string): string {
-  return text.replace(/`([a-z][\w.]*)`/g, (_, field: string) => flagOf(field));
-}
 
 /** Adds one flag for every field of the schemas. Values are checked later, by the schema, all together. */
 export function addFlags(command: Command, ...schemas: readonly z.ZodObject[]): void {

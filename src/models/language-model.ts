@@ -9,7 +9,7 @@ import { type Recompute, recomputed } from "../graph/recompute.ts";
 import { input, type Tensor } from "../graph/tensor.ts";
 import type { ModelOutput } from "../nn/cross-entropy.ts";
 import { entryKey } from "../nn/decoding.ts";
-import type { Layer, Recurrence, Tensors } from "../nn/layer.ts";
+import type { AttentionSeen, Layer, Recurrence, Tensors } from "../nn/layer.ts";
 import { norm } from "../nn/norm.ts";
 import { anglesFrom, type ModelInputs, type Past } from "../nn/past.ts";
 import { type AngleTable, angleTable, scaledSinusoid } from "../nn/positions.ts";
@@ -25,6 +25,8 @@ interface ModelOptions {
   readonly distant?: boolean;
   /** What of it is trained. Default: everything. */
   readonly tuning?: Tuning;
+  /** Is shown what the attention of each layer sees, where it has exact weights. Not with recompute. */
+  readonly observe?: (layer: number, seen: AttentionSeen) => void;
 }
 
 /** The model of a configuration, as train and generate take it. */
@@ -41,7 +43,14 @@ export function languageModel(
   scope: Scope,
   tokens: Tensor,
   config: ModelConfig,
-  { mask, documents, past, recompute = "none", distant = true }: ModelInputs & Omit<ModelOptions, "tuning"> = {},
+  {
+    mask,
+    documents,
+    past,
+    recompute = "none",
+    distant = true,
+    observe,
+  }: ModelInputs & Omit<ModelOptions, "tuning"> = {},
 ): ModelOutput {
   const architecture = architectureOf(config);
   const table = embeddingTable(scope, config);
@@ -64,9 +73,10 @@ export function languageModel(
   for (let i = 0; i < config.layers; i++) {
     const layerScope = scope.at("layers").at(i);
     const layer = architecture.layer(config, i);
+    const own = observe ? { ...inputs, observe: (seen: AttentionSeen) => observe(i, seen) } : inputs;
     const forward = (x: Tensor) => {
-      if (!past) return layer.forward(layerScope, x, inputs);
-      const { y, state: changed } = prefillOf(layer, config)(layerScope, x, inputs, stateOfLayer(past, layer, i));
+      if (!past) return layer.forward(layerScope, x, own);
+      const { y, state: changed } = prefillOf(layer, config)(layerScope, x, own, stateOfLayer(past, layer, i));
       for (const [name, after] of Object.entries(changed)) state[entryKey(i, name)] ??= after; // of the forward pass
       return y;
     };

@@ -3,7 +3,7 @@
  * cost grows with the square of the length; decoding keeps keys and values of all tokens.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { attend, scoreScale } from "./attention-functions.ts";
+import { attend, scoreScale, weightsOf } from "./attention-functions.ts";
 import { type GatedUnitConfig, gatedUnit } from "./gated-attention-unit.ts";
 import type { Layer, LayerInputs, StateEntry } from "./layer.ts";
 import { openBiasVectors, openKeyWidth, openSpanAttention } from "./open-span-attention.ts";
@@ -23,19 +23,23 @@ export function flashQuad(config: FlashQuadConfig): Layer {
   const rows = (width: number): StateEntry => ({ shape: [n, width], change: "open-rows", initial: 0 });
 
   /** With `recompute` and a rotary bias, scores are recomputed in the backward pass, a block of queries at a time. */
-  function forward(scope: Scope, x: Tensor, { rotations, visibility, recompute = false }: LayerInputs): Tensor {
+  function forward(scope: Scope, x: Tensor, inputs: LayerInputs): Tensor {
+    const { rotations, visibility, recompute = false, observe } = inputs;
     const T = x.shape[1];
     const { pairs, v, output } = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility });
     const rotary = n >= ROTARY_BIAS_FROM;
     const bias = scope.at("bias");
     const biased = rotary ? withRotaryBias(pairs[0], rotatedBiasVectors(bias, T, s)) : pairs[0];
     const square = rotary ? undefined : relativeBias(bias, n, T, s);
-    const options = { visibility, recompute: recompute && rotary };
+    const options = { visibility, recompute: recompute && rotary, whole: observe !== undefined };
     const [attended] = inQueryBlocks([{ ...biased, v }], options, ({ queries, keys, values, hidden }) => {
       const scores = queries.matmul(keys.swapLast()); // [B, R, N]
       const [, R, N] = scores.shape;
       const ofBlock = square?.slice(0, N - R, N).slice(1, 0, N); // the R queries are the last of the N tokens
-      return attend(attentionFunction, addOptional(scores, addOptional(ofBlock, hidden)), values);
+      const biased = addOptional(scores, addOptional(ofBlock, hidden));
+      const local = attend(attentionFunction, biased, values);
+      observe?.({ weights: weightsOf(attentionFunction, biased), local });
+      return local;
     });
     return output(attended);
   }

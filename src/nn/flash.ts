@@ -56,7 +56,7 @@ export function flash(config: FlashConfig): Layer {
 
   /** Any number of tokens; with the state of a text, whole chunks after those that it has read. */
   function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors = {}): Stepped {
-    const { rotations, visibility, distant = true } = inputs;
+    const { rotations, visibility, distant = true, observe } = inputs;
     const T = x.shape[1];
     const scales = scalesFor(isMean ? 1 / C : linearScale(visibility, C, T));
     const unit = gatedUnit(scope, x, config, { tokens: rotations, scales, visibility, previous: state.previous });
@@ -73,6 +73,7 @@ export function flash(config: FlashConfig): Layer {
         bias: isQuadratic ? relativeBias(scope.at("bias"), C, C, s) : undefined,
         decays: isMean ? decays(decayScope, rates, chunks.real) : undefined,
         before: state.closedSum || state.mean ? state : undefined,
+        observe,
       },
     );
     return {

@@ -21,6 +21,18 @@ export interface LayerInputs {
   readonly recompute?: boolean | undefined;
   /** false: layers with a distant half leave it out, to see what it is worth. */
   readonly distant?: boolean | undefined;
+  /** Is shown what the layer's attention sees, where it has exact weights: called once, while the graph is built. */
+  readonly observe?: ((seen: AttentionSeen) => void) | undefined;
+}
+
+/** What attention does for the T tokens of a window; R queries of one chunk, or of the window, have N = R keys. */
+export interface AttentionSeen {
+  /** Weights of the exact half, [B, …, R, N]; undefined without one. */
+  readonly weights?: Tensor | undefined;
+  /** What it adds to the result of the attention, [B, …, R, w]. */
+  readonly local?: Tensor | undefined;
+  /** What the distant half adds, in the same shape; undefined without one, and where there is no other chunk. */
+  readonly distant?: Tensor | undefined;
 }
 
 export interface Layer {

@@ -5,9 +5,9 @@
  * may be left out.
  */
 import type { Tensor } from "../graph/tensor.ts";
-import { type AttentionFunction, attend } from "./attention-functions.ts";
+import { type AttentionFunction, attend, weightsOf } from "./attention-functions.ts";
 import type { Decays } from "./distant-memory.ts";
-import type { Tensors } from "./layer.ts";
+import type { LayerInputs, Tensors } from "./layer.ts";
 import { acrossChunks, chunkSums, linearAttention, ownWeights } from "./linear-attention.ts";
 import { type MeanInputs, meanAttention } from "./mean-attention.ts";
 import type { QueriesKeys } from "./positions.ts";
@@ -30,6 +30,7 @@ interface MixedOptions {
   readonly decays?: Decays | undefined;
   /** The replaced entries of memoryState, of all tokens before the first chunk. */
   readonly before?: Tensors | undefined;
+  readonly observe?: LayerInputs["observe"];
 }
 
 /**
@@ -51,7 +52,7 @@ interface MixedAttention {
 export function mixedChunkAttention(
   { quadratic, linear, v }: MixedInputs,
   chunks: ChunkVisibility,
-  { attentionFunction, bias, decays, before }: MixedOptions,
+  { attentionFunction, bias, decays, before, observe }: MixedOptions,
 ): MixedAttention {
   const distant =
     linear && (decays ? ofMean({ ...linear, v, decays }, chunks, before) : ofSum({ ...linear, v }, chunks, before));
@@ -61,11 +62,14 @@ export function mixedChunkAttention(
     // A single chunk has no chunk before it to attend to: zeros, but queries and keys stay in the graph.
     const none = () =>
       linear ? linear.q.matmul(chunkSums({ ...linear, k: linear.k.swapLast(), v }, chunks).mul(0)) : v;
+    observe?.({ distant: all });
     return { attended: all ?? none(), after };
   }
   const hidden = chunks.hidden && broadcastOverHeads(chunks.hidden, v.rank);
   const scores = quadratic.q.matmul(quadratic.k.swapLast()); // [B, …, G, C, C]
-  const local = attend(attentionFunction, addOptional(scores, addOptional(bias, hidden)), v, weights);
+  const biased = addOptional(scores, addOptional(bias, hidden));
+  const local = attend(attentionFunction, biased, v, weights);
+  observe?.({ weights: weightsOf(attentionFunction, biased), local, distant: attended });
   return { attended: addOptional(local, attended), after };
 }
 

@@ -50,7 +50,7 @@ export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
 
   /** Any number of tokens; with the state of a text, whole chunks after those that it has read. */
   function wholeChunks(scope: Scope, x: Tensor, inputs: LayerInputs, state: Tensors = {}): Stepped {
-    const { rotations, visibility, distant = true } = inputs;
+    const { rotations, visibility, distant = true, observe } = inputs;
     const T = x.shape[1];
     const { quadratic, linear, v } = inHeads(scope, x, rotations, isMean ? 1 / C : linearScale(visibility, C, T));
     const chunked = ({ q, k }: QueriesKeys) => ({ q: inChunks(q, C), k: inChunks(k, C) });
@@ -61,6 +61,7 @@ export function mixedChunkSoftmaxAttention(config: MixedHeadsConfig): Layer {
         attentionFunction: "softmax",
         decays: isMean ? decaysOf(scope) : undefined,
         before: state.closedSum || state.mean ? state : undefined,
+        observe,
       },
     );
     return {

@@ -30,6 +30,8 @@ interface QueryBlock {
 interface QueryBlockOptions {
   readonly visibility: Visibility;
   readonly recompute: boolean;
+  /** All queries in one block, for one who looks at their weights. */
+  readonly whole?: boolean | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ interface QueryBlockOptions {
  */
 export function inQueryBlocks(
   heads: readonly QueriesKeysValues[],
-  { visibility, recompute }: QueryBlockOptions,
+  { visibility, recompute, whole = false }: QueryBlockOptions,
   attend: (block: QueryBlock) => Tensor,
 ): readonly Tensor[] {
   const [{ q }] = heads;
@@ -47,7 +49,7 @@ export function inQueryBlocks(
   const T = q.shape[axis];
   const { causal } = visibility;
   const { sources, hidden } = visibility.square(T);
-  const inBlocks = causal || recompute;
+  const inBlocks = !whole && (causal || recompute);
   const R = inBlocks ? Math.max(Math.min(T, FEWEST_QUERIES), Math.ceil(T / BLOCKS)) : T; // queries a block
   const sizes = Array.from({ length: Math.ceil(T / R) }, (_, i) => Math.min(R, T - i * R));
   const blocks = heads.flatMap(({ q, k, v }) => {

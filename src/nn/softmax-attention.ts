@@ -26,13 +26,18 @@ export function softmaxAttention({ width, heads, rotary, outputMaps }: SoftmaxAt
     headProjections(scope, x, { heads, rotations: rotary ? rotations : undefined, scale: 1 / Math.sqrt(w) });
 
   /** With `recompute`, the weights of one block of queries of one head exist at a time, in the backward pass too. */
-  function forward(scope: Scope, x: Tensor, { rotations, visibility, recompute = false }: LayerInputs): Tensor {
+  function forward(scope: Scope, x: Tensor, inputs: LayerInputs): Tensor {
+    const { rotations, visibility, recompute = false, observe } = inputs;
     const { q, k, v } = inHeads(scope, x, rotations);
     const [qs, ks, vs] = [q, k, v].map((t) => (recompute ? t.split(1, new Array<number>(heads).fill(1)) : [t]));
     const separate = qs.map((_, h) => ({ q: qs[h], k: ks[h], v: vs[h] }));
-    const ofHeads = inQueryBlocks(separate, { visibility, recompute }, ({ queries, keys, values, hidden }) =>
-      softmaxMatmul(addOptional(queries.matmul(keys.swapLast()), hidden), values),
-    ); // scores [B, H, R, N]
+    const options = { visibility, recompute, whole: observe !== undefined };
+    const ofHeads = inQueryBlocks(separate, options, ({ queries, keys, values, hidden }) => {
+      const scores = addOptional(queries.matmul(keys.swapLast()), hidden); // [B, H, R, N]
+      const local = softmaxMatmul(scores, values);
+      observe?.({ weights: scores.softmax(), local });
+      return local;
+    });
     return attentionOut(scope, concat(ofHeads, 1), outputMaps);
   }
 

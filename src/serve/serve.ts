@@ -2,12 +2,12 @@
 import type { Server as HttpServer } from "node:http";
 import { basename, resolve } from "node:path";
 import { LonghandError } from "../base/errors.ts";
-import { writeError } from "../base/files.node.ts";
 import { scriptBeside } from "../base/threads.node.ts";
 import { parseSettings } from "../config/fields.ts";
 import { type ServeSettingsInput, serveSettingsSchema } from "../config/serve-settings.ts";
 import { type LoadSettings, loadSettingsSchema } from "../config/use-settings.ts";
 import { JobThread } from "../service/job-thread.ts";
+import { listenError } from "../service/listen.ts";
 import { isLoopback } from "../service/loopback.ts";
 import type { ModelThread, Serving } from "./protocol.ts";
 
@@ -106,17 +106,4 @@ function namesOf(paths: readonly string[]): string[] {
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return names;
   throw new LonghandError("usage", `models: two are named ${twice}, after their folders; rename one of these`);
-}
-
-function listenError(error: unknown, { host, port }: { host: string; port: number }): unknown {
-  const { code } = error as { code?: string };
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: "another program listens there; choose another `port`",
-    EACCES: "no permission to listen there; choose a `port` of 1024 or more",
-    EADDRNOTAVAIL: "this machine has no such address; choose another `host`",
-    ENOTFOUND: "there is no such name; choose another `host`",
-  };
-  const reason = code === undefined ? undefined : reasons[code];
-  if (reason === undefined) return writeError(error, `${host}:${port}`);
-  return new LonghandError("usage", `${host}:${port}: ${reason}`, { cause: error });
 }

@@ -330,17 +330,21 @@ export interface Alternative {
   readonly probability: number;
 }
 
-export interface TextToken extends Alternative {
+/** The first token of a text comes after nothing: it has no probability (null), rank, entropy or alternatives. */
+export interface TextToken {
+  readonly id: number;
+  readonly text: string;
+  readonly probability: number | null;
   /** 1: the likeliest. */
-  readonly rank: number;
+  readonly rank: number | null;
   /** Of the distribution that it came from, in bits. */
-  readonly entropy: number;
+  readonly entropy: number | null;
   /** The likeliest tokens in its place, the likeliest first. */
   readonly alternatives: readonly Alternative[];
 }
 
 export interface TextRequest extends RunQuery {
-  /** What is read. May be empty: then the first token comes after an end of text. */
+  /** What is read, at most 16,384 tokens. May be empty: then the text begins with the token <|endoftext|>. */
   readonly prompt: string;
   /** How many alternatives each token has. Default 10, at most 100. */
   readonly top?: number;

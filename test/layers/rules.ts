@@ -55,7 +55,10 @@ export const rules: Rules = {
     },
     use: {
       about: "a trained model in use",
-      imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "runtime/engine.ts"],
+      imports: [
+        ...["base", "data", "graph", "nn", "models", "config", "checkpoint", "generate"],
+        ...["runtime/engine.ts", "train/carried.ts"],
+      ],
     },
     training: {
       about: "a run from its configuration to its last step",
@@ -67,16 +70,21 @@ export const rules: Rules = {
       about: "HTTP",
       imports: ["base", "data", "nn", "models", "config", "checkpoint", "generate", "use", "run", "service"],
     },
-    studio: { about: "what the page of the studio asks", imports: ["base"] },
+    studio: {
+      about: "HTTP of the page over a runs folder",
+      imports: ["base", "data", "models", "config", "checkpoint", "generate", "use", "run", "service"],
+    },
     web: {
       about: "what a web page uses",
       imports: [...LIBRARY.filter((room) => room !== "runtime"), "use", "runtime/engine.ts", "runtime/ort-web.ts"],
     },
     public: { about: "the published library", imports: [...LIBRARY, "use", "run", "web"] },
-    cli: { about: "the command line", imports: [...LIBRARY, "use", "run", "serve"] },
+    cli: { about: "the command line", imports: [...LIBRARY, "use", "run", "serve", "studio"] },
   },
   node: [
     ...["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "service/", "serve/", "cli/", "index.ts"],
+    ...["runs", "training", "model", "http"].map((folder) => `studio/${folder}/`),
+    "studio/studio.ts",
     ...["models", "run", "tools", "train"].map((name) => `public/${name}.ts`),
   ],
   browserPackages: ["zod", "@bufbuild/protobuf", "onnxruntime-web", "@huggingface/tokenizers", "fflate"],

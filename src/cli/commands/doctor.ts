@@ -1,6 +1,6 @@
 /** longhand doctor */
 import type { Command } from "commander";
-import { withFlags } from "../options.ts";
+import { withFlags } from "../../config/flags.ts";
 import { printJson, type Streams } from "../output.ts";
 
 export function define(command: Command, streams: Streams): void {

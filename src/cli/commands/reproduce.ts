@@ -12,7 +12,8 @@ import {
   reproduceSettingsSchema,
 } from "longhand/reproduce";
 import { LonghandError } from "../../base/errors.ts";
-import { addFlags, flagOf } from "../options.ts";
+import { flagOf } from "../../config/flags.ts";
+import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";

@@ -1,6 +1,7 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { flagOf } from "../../config/flags.ts";
 import { isFieldOfModel, OF_MODEL } from "../../config/from-model.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { commonTrainFields, trainGroups } from "../../config/train-groups.ts";
@@ -18,7 +19,7 @@ import type { PartLoss } from "../../train/evaluate.ts";
 import type { RateTrial } from "../../train/rate-search.ts";
 import { curve } from "../curve.ts";
 import { moreOptions } from "../help.ts";
-import { addFlagsInGroups, collectAssignment, flagOf, readSettingsFile } from "../options.ts";
+import { addFlagsInGroups, collectAssignment, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
 import { stopSignal } from "../signals.ts";

@@ -1,7 +1,8 @@
 /** Places and turns: in the order in which they were asked for, also when somebody leaves the queue. */
 import { expect, it } from "vitest";
+import { Lane } from "../../service/lane.ts";
 import { sizesFor } from "./batch.ts";
-import { Lane, Places } from "./lane.ts";
+import { Places } from "./places.ts";
 
 const { signal } = new AbortController();
 

@@ -1,8 +1,9 @@
 /** What is read of whole texts: vectors (the mean of their last hidden states) and bits. */
+
+import { tokenText } from "../../generate/token-text.ts";
 import { RequestError } from "../../service/failure.ts";
 import type { Embedded, EmbedJob, Scored, ScoreJob } from "../protocol.ts";
 import type { ServedModel } from "./served-model.ts";
-import { tokenText } from "./token-records.ts";
 
 /** The mean of the last hidden states of each text's tokens, [width]. */
 export async function embed(model: ServedModel, { inputs }: EmbedJob, signal: AbortSignal): Promise<Embedded> {

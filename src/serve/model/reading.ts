@@ -6,7 +6,7 @@
 import type { TokenReader } from "../../generate/reader.ts";
 import type { Session } from "../../generate/session.ts";
 import type { DecodingArchitecture, Readout } from "../../nn/decoding.ts";
-import { Lane } from "./lane.ts";
+import { Lane } from "../../service/lane.ts";
 
 /** Tokens of a part, or those of a span where it is longer. */
 const PART_TOKENS = 256;

@@ -5,7 +5,7 @@ import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "../../run/use/model.ts";
 import { RequestError } from "../../service/failure.ts";
 import type { Input, ModelSetup, Piece } from "../protocol.ts";
-import { Places } from "./lane.ts";
+import { Places } from "./places.ts";
 import { Prefixes } from "./prefixes.ts";
 import { Readings } from "./reading.ts";
 import type { Sessions } from "./sessions.ts";
