@@ -116,7 +116,9 @@ function shownTokens(): ShownToken[] {
   });
 }
 
+/** The first token of a text comes after nothing. */
 function surprise({ probability }: TextToken) {
+  if (probability === null) return { shade: 0, title: "the first token" };
   const bits = -Math.log2(Math.max(probability, 1e-12));
   return { shade: Math.min(1, bits / FULL_BITS), title: `${percent(probability)}, ${figures(bits)} bits` };
 }
@@ -153,11 +155,14 @@ function About({ token, at }: { readonly token: TextToken; readonly at: number }
       <h3>
         <span class="token-name">{inLine(token.text)}</span> <span class="quiet">{`token ${whole(at)}`}</span>
       </h3>
-      <p class="quiet">
-        {`${percent(token.probability)}, rank ${whole(token.rank)}; ${figures(token.entropy)} bits of doubt here`}
-      </p>
+      <p class="quiet">{standing(token)}</p>
     </>
   );
+}
+
+function standing({ probability, rank, entropy }: TextToken): string {
+  if (probability === null || rank === null || entropy === null) return "the first token, which comes after nothing";
+  return `${percent(probability)}, rank ${whole(rank)}; ${figures(entropy)} bits of doubt here`;
 }
 
 function Choices({ token, at }: { readonly token: TextToken | undefined; readonly at: number | undefined }) {
