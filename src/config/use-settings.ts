@@ -21,6 +21,11 @@ export const evaluateSettingsSchema = z.strictObject({
   ...textFields,
   split: textFields.split.describe("Part of a published data set; default: validation, where there is one."),
   context: whole(1).optional().describe("Tokens a window, each of which begins anew; default: the training context."),
+  stride: whole(1)
+    .optional()
+    .describe(
+      "Tokens from the start of a window to that of the next; each token counts once, after at least `context` less `stride` tokens; default: `context`.",
+    ),
 });
 
 /** Of the command alone: the library has a function of its own. */

@@ -149,6 +149,29 @@ describe("evaluation", () => {
     );
   });
 
+  it("with a stride count every target once, after as many tokens as there can be", () => {
+    const sizes = fc.record({ context: fc.integer({ min: 1, max: 12 }), batch: fc.integer({ min: 1, max: 4 }) });
+    fc.assert(
+      fc.property(sizes, fc.integer({ min: 1, max: 12 }), fc.integer({ min: 2, max: 80 }), (sizes, asked, n) => {
+        const { context, batch } = sizes;
+        const stride = Math.min(asked, context);
+        const counted: number[] = [];
+        for (const group of evaluationBatches({ sequence: count(n), ...sizes, stride })) {
+          expect(group.weights.length).toBe(batch * context);
+          for (const [i, weight] of group.weights.entries()) {
+            if (group.real[i] === 1) expect(group.targets[i]).toBe(group.tokens[i] + 1);
+            if (weight === 0) continue;
+            expect(group.real[i]).toBe(1);
+            counted.push(group.targets[i]);
+            const before = i % context; // tokens of the window before the one that it predicts from
+            expect(before).toBeGreaterThanOrEqual(Math.min(group.targets[i] - 1, context - stride));
+          }
+        }
+        expect(counted).toEqual(Array.from({ length: n - 1 }, (_, i) => i + 1));
+      }),
+    );
+  });
+
   it("needs two tokens", () => {
     expect(() => [...evaluationBatches({ sequence: count(1), context: 4, batch: 1 })]).toThrow(
       "evaluation: at least 2 tokens are needed, and the text has 1",

@@ -110,32 +110,45 @@ export interface EvaluationRequest {
   readonly sequence: TokenSequence;
   readonly context: number;
   readonly batch: number;
+  /** Tokens from the start of a window to that of the next, at most the context. Default: the context. */
+  readonly stride?: number | undefined;
 }
 
 interface EvaluationBatch extends TrainingBatch {
-  /** [batch, context]: 1 where there is a target, 0 where the batch is padded, which is only at its end. */
+  /** [batch, context]: 1 where there is a token of the sequence. */
+  readonly real: Float32Array;
+  /** [batch, context]: 1 where the target counts: in the first window that has it. */
   readonly weights: Float32Array;
-  /** Number of real targets: the sum of `weights`. */
+  /** Number of targets that count: the sum of `weights`. */
   readonly count: number;
 }
 
 /**
- * Consecutive windows, `batch` at a time, in which every token of the sequence but its first is a target exactly once.
- * The last batch is padded with zeros. Throws "data" when the sequence has fewer than two tokens.
+ * Windows in the order of the text, `batch` at a time, in which every token of the sequence but its first counts as a
+ * target exactly once: with a stride, after at least context - stride tokens in its window, unless that is the first.
+ * The last window and the last batch are padded with zeros. Throws "data" when the sequence has fewer than two tokens.
  */
-export function* evaluationBatches({ sequence, context, batch }: EvaluationRequest): Generator<EvaluationBatch> {
+export function* evaluationBatches(request: EvaluationRequest): Generator<EvaluationBatch> {
+  const { sequence, context, batch, stride = context } = request;
   if (sequence.tokens < 2) {
     throw new LonghandError("data", `evaluation: at least 2 tokens are needed, and the text has ${sequence.tokens}`);
   }
   const scratch = new Int32Array(context + 1);
   const targets = sequence.tokens - 1;
-  for (let first = 0; first < targets; first += batch * context) {
+  const windows = 1 + Math.max(0, Math.ceil((targets - context) / stride));
+  for (let first = 0; first < windows; first += batch) {
     const made = emptyBatch(batch, context);
-    const count = Math.min(batch * context, targets - first);
-    for (let at = 0; at < count; at += context) {
-      copyWindow(sequence, first + at, Math.min(context, count - at), scratch, made, at);
+    const [real, weights] = [new Float32Array(batch * context), new Float32Array(batch * context)];
+    let count = 0;
+    for (let window = first, at = 0; window < Math.min(first + batch, windows); window++, at += context) {
+      const length = Math.min(context, targets - window * stride);
+      const counted = window === 0 ? 0 : context - stride;
+      copyWindow(sequence, window * stride, length, scratch, made, at);
+      real.fill(1, at, at + length);
+      weights.fill(1, at + counted, at + length);
+      count += length - counted;
     }
-    yield { ...made, weights: new Float32Array(batch * context).fill(1, 0, count), count };
+    yield { ...made, real, weights, count };
   }
 }
 

@@ -54,6 +54,8 @@ export interface EvaluatorOptions {
   readonly endOfText?: number | undefined;
   /** The program of the same model, shape and options, where it has been built before. */
   readonly built?: LossProgram | undefined;
+  /** Tokens from the start of a window to that of the next, without masking; default: the context. */
+  readonly stride?: number | undefined;
 }
 
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
@@ -70,7 +72,7 @@ export async function createEvaluator(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { masking, endOfText, built }: EvaluatorOptions = {},
+  { masking, endOfText, built, stride }: EvaluatorOptions = {},
 ): Promise<Evaluator> {
   const programOf = masking ? maskedEvaluationProgram : evaluationProgram;
   const { program } = built ?? programOf(model, shape, { documents: endOfText !== undefined });
@@ -87,10 +89,12 @@ export async function createEvaluator(
     const tokensByPosition = new Float64Array(context);
     const total = { loss: 0, correct: 0, tokens: 0 };
     let seen = 0;
-    for (const { inputs, real, places, predicted, count } of inputBatches({ sequence, ...shape }, masking)) {
+    const batches = inputBatches({ sequence, ...shape, stride }, masking);
+    for (const { inputs, real, places, predicted, counts, count } of batches) {
       const documents = documentsOf(inputs.tokens, real);
       const { losses, correct } = await compiled.run({ ...parameters, ...inputs, ...documents });
       for (let i = 0; i < predicted; i++) {
+        if (counts?.[i] === 0) continue;
         const position = (places?.[i] ?? i) % context;
         total.loss += losses[i];
         if (masking !== undefined) total.correct += correct[i];
@@ -199,21 +203,25 @@ interface InputBatch {
   readonly predicted: number;
   /** Where they stand in the batch; undefined: at its beginning. */
   readonly places?: Int32Array;
-  /** Tokens of the sequence in the batch. */
+  /** 0 for losses that are those of tokens that another window predicts; undefined: there are none. */
+  readonly counts?: Float32Array;
+  /** Tokens of the sequence in the batch that count. */
   readonly count: number;
 }
 
 /** The batches of an evaluation. Both objectives take the same tokens as targets: all of the sequence but the first. */
 function* inputBatches(request: EvaluationRequest, masking: MaskingVocabulary | undefined): Generator<InputBatch> {
   let index = 0;
-  for (const { tokens, targets, weights, count } of evaluationBatches(request)) {
+  for (const { tokens, targets, real, weights, count } of evaluationBatches(request)) {
     if (masking === undefined) {
-      yield { inputs: { tokens, targets, weights }, real: weights, predicted: count, count };
+      const strides = request.stride !== undefined && request.stride < request.context;
+      const counted = strides ? { predicted: weights.length, counts: weights } : { predicted: count };
+      yield { inputs: { tokens, targets, weights }, real, ...counted, count };
     } else {
-      const masked = maskedBatch({ vocabulary: masking, tokens: targets, real: weights, seed: MASKING_SEED, index });
+      const masked = maskedBatch({ vocabulary: masking, tokens: targets, real, seed: MASKING_SEED, index });
       const { inputs, count: predicted } = predictedIn(masked, mostMasked(targets.length));
       const { places } = inputs;
-      yield { inputs: { tokens: masked.tokens, mask: weights, ...inputs }, real: weights, places, predicted, count };
+      yield { inputs: { tokens: masked.tokens, mask: real, ...inputs }, real, places, predicted, count };
     }
     index++;
   }

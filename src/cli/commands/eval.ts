@@ -25,7 +25,7 @@ export function define(command: Command, streams: Streams): void {
     .argument("<run>", "run folder or export")
     .addHelpText(
       "after",
-      "\nExamples:\n  longhand eval runs/book --data other.txt --context 8192\n  longhand eval runs/book --data other.txt --whole",
+      "\nExamples:\n  longhand eval runs/book --data other.txt --context 8192\n  longhand eval runs/book --data other.txt --whole\n  longhand eval runs/book --data other.txt --context 1024 --stride 256",
     )
     .action((run: string, flags: EvalFlags) => runEval(run, flags, streams));
   addFlags(command, evaluateSettingsSchema, wholeSettingsSchema, loadSettingsSchema);

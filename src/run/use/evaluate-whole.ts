@@ -5,7 +5,7 @@
 import { LonghandError } from "../../base/errors.ts";
 import { carryProblem } from "../../models/carry.ts";
 import type { WholeEvaluation } from "../../train/whole.ts";
-import { byRange, type EvaluateOptions, type PositionLoss, settingsOf } from "./evaluate.ts";
+import { byRange, type EvaluateOptions, noWindows, type PositionLoss, settingsOf } from "./evaluate.ts";
 import { byDocument, inWindows, perplexityOf, requireObjective, type TextPerplexity, withShards } from "./measure.ts";
 import type { LoadedModel } from "./model.ts";
 
@@ -26,7 +26,8 @@ export interface WholeEvaluateResult extends TextPerplexity {
  * for comparison; default: the training context. Throws "usage" for any other model, and for a wrong setting.
  */
 export async function evaluateWhole(model: LoadedModel, options: EvaluateOptions): Promise<WholeEvaluateResult> {
-  const { data, context = model.config.training.context, reading } = settingsOf(options);
+  const { data, context = model.config.training.context, stride, reading } = settingsOf(options);
+  if (stride !== undefined) throw noWindows(stride, "`whole` reads documents whole");
   requireObjective(model, "causal", "evaluateMasked");
   const problem = carryProblem(model.config.model);
   if (problem !== undefined) throw new LonghandError("usage", `\`whole\`: ${problem}`);

@@ -2,6 +2,7 @@
  * Perplexity of a text under a model: per token and per word, in bits per byte, and by position in the context. A model of
  * masked prediction is measured on the tokens that a fixed masking selects: perplexity and accuracy.
  */
+import { LonghandError } from "../../base/errors.ts";
 import { parseSettings } from "../../config/fields.ts";
 import { type EvaluateSettings, evaluateSettingsSchema } from "../../config/use-settings.ts";
 import type { CorpusOptions } from "../../data/sources/corpus.ts";
@@ -52,10 +53,12 @@ export interface MaskedEvaluateResult {
  * masked one, which evaluateMasked measures, and for a wrong setting.
  */
 export async function evaluate(model: LoadedModel, options: EvaluateOptions): Promise<EvaluateResult> {
-  const { data, context, reading } = settingsOf(options);
+  const { data, context, stride, reading } = settingsOf(options);
   requireObjective(model, "causal", "evaluateMasked");
   const { training } = model.config;
   if (training.carry && context === undefined) {
+    if (stride !== undefined)
+      throw noWindows(stride, "a model trained with `carry` reads documents whole; give `context` too");
     const measure = byDocument(model);
     return withShards(data, reading, model.tokenizer, async (text) => {
       const result = await measure(text, options.onProgress);
@@ -63,7 +66,12 @@ export async function evaluate(model: LoadedModel, options: EvaluateOptions): Pr
     });
   }
   const length = context ?? training.context;
-  const measure = inWindows(model, length);
+  if (stride !== undefined && stride > length)
+    throw new LonghandError(
+      "usage",
+      `\`stride\` ${stride}: expected at most the context of ${length}, or tokens are left out`,
+    );
+  const measure = inWindows(model, length, stride);
   return withShards(data, reading, model.tokenizer, async (text) => {
     const result = await measure(text, options.onProgress);
     return { ...perplexityOf(result, text), context: length, byPosition: byPosition(result) };
@@ -72,8 +80,9 @@ export async function evaluate(model: LoadedModel, options: EvaluateOptions): Pr
 
 /** Measures a masked model. Throws "usage" for a causal one, which evaluate measures, and for a wrong setting. */
 export async function evaluateMasked(model: LoadedModel, options: EvaluateOptions): Promise<MaskedEvaluateResult> {
-  const { data, context = model.config.training.context, reading } = settingsOf(options);
+  const { data, context = model.config.training.context, stride, reading } = settingsOf(options);
   requireObjective(model, "masked", "evaluate");
+  if (stride !== undefined) throw noWindows(stride, "a masked model sees both sides of a token in every window");
   const measure = inWindows(model, context);
   const result = await withShards(data, reading, model.tokenizer, (text) => measure(text, options.onProgress));
   const { loss, accuracy, tokens } = result;
@@ -82,8 +91,13 @@ export async function evaluateMasked(model: LoadedModel, options: EvaluateOption
 
 /** The settings of an evaluation, and with them how its text is read. */
 export function settingsOf({ onWarning, onDownload, onProgress: _, ...settings }: EvaluateOptions) {
-  const { data, context, ...reading } = parseSettings(evaluateSettingsSchema, settings);
-  return { data, context, reading: { ...reading, onWarning, onDownload } };
+  const { data, context, stride, ...reading } = parseSettings(evaluateSettingsSchema, settings);
+  return { data, context, stride, reading: { ...reading, onWarning, onDownload } };
+}
+
+/** For an evaluation in which windows do not overlap. */
+export function noWindows(stride: number, why: string): LonghandError {
+  return new LonghandError("usage", `\`stride\` ${stride}: expected none: ${why}`);
 }
 
 /** Positions in ranges that double: 0, 1, 2-3, 4-7, … */

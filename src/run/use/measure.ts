@@ -46,12 +46,14 @@ export function requireObjective(
 }
 
 /**
- * In consecutive windows of the context, each of which begins anew. Throws "usage" at once for a context that the model
- * cannot read, and for one that needs more memory than there is.
+ * In windows of the context, each of which begins anew: consecutive ones, or such as lie `stride` tokens apart, of which
+ * each counts the tokens that none before it has. Throws "usage" at once for a context that the model cannot read, and for
+ * one that needs more memory than there is.
  */
 export function inWindows(
   { config, tokenizer, parameters, engine }: LoadedModel,
   context: number,
+  stride = context,
 ): Measurement<Evaluation> {
   const longest = architectureOf(config.model).maxLength(config.model);
   if (context > longest) {
@@ -63,7 +65,7 @@ export function inWindows(
   return async (text, onProgress) => {
     const sequence = precededBy(tokenizer.special.endOfText, text);
     const length = Math.min(context, sequence.tokens - 1);
-    const options = { ...how, built: length === context ? built : undefined };
+    const options = { ...how, built: length === context ? built : undefined, stride: Math.min(stride, length) };
     const evaluator = await createEvaluator(engine, modelOf(config.model), evaluationShape(length), options);
     return measured(evaluator, (own) => own.run(parameters, sequence, goingOn(onProgress)));
   };
