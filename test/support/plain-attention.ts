@@ -3,6 +3,7 @@
  * of products or fused anything. Gradients come from the tape.
  */
 import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
+import { fading, meanWeights, plainRate } from "./plain-memory.ts";
 import { type Id, Tape } from "./tape.ts";
 
 export type Kind = "softmax" | "softmax-rope" | "mixed-chunk" | "mixed-chunk-learned" | "favor" | "combiner";
@@ -159,6 +160,7 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] 
   const { chunk } = options;
   const each = offsets?.map((offset, i) => plainRate(tape, LEARNED, { i, pairs, chunk, offset, id: tape.leaf(0) }));
   const rates = each && Array.from({ length: options.T + chunk }, () => [...each, ...each]);
+  const faded = rates && fading(tape, rates, chunk);
   return q.map((row, t) => {
     const own = chunkOf(head, t);
     const near = visible(head, t).filter((j) => chunkOf(head, j) === own);
@@ -166,8 +168,8 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] 
     if (near.length === 0) return nothing(head);
     const weights = tape.softmax(near.map((j) => score(tape, row, k[j])));
     const divisor = options.causal ? options.chunk : ofDocument(head, t).length;
-    const linear = rates
-      ? meanWeights(tape, { t, far, q: lq, k: lk, rates, chunk, bidirectional: !options.causal })
+    const linear = faded
+      ? meanWeights(tape, { t, far, q: lq, k: lk, faded, chunk, bidirectional: !options.causal })
       : far.map((j) => tape.affine(tape.dot(lq[t], lk[j]), 1 / divisor));
     return weighedSum(
       tape,
@@ -175,67 +177,6 @@ function mixedChunk(head: Head, lq: Id[][], lk: Id[][], offsets?: Id[]): Id[][] 
       [...near, ...far].map((j) => v[j]),
     );
   });
-}
-
-interface PlainRate {
-  /** Number of the pair of dimensions, and how many there are. */
-  readonly i: number;
-  readonly pairs: number;
-  readonly chunk: number;
-  /** What is learned, and what a token asks for. */
-  readonly offset: Id;
-  readonly id: Id;
-}
-
-/** How fast one pair of dimensions fades, per chunk. Constants are rounded once, as the graph's are. */
-export function plainRate(
-  tape: Tape,
-  { memory, halfLives }: MemoryConfig,
-  { i, pairs, chunk, offset, id }: PlainRate,
-): Id {
-  const [shortest, longest] = halfLives;
-  const halfLife = shortest * (longest / shortest) ** (pairs === 1 ? 1 : i / (pairs - 1));
-  const start = Math.fround((chunk * Math.LN2) / halfLife);
-  if (memory === "mean") return tape.leaf(0);
-  if (memory === "decay") return tape.leaf(start);
-  return tape.affine(tape.exp(tape.add(offset, id)), start);
-}
-
-interface MeanRequest {
-  readonly t: number;
-  /** The tokens that it attends to. */
-  readonly far: readonly number[];
-  readonly q: Id[][];
-  readonly k: Id[][];
-  /** By how much everything before each real token has faded when it is read, per chunk: [T][s]; empty for padding. */
-  readonly rates: Id[][];
-  readonly chunk: number;
-  /** Whether all tokens of the own chunk count alike: bidirectional. */
-  readonly bidirectional: boolean;
-}
-
-/** Weights of the tokens `far` for token t: in each dimension of q and k a weighted mean over them. */
-export function meanWeights(tape: Tape, { t, far, q, k, rates, chunk, bidirectional }: MeanRequest): Id[] {
-  const chunkOf = (j: number) => Math.floor(j / chunk);
-  const most = Math.fround(Math.log(16));
-  const width = q[t].length;
-  const sumOf = (tokens: number[], r: number) =>
-    tape.affine(tape.sum([tape.leaf(0), ...tokens.flatMap((j) => rates[j]?.[r] ?? [])]), Math.fround(1 / chunk));
-  const tokensOf = (g: number) => Array.from({ length: chunk }, (_, i) => g * chunk + i);
-  const weight = (j: number, r: number): Id => {
-    const [own, other] = [chunkOf(t), chunkOf(j)];
-    if (own === other && bidirectional) return tape.leaf(1);
-    const [first, last] = [own, other].sort((a, b) => a - b);
-    const nearer = tokensOf(other).filter((i) => (other < own ? i > j : i < j));
-    const between = Array.from({ length: last - first - 1 }, (_, i) => sumOf(tokensOf(first + 1 + i), r));
-    const limited = between.map((id) => (tape.value(id) > most ? tape.leaf(most) : id));
-    return tape.exp(tape.affine(tape.sum([sumOf(nearer, r), ...limited]), -1));
-  };
-  const weights = far.map((j) => Array.from({ length: width }, (_, r) => weight(j, r)));
-  const totals = q[t].map((_, r) => tape.sum([tape.leaf(0), ...weights.map((own) => own[r])]));
-  return far.map((j, i) =>
-    tape.sum(q[t].map((id, r) => tape.div(tape.mul(tape.mul(id, k[j][r]), weights[i][r]), totals[r]))),
-  );
 }
 
 function favor(head: Head): Id[][] {

@@ -6,7 +6,8 @@
 
 import type { MemoryConfig } from "../../src/nn/distant-memory.ts";
 import type { GatedUnitConfig } from "../../src/nn/gated-attention-unit.ts";
-import { meanWeights, plainRate, rope, weighedSum } from "./plain-attention.ts";
+import { rope, weighedSum } from "./plain-attention.ts";
+import { fading, meanWeights, plainRate } from "./plain-memory.ts";
 import { type Id, Tape } from "./tape.ts";
 
 export interface PlainUnit extends Required<Omit<GatedUnitConfig, "width" | "gamma" | "outputMaps">> {
@@ -99,6 +100,7 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
   const rates = isMean
     ? plainRates(unit, memory, z, T + span).map((row, t) => (t < T && !counts(t) ? [] : row))
     : undefined;
+  const faded = rates && fading(tape, rates, span);
 
   return x.map((row, t) => {
     const near = quadratic ? seen(t).filter((j) => chunkOf(j) === chunkOf(t)) : [];
@@ -110,8 +112,8 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
             near.map((j) => j - t),
           )
         : []),
-      ...(linear && !rates ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
-      ...(linear && rates ? meanWeights(tape, { t, far, ...linear, rates, chunk: span, bidirectional: !causal }) : []),
+      ...(linear && !faded ? far.map((j) => tape.affine(tape.dot(linear.q[t], linear.k[j]), linearScale(t))) : []),
+      ...(linear && faded ? meanWeights(tape, { t, far, ...linear, faded, chunk: span, bidirectional: !causal }) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
