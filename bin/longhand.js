@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { withHugePages } from "../dist/src/cli/reexec.js";
+import { withHugePages } from "../dist/command/reexec.js";
 
 await withHugePages(); // before all that takes time to load
-const { main } = await import("../dist/src/cli/main.js");
+const { main } = await import("../dist/command/main.js");
 await main(process.argv);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export default function setup(): void {
-  const built = join(root, "dist", "src", "index.js");
+  const built = join(root, "dist", "command", "main.js"); // made last
   if (existsSync(built) && newestSource() <= statSync(built).mtimeMs) return;
   execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
