@@ -8,6 +8,7 @@ import { openAppendFile } from "../../checkpoint/append.node.ts";
 import { writeFileAtomic } from "../../checkpoint/atomic.node.ts";
 import { readWhole } from "../../checkpoint/read.node.ts";
 import type { EvalRecord, SkipRecord, TrainRecord } from "../../train/loop.ts";
+import { recordsUpTo } from "../../training/records.ts";
 import type { SampleRecord } from "../../training/sample.ts";
 import { openEventFile } from "./tensorboard.ts";
 
@@ -105,30 +106,9 @@ async function repair(path: string, lastStep: number): Promise<{ damagedLines: n
     if (missing) return { damagedLines: 0, laterRecords: 0 };
     throw error;
   }
-  const kept: Uint8Array[] = [];
-  let damagedLines = 0;
-  let laterRecords = 0;
-  for (let start = 0; start < bytes.length; ) {
-    const newline = bytes.indexOf(0x0a, start);
-    const end = newline < 0 ? bytes.length : newline + 1;
-    const record = newline < 0 ? undefined : parseRecord(bytes.subarray(start, newline));
-    if (record === undefined) damagedLines++;
-    else if (record.step > lastStep || (record.step === lastStep && record.type === "finished")) laterRecords++;
-    else kept.push(bytes.subarray(start, end));
-    start = end;
-  }
+  const { kept, damagedLines, laterRecords } = recordsUpTo(bytes, lastStep);
   if (damagedLines + laterRecords > 0) await writeFileAtomic(path, [concatenate(kept)]);
   return { damagedLines, laterRecords };
-}
-
-/** Step and type of a line, or undefined when it is damaged. */
-function parseRecord(line: Uint8Array): { type: string; step: number } | undefined {
-  try {
-    const { type, step } = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(line));
-    return typeof type === "string" && Number.isSafeInteger(step) ? { type, step } : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {

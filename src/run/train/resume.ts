@@ -9,13 +9,13 @@ import { parseSettings, pick } from "../../config/fields.ts";
 import { parseRunConfig } from "../../config/run-config.ts";
 import { type ResumeSettings, resumeSettingsSchema } from "../../config/train-settings.ts";
 import { firstPlace } from "../../data/mixture.ts";
+import { cooledFrom, withEnding } from "../../training/ending.ts";
 import { examplesPerStepOf, initialState, lanesOf, placeInData, restoreState } from "../../training/state.ts";
 import { corporaOf } from "../data/corpora.ts";
 import { loadRunTokenizer, openRunTokens } from "../data/run-tokens.ts";
 import { requireDevice } from "../machine/device.ts";
 import { requireMemory } from "../machine/memory.ts";
 import { copyRun } from "./copy-run.ts";
-import { cooledFrom, withEnding } from "./ending.ts";
 import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { startOf } from "./start.ts";
 

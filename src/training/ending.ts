@@ -2,10 +2,10 @@
  * How a run that goes on ends: at another step, with a cool-down from where it is (train/schedule.ts), from the last
  * checkpoint before the cool-down that it had.
  */
-import { LonghandError } from "../../base/errors.ts";
-import { parseRunConfig, type RunConfig } from "../../config/run-config.ts";
-import type { ResumeSettings } from "../../config/train-settings.ts";
-import { coolsFrom } from "../../train/schedule.ts";
+import { LonghandError } from "../base/errors.ts";
+import { parseRunConfig, type RunConfig } from "../config/run-config.ts";
+import type { ResumeSettings } from "../config/train-settings.ts";
+import { coolsFrom } from "../train/schedule.ts";
 
 /** Where a run stands: the step that it goes on from. */
 export interface Place {
