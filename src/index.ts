@@ -56,9 +56,11 @@ export {
 } from "./run/use/evaluate.ts";
 export { evaluateWhole, type WholeEvaluateResult } from "./run/use/evaluate-whole.ts";
 export { type LoadedModel, type LoadModelOptions, loadModel } from "./run/use/model.ts";
+export { type ChoicesOptions, evaluateChoices } from "./run/use/questions.ts";
 export { type Device, deviceNames, type Engine } from "./runtime/engine.ts";
 export { ortNodeEngine } from "./runtime/ort-node.ts";
 export { type ServeOptions, type Server, serve } from "./serve/serve.ts";
+export type { Answered, ChoiceScore, ChoicesResult } from "./use/choices.ts";
 export { type BlankCandidate, type FillResult, fill } from "./use/fill.ts";
 export { type GenerateTextOptions, generate } from "./use/generate.ts";
 export type {

@@ -38,6 +38,14 @@ export const wholeSettingsSchema = z.strictObject({
     ),
 });
 
+/** Of the command alone, instead of a text. */
+export const choicesSettingsSchema = z.strictObject({
+  choices: optionalText(
+    "file",
+    "Instead of a text, questions as JSON lines: context, choices and answer (one of them, or its place from 0), or context and target; how often the right one is the likeliest: whole, per token and per byte.",
+  ),
+});
+
 export type EvaluateSettings = z.input<typeof evaluateSettingsSchema>;
 
 export const scoreSettingsSchema = z.strictObject({

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { jsonLines, longhand, start, succeed, tiny, treeOf, workspace } from "./command.ts";
+import { fail, jsonLines, longhand, start, succeed, tiny, treeOf, workspace } from "./command.ts";
 
 const { folder, text } = workspace();
 const content = readFileSync(text, "utf8");
@@ -57,6 +57,42 @@ describe("longhand eval", { timeout: 60_000 }, () => {
     const one = join(folder, "one.txt");
     writeFileSync(one, "a");
     expect(await evaluate(one)).toMatchObject({ tokens: 2, words: 1, bytes: 1 }); // the end of the text counts
+  });
+
+  it("reads windows that overlap with --stride", async () => {
+    const overlapping = await evaluate(text, "--stride", "16");
+    const apart = await evaluate(text);
+    expect(overlapping.tokens).toBe(apart.tokens);
+    expect(overlapping.loss).not.toBe(apart.loss);
+    const late = overlapping.byPosition.at(-1) as PositionLoss; // positions 32 to 63: nearly all tokens are predicted there
+    expect(late.tokens).toBeGreaterThan(0.9 * apart.tokens);
+    await fail(
+      ["eval", run, "--data", text, "--stride", "65"],
+      2,
+      /^longhand: --stride 65: expected at most the context of 64/,
+    );
+  });
+
+  it("counts right answers with --choices, and names a line that is no question", async () => {
+    const questions = join(folder, "questions.jsonl");
+    const [context, target] = [content.slice(0, 40), content.slice(40, 52)];
+    const lines = [
+      { context, choices: ["zqxj", target], answer: target },
+      { context, choices: ["zqxj", target], answer: 0 },
+    ];
+    writeFileSync(questions, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n{"context": "a"}\n`);
+    const place = `${questions}, line 3: target is missing`.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    await fail(["eval", run, "--choices", questions], 1, new RegExp(`^longhand: ${place}`));
+    writeFileSync(questions, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const { stdout } = await succeed(["eval", run, "--choices", questions, "--json"]);
+    expect(jsonLines(stdout)).toEqual([
+      expect.objectContaining({ questions: 2, accuracy: 0.5, accuracyPerByte: 0.5, chance: 0.5 }),
+    ]);
+    await fail(
+      ["eval", run, "--choices", questions, "--whole"],
+      2,
+      /^longhand: --whole cannot be combined with --choices/,
+    );
   });
 
   it("prints a table without --json, and leaves the run as it was", async () => {

@@ -9,11 +9,11 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
     file: "src/index.ts",
     values: `
       LonghandError ablationNames ablations architectureNames bench createBatchDecoder createDecoder decodingArchitecture describeArchitectures
-      deviceNames diagnose estimatePreparation evaluate evaluateMasked evaluateWhole exportModel fill generate importModel inspectPath inspectShards loadModel loadTokenizer
+      deviceNames diagnose estimatePreparation evaluate evaluateChoices evaluateMasked evaluateWhole exportModel fill generate importModel inspectPath inspectShards loadModel loadTokenizer
       ngramPerplexity objectiveNames openCorpus openShards openTextSource ortNodeEngine parameterCount prepare presetNames
       presets resume sample score serve train trainTokenizer version writeShards`,
     types: `
-      Ablation AblationName ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate Corpus CorpusOptions DataSpec Decoder
+      Ablation AblationName Answered ArchitectureDescription ArchitectureName BatchDecoder BenchOptions BenchPreset BenchResult BenchSettingsInput BlankCandidate ChoiceScore ChoicesOptions ChoicesResult Corpus CorpusOptions DataSpec Decoder
       Device Engine ErrorCode EvaluateOptions EvaluateResult ExportOptions ExportResult FillOptions FillResult Finding
       FormatMeasure GenerateTextOptions GeneratedPiece ImportOptions ImportResult InspectOptions Inspected InspectedKind Inspection
       LoadModelOptions LoadedModel MaskedEvaluateResult ModelConfig NgramPerplexity OtherSurprise PositionLoss

@@ -1,6 +1,9 @@
 /** longhand eval */
 import type { Command } from "commander";
+import { LonghandError } from "../../base/errors.ts";
+import { flagOf } from "../../config/flags.ts";
 import {
+  choicesSettingsSchema,
   type EvaluateSettings,
   evaluateSettingsSchema,
   type LoadSettings,
@@ -11,11 +14,13 @@ import { type EvaluateOptions, evaluate, evaluateMasked, type PositionLoss } fro
 import { evaluateWhole } from "../../run/use/evaluate-whole.ts";
 import type { TextPerplexity } from "../../run/use/measure.ts";
 import { type LoadedModel, loadModel } from "../../run/use/model.ts";
+import { evaluateChoices } from "../../run/use/questions.ts";
 import { addFlags } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { fetching, openProgress } from "../progress.ts";
 
-type EvalFlags = EvaluateSettings & LoadSettings & { readonly json?: boolean; readonly whole?: boolean };
+type EvalFlags = EvaluateSettings &
+  LoadSettings & { readonly json?: boolean; readonly whole?: boolean; readonly choices?: string };
 
 export function define(command: Command, streams: Streams): void {
   command
@@ -28,19 +33,30 @@ export function define(command: Command, streams: Streams): void {
       "\nExamples:\n  longhand eval runs/book --data other.txt --context 8192\n  longhand eval runs/book --data other.txt --whole\n  longhand eval runs/book --data other.txt --context 1024 --stride 256",
     )
     .action((run: string, flags: EvalFlags) => runEval(run, flags, streams));
-  addFlags(command, evaluateSettingsSchema, wholeSettingsSchema, loadSettingsSchema);
+  addFlags(command, evaluateSettingsSchema, wholeSettingsSchema, choicesSettingsSchema, loadSettingsSchema);
   command.option("--json", "The result as one JSON line on stdout.");
 }
 
 async function runEval(run: string, flags: EvalFlags, streams: Streams): Promise<void> {
-  const { json, whole = false, threads, device, adapter, ...settings } = flags;
+  const { json, choices, threads, device, adapter, ...texts } = flags;
+  const { whole = false, ...settings } = texts;
+  const other = Object.keys(texts)[0];
+  if (choices !== undefined && other !== undefined)
+    throw new LonghandError(
+      "usage",
+      `${flagOf(other)} cannot be combined with --choices, whose file has all that is read`,
+    );
   const progress = openProgress("eval");
   const onWarning = (message: string) => progress.note(`warning: ${message}`);
   const model = await loadModel(run, { threads, device, adapter, onWarning });
   try {
     const onProgress = (done: number) => progress.update(Math.round(done * 100), 100, "%");
     const options = { ...settings, onWarning, onDownload: fetching(progress), onProgress };
-    const { result, text } = await (whole ? measuredWhole(model, options) : measured(model, options));
+    const { result, text } = await (choices !== undefined
+      ? answered(model, choices, onProgress)
+      : whole
+        ? measuredWhole(model, options)
+        : measured(model, options));
     progress.end();
     if (json) printJson(streams, result);
     else streams.out.write(text);
@@ -81,6 +97,17 @@ async function measuredWhole(model: LoadedModel, options: EvaluateOptions): Prom
     `without the distant half: ${more(withoutDistant)}\n` +
     `in windows of ${windows.context} that each begin anew: ${more(windows)}\n`;
   return { result, text: text + table(byPosition, "document", withoutDistant.byPosition) };
+}
+
+async function answered(model: LoadedModel, choices: string, onProgress: (done: number) => void) {
+  const result = await evaluateChoices(model, { choices, onProgress });
+  const { questions, accuracy, accuracyPerToken, accuracyPerByte, chance, exact, perplexity } = result;
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  const text =
+    `right answers to ${questions} questions: ${percent(accuracy)} by likelihood, ${percent(accuracyPerToken)} per token, ` +
+    `${percent(accuracyPerByte)} per byte; by chance ${percent(chance)}\n` +
+    `written word for word: ${percent(exact)}; perplexity of a right answer ${perplexity.toFixed(2)}\n`;
+  return { result, text };
 }
 
 /** Two lines. */
