@@ -29,6 +29,8 @@ export interface Running {
   readonly ended: Promise<Finished>;
   /** Resolves when stdout and stderr together match; rejects when the process ends before. */
   saw(pattern: RegExp): Promise<void>;
+  /** What it has written so far. */
+  output(): Pick<Finished, "stdout" | "stderr">;
 }
 
 export interface RunOptions {
@@ -78,7 +80,7 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
       look();
       ended.then(() => reject(new Error(`it ended before ${pattern}: ${output.stdout}${output.stderr}`)), reject);
     });
-  return { child, ended, saw };
+  return { child, ended, saw, output: () => ({ ...output }) };
 }
 
 /** Runs the command to its end. */

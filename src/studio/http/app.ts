@@ -30,9 +30,9 @@ export function createStudioApp({ token, page, onWarning, ...parts }: StudioAppO
   });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    requireOwnOrigin(request);
-    const { pathname } = new URL(request.url, "http://localhost");
+    const [pathname] = request.url.split("?");
     const isPage = pathname === "/" || pathname === "/index.html";
+    requireOwnOrigin(request, isPage);
     if (files.has(pathname) && !isPage) return; // what everybody has who has the package
     if (!(isPage && takeToken(request, reply, token))) requireToken(request, token);
   });

@@ -45,12 +45,12 @@ export const REPORT_HEADERS: Readonly<Record<string, string>> = {
   "x-frame-options": "SAMEORIGIN",
 };
 
-/** Refuses requests for another host and from pages of another origin. Throws 403. */
-export function requireOwnOrigin({ headers }: FastifyRequest): void {
+/** Refuses requests for another host and from pages of another origin, which may link to the page itself. Throws 403. */
+export function requireOwnOrigin({ headers }: FastifyRequest, isPage: boolean): void {
   const { host, origin, "sec-fetch-site": site } = headers;
   if (!namesLoopback(host)) throw new RequestError(403, "expected a Host of this machine, such as localhost");
   const own = origin === undefined || origin === `http://${host}`;
-  const fetched = site === undefined || site === "same-origin" || site === "none";
+  const fetched = isPage || site === undefined || site === "same-origin" || site === "none";
   if (own && fetched) return;
   throw new RequestError(403, "a page of another origin has no access: open the address that longhand studio printed");
 }

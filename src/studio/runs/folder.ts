@@ -6,7 +6,7 @@ import { CONFIG_FILE } from "../../checkpoint/config-file.ts";
 import { isRunFolder } from "../../checkpoint/run-folder.node.ts";
 import type { RunSummary } from "../api.ts";
 import { METRICS_FILE } from "./metrics-file.ts";
-import { placeBelow } from "./places.ts";
+import { isPlainPart, placeBelow } from "./places.ts";
 import { RunWatch } from "./summary.ts";
 
 /** Folders deeper than this are not looked into, nor more of them than this. */
@@ -109,7 +109,7 @@ export class RunsFolder {
   }
 }
 
-/** Neither hidden nor a link, which could lead anywhere. */
+/** No link, which could lead anywhere. */
 function isPlainFolder(entry: Dirent): boolean {
-  return entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules";
+  return entry.isDirectory() && isPlainPart(entry.name) && entry.name !== "node_modules";
 }

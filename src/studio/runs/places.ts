@@ -10,14 +10,16 @@ import { RequestError } from "../../service/failure.ts";
 /** Longer names are no names of runs. */
 const LONGEST = 1000;
 
-/**
- * The path of something below the folder, there or not. `name` is a path with / between its parts, of which none may be
- * empty, begin with a dot or hold a backslash, a colon or a control character. Throws 400.
- */
+/** What a part of a name can be: neither hidden nor something that systems take for more than a name. */
+export function isPlainPart(part: string): boolean {
+  const special = process.platform === "win32" ? /[\\:\p{Cc}]/u : /[\\\p{Cc}]/u;
+  return part !== "" && !part.startsWith(".") && !special.test(part);
+}
+
+/** The path of something below the folder, there or not. `name`: plain parts with / between them. Throws 400. */
 export function pathBelow(folder: string, name: string): string {
   const parts = name.split("/");
-  const plain = (part: string) => part !== "" && !part.startsWith(".") && !/[\\:\p{Cc}]/u.test(part);
-  if (name.length > LONGEST || !parts.every(plain))
+  if (name.length > LONGEST || !parts.every(isPlainPart))
     throw new RequestError(400, `${quoted(name)}: expected the name of something in the runs folder`);
   return join(folder, ...parts);
 }
