@@ -86,8 +86,10 @@ function attach(element: HTMLElement, latest: Latest, drawing: { current: Drawin
   const plot = new Drawing(element, { ...given, logX: extent.log }, width());
   drawing.current = plot;
   let frame = 0;
+  let seenAtAll = true;
   const draw = () => {
     frame = 0;
+    if (!seenAtAll) return;
     plot.draw(seen(group, latest.current.extent));
     plot.point(group.pointer.peek());
   };
@@ -99,6 +101,12 @@ function attach(element: HTMLElement, latest: Latest, drawing: { current: Drawin
     soon();
   });
   size.observe(element);
+  // A plot that is scrolled away is drawn when it comes back.
+  const sight = new IntersectionObserver((entries) => {
+    seenAtAll = entries[entries.length - 1].isIntersecting;
+    if (seenAtAll) soon();
+  });
+  sight.observe(element);
   const endings = [
     effect(() => {
       if (group.view.value !== null) soon();
@@ -109,6 +117,7 @@ function attach(element: HTMLElement, latest: Latest, drawing: { current: Drawin
       gesturesOf(group, () => latest.current.extent, plot),
     ),
     () => size.disconnect(),
+    () => sight.disconnect(),
     () => cancelAnimationFrame(frame),
     () => plot.destroy(),
   ];

@@ -1,6 +1,7 @@
 /** One plot on a canvas, by uPlot: curves over a window of x, reduced to what its pixels can show before they are drawn. */
 import uPlot from "uplot";
 import { perColumn } from "./columns.ts";
+import { Painter } from "./paths.ts";
 import type { Points } from "./points.ts";
 import type { Range } from "./view.ts";
 
@@ -40,12 +41,17 @@ export class Drawing {
     const font = `11px ${style.fontFamily}`;
     const axis = { stroke: color("--wa-color-text-quiet"), font, ticks: { show: false } };
     const grid = { stroke: color("--plot-grid"), width: 1 };
+    const painter = new Painter();
+    const strokes = look.curves.map(({ color: given, faint }) =>
+      faint ? `color-mix(in srgb, ${color(given)} 28%, transparent)` : color(given),
+    );
     this.#plot = new uPlot(
       {
         width,
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, bind: UNBOUND },
+        hooks: { drawSeries: [(plot, number) => painter.bars(plot, number, strokes[number - 1])] },
         scales: {
           x: { time: false, distr: look.logX ? 3 : 1, range: (_, min, max) => [min, max] },
           y: { distr: look.logY ? 3 : 1, range: (_, min, max) => heightOf(min, max, look.logY) },
@@ -70,13 +76,11 @@ export class Drawing {
         ],
         series: [
           {},
-          ...look.curves.map(({ name, color: given, faint, marked }) => ({
-            label: name,
-            stroke: faint ? `color-mix(in srgb, ${color(given)} 28%, transparent)` : color(given),
-            width: faint ? 1 : 1.75,
-            spanGaps: true,
-            points: { show: marked ?? false, size: 5, fill: color(given) },
-          })),
+          ...look.curves.map(({ name, faint, marked }, index): uPlot.Series => {
+            const stroke = strokes[index];
+            const points = { show: marked ?? false, size: 5, fill: stroke };
+            return { label: name, stroke, width: faint ? 1 : 1.75, spanGaps: true, paths: painter.line, points };
+          }),
         ],
         padding: [8, 16, 0, 0],
       },
