@@ -17,8 +17,8 @@ export function AttentionView({ attention, layer, onLayer }: Props) {
       <p class="quiet">
         {chunk === null
           ? `It sees all ${whole(tokens.length)} tokens up to it.`
-          : `Exactly, it sees ${whole(tokens.length)} tokens of its chunk of ${whole(chunk)}, from ${whole(start)} to ${whole(position)}.`}
-        {" A layer that is chosen shades the text."}
+          : `Local: tokens ${whole(start)} to ${whole(position)}, of its chunk of ${whole(chunk)}. Distant: the chunks before.`}
+        {" The layer that is chosen shades the text."}
       </p>
       <div class="layers" role="radiogroup" aria-label="Layer that shades the text">
         {layers.map((one, index) => (

@@ -19,7 +19,7 @@ export function PlayPage() {
           <a
             class="place"
             key={part.page}
-            href={address(part.page)}
+            href={address(part.page, { model: route.value.query.get("model") ?? undefined })}
             aria-current={part.page === page ? "page" : undefined}
           >
             {part.title}

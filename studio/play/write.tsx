@@ -162,7 +162,7 @@ function About({ token, at }: { readonly token: TextToken; readonly at: number }
 
 function standing({ probability, rank, entropy }: TextToken): string {
   if (probability === null || rank === null || entropy === null) return "the first token, which comes after nothing";
-  return `${percent(probability)}, rank ${whole(rank)}; ${figures(entropy)} bits of doubt here`;
+  return `${percent(probability)}, rank ${whole(rank)}; entropy ${figures(entropy)} bits`;
 }
 
 function Choices({ token, at }: { readonly token: TextToken | undefined; readonly at: number | undefined }) {

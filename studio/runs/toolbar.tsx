@@ -28,8 +28,10 @@ export function Toolbar({ group, extent }: { readonly group: Group; readonly ext
         value={smoothing.value}
         onInput={(event: Event) => setArgument("smooth", String((event.currentTarget as HTMLInputElement).value), "0")}
       />
-      <Switch label="Log x" checked={logX.value} onChange={(on) => setLog("x", on)} />
-      <Switch label="Log y" checked={logY.value} onChange={(on) => setLog("y", on)} />
+      <div class="row">
+        <Switch label="Log x" checked={logX.value} onChange={(on) => setLog("x", on)} />
+        <Switch label="Log y" checked={logY.value} onChange={(on) => setLog("y", on)} />
+      </div>
       <Segments
         label="Dragging"
         value={group.drag.value}
