@@ -16,8 +16,8 @@ interface Pass {
   readonly all: InputsByName;
   readonly tokens: Int32Array;
   readonly targets: Int32Array;
-  readonly positionAngles: Angles;
-  readonly rotations: Angles;
+  /** Of positions and of rotations, as far as the program has them as inputs. */
+  readonly angles: readonly Angles[];
   /** open, position, closed, count: [B] each. */
   readonly numbers: readonly Float32Array[];
 }
@@ -191,12 +191,14 @@ export class TokenReader {
     const compiled = await this.#programs.get(key, () => build(shape));
     const { width, rotaryPairs } = this.#architecture;
     const { texts: B, tokens: P } = shape;
-    const angleArrays = (pairs: number): Angles => ({
-      frequencies: frequencies(pairs),
-      cos: new Float32Array(B * P * pairs),
-      sin: new Float32Array(B * P * pairs),
-    });
-    const [positionAngles, rotations] = [angleArrays(width / 2), angleArrays(rotaryPairs)];
+    const angles = Object.entries({ position: width / 2, rotation: rotaryPairs })
+      .filter(([name]) => compiled.inputs.has(`${name}.cos`))
+      .map(([name, pairs]) => ({
+        name,
+        frequencies: frequencies(pairs),
+        cos: new Float32Array(B * P * pairs),
+        sin: new Float32Array(B * P * pairs),
+      }));
     const [tokens, targets] = [new Int32Array(B * P), new Int32Array(B * P)];
     const numbers = [0, 1, 2, 3].map(() => new Float32Array(B));
     const [open, position, closed, count] = numbers;
@@ -204,8 +206,12 @@ export class TokenReader {
       ...compiled.parameters,
       ...(this.#resident ? {} : this.state.arrays),
       ...{ tokens, targets, open, position, closed, count },
-      ...{ "position.cos": positionAngles.cos, "position.sin": positionAngles.sin },
-      ...{ "rotation.cos": rotations.cos, "rotation.sin": rotations.sin },
+      ...Object.fromEntries(
+        angles.flatMap(({ name, cos, sin }) => [
+          [`${name}.cos`, cos],
+          [`${name}.sin`, sin],
+        ]),
+      ),
     };
     const all = this.#ofProgram(compiled, given);
     const pass = {
@@ -214,8 +220,7 @@ export class TokenReader {
       all,
       tokens,
       targets,
-      positionAngles,
-      rotations,
+      angles,
       numbers,
     };
     this.#passes.set(key, pass);
@@ -236,7 +241,7 @@ export class TokenReader {
       position[text] = state.position(text);
       closed[text] = state.closed(text);
       count[text] = counts[text];
-      for (const { frequencies, cos, sin } of [pass.positionAngles, pass.rotations]) {
+      for (const { frequencies, cos, sin } of pass.angles) {
         fillAngles({ cos, sin }, { frequencies, start: state.position(text), count: P, at });
       }
     }
