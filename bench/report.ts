@@ -10,8 +10,11 @@ import type { DocumentsReport } from "./documents.ts";
 import type { EngineReport } from "./engine.ts";
 import type { Machine, Versions } from "./machine.ts";
 import type { MemoryReport } from "./memory.ts";
+import type { PeerReport } from "./peer.ts";
 import { finePercent, line, mebibytes, percent, shape, show } from "./report-lines.ts";
+import { peerText, scoreText, serveText } from "./report-serving.ts";
 import { webText } from "./report-web.ts";
+import type { ScoreReport } from "./score.ts";
 import type { ServeReport } from "./serve.ts";
 import type { TrainingReport } from "./training.ts";
 import type { WebReport } from "./web.ts";
@@ -28,6 +31,8 @@ export interface Sections {
   readonly architectures: ArchitecturesReport | null;
   readonly memory: MemoryReport | null;
   readonly serve: ServeReport | null;
+  readonly score: ScoreReport | null;
+  readonly peer: PeerReport | null;
   readonly web: WebReport | null;
 }
 
@@ -48,7 +53,7 @@ export function machineText(machine: Machine, versions: Versions): string {
 
 export function sectionsText(sections: Sections): string {
   const { training, context, decode, data, distant, documents, engine, deviceNodes } = sections;
-  const { memory, architectures, serve, web } = sections;
+  const { memory, architectures, serve, score, peer, web } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -61,6 +66,8 @@ export function sectionsText(sections: Sections): string {
   if (memory) parts.push(memoryText(memory));
   if (architectures) parts.push(architecturesText(architectures));
   if (serve) parts.push(serveText(serve));
+  if (score) parts.push(scoreText(score));
+  if (peer) parts.push(peerText(peer));
   if (web) parts.push(webText(web));
   return parts.join("\n\n");
 }
@@ -138,27 +145,6 @@ function decodeText({ model, positions, batches, tokens, stateBytes, peakBytes }
       line(`  ${b.texts} texts together`, `${show(b.tokensPerSecond, 1)} tokens/s of all, ratio ${show(b.ratio, 3)}`),
     ),
     line("memory", `state ${mebibytes(stateBytes)}, peak ${mebibytes(peakBytes)}`),
-  ].join("\n");
-}
-
-function serveText({ preset, threads, tokens, one, eight, ratio, session, prompt, far, ...shares }: ServeReport) {
-  return [
-    `serve: FLASH ${preset}, ${threads} threads, streams of ${tokens} tokens; medians (quartiles)`,
-    line("  one stream", `${show(one, 1)} tokens/s`),
-    line("    choosing tokens", `${show(shares.choosingShare, 1, 100)} % of its time`),
-    line("    the server's own", `${show(shares.ownShare, 1, 100)} % of its time`),
-    line("  eight streams", `${show(eight, 1)} tokens/s of all, ratio ${show(ratio, 2)}`),
-    line(`  session of ${session.position}`, `first token after ${show(session.firstTokenMilliseconds, 1)} ms`),
-    line(
-      `  prompt of ${prompt.tokens}`,
-      `${show(prompt.perSecond, 0)} tokens/s, against evaluation ratio ${show(prompt.ratio, 2)}`,
-    ),
-    ...far.map(({ position, flash, transformer, ratio }) =>
-      line(
-        `  from position ${position}`,
-        `${show(flash, 1)} tokens/s, Transformer++ ${show(transformer, 1)}, ratio ${show(ratio, 2)}`,
-      ),
-    ),
   ].join("\n");
 }
 

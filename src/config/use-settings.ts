@@ -75,6 +75,11 @@ export const scoreShownSchema = z.strictObject({
 
 export type ScoreSettings = z.input<typeof scoreSettingsSchema>;
 
+/** Of a text that is given, not read from somewhere. */
+export const scoreTextSettingsSchema = scoreSettingsSchema.pick({ context: true, tokens: true });
+
+export type ScoreTextSettings = z.input<typeof scoreTextSettingsSchema>;
+
 export const generateSettingsSchema = z.strictObject({
   tokens: whole(1).default(200).describe("The most tokens to write."),
   temperature: z.number().min(0).default(0.8).describe("Logits are divided by it; 0 always takes the likeliest token."),

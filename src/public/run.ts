@@ -1,4 +1,4 @@
-/** `longhand/run`: writing text and filling in blanks with an exported model, and nothing of training. */
+/** `longhand/run`: writing text, filling in blanks and scoring with an exported model, and nothing of training. */
 export { type ErrorCode, LonghandError } from "../base/errors.ts";
 export type { FillOptions } from "../config/use-settings.ts";
 export type { GeneratedPiece, StopReason } from "../generate/generate.ts";
@@ -8,3 +8,12 @@ export type { LoadedModel } from "../run/use/open.ts";
 export type { Device } from "../runtime/engine.ts";
 export { type BlankCandidate, type FillResult, fill } from "../use/fill.ts";
 export { type GenerateTextOptions, generate } from "../use/generate.ts";
+export type {
+  OtherSurprise,
+  ScoredDocument,
+  ScoredLine,
+  ScoredToken,
+  ScoreRecord,
+  Surprise,
+} from "../use/score/records.ts";
+export { type GivenText, type ScoreTextOptions, scoreText as score } from "../use/score/score-text.ts";

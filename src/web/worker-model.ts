@@ -1,12 +1,13 @@
 /** The model in a worker: loaded once, then used by calls. */
 import { LonghandError, messageOf } from "../base/errors.ts";
 import { parseSettings } from "../config/fields.ts";
-import { scoreSettingsSchema } from "../config/use-settings.ts";
+import { scoreTextSettingsSchema } from "../config/use-settings.ts";
 import { parameterCount } from "../models/language-model.ts";
 import { CONFIG_FILE, type ExportSource, readExportConfig, readExportFrom } from "../use/export-files.ts";
 import { type LoadedModel, loadedModel, requireMemory } from "../use/loaded-model.ts";
 import type { ScoreRecord } from "../use/score/records.ts";
-import { scorePieces, textPieces, windowOf } from "../use/score/score-pieces.ts";
+import { scorePieces, windowOf } from "../use/score/score-pieces.ts";
+import { textPieces } from "../use/score/score-text.ts";
 import { openWebEngine, type WebEngine } from "./engine.ts";
 import { hasPrivateFiles } from "./private-files.ts";
 import type { LoadProgress, LoadRequest, ModelFacts, ModelPlace, WebScoreSettings } from "./protocol.ts";
@@ -125,7 +126,7 @@ export function scoreText(
   { text, ...given }: WebScoreSettings,
   signal: AbortSignal,
 ): AsyncGenerator<ScoreRecord, void, undefined> {
-  const { context, tokens } = parseSettings(scoreSettingsSchema.pick({ context: true, tokens: true }), given);
+  const { context, tokens } = parseSettings(scoreTextSettingsSchema, given);
   const windows = [windowOf(model, context)];
   return scorePieces(textPieces(text), { models: [model], windows, tokens, signal });
 }

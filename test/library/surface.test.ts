@@ -53,10 +53,11 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   },
   "longhand/run": {
     file: "src/public/run.ts",
-    values: "LonghandError fill generate loadModel",
+    values: "LonghandError fill generate loadModel score",
     types: `
-      BlankCandidate Device ErrorCode FillOptions FillResult GenerateTextOptions GeneratedPiece LoadExportOptions LoadedModel
-      StopReason TextStretch`,
+      BlankCandidate Device ErrorCode FillOptions FillResult GenerateTextOptions GeneratedPiece GivenText LoadExportOptions
+      LoadedModel OtherSurprise ScoreRecord ScoreTextOptions ScoredDocument ScoredLine ScoredToken StopReason Surprise
+      TextStretch`,
   },
   "longhand/web": {
     file: "src/public/web.ts",

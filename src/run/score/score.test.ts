@@ -7,6 +7,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ScoredDocument, ScoredLine, ScoredToken, ScoreRecord } from "../../use/score/records.ts";
+import { scoreText } from "../../use/score/score-text.ts";
 import { train } from "../train/train.ts";
 import { evaluate } from "../use/evaluate.ts";
 import { byDocument, withShards } from "../use/measure.ts";
@@ -162,6 +163,35 @@ describe("score", { timeout: 60_000 }, () => {
     }
     expect(documents[0].against?.bits).toBe(alone.documents[0].bits);
     expect(documents[0].against?.tokens).not.toBe(documents[0].tokens);
+  });
+
+  it("returns tokens of a line of any length as they come, also beside another model", async () => {
+    let [given, returned, furthest] = [0, 0, 0];
+    async function* parts() {
+      yield "Line 1 of 2.\n";
+      for (let i = 0; i < 20; i++) {
+        const part = `Line ${i} of ${i}, `.repeat(400);
+        given += Buffer.byteLength(part);
+        yield part;
+      }
+    }
+    let lines = 0;
+    for await (const record of scoreText(flash, { text: parts(), tokens: true, against: transformer })) {
+      if (record.type === "line") lines++;
+      if (record.type !== "token") continue;
+      returned += record.bytes?.length ?? Buffer.byteLength(record.text);
+      furthest = Math.max(furthest, given - returned);
+    }
+    expect(lines).toBe(2);
+    expect(returned).toBeGreaterThan(110_000);
+    expect(furthest).toBeLessThan(50_000); // a piece, and what waits until it is worth reading
+  });
+
+  it("takes a piece of more tokens than a call can have arguments", async () => {
+    const long = "ё".repeat(65_536);
+    const { tokens, documents } = await scored(flash, { text: long, tokens: true });
+    expect(tokens).toHaveLength(131_072);
+    expect(documents[0].tokens).toBe(131_072);
   });
 
   it("stops between two pieces, and leaves the end of the text out", async () => {

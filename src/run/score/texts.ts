@@ -4,8 +4,8 @@ import { type CorpusOptions, openCorpus } from "../../data/sources/corpus.ts";
 import { formatOrText } from "../../data/sources/documents.ts";
 import { decodeUtf8 } from "../../data/sources/utf8.ts";
 import type { TextSource } from "../../data/text-source.ts";
-import { type ScorePiece, textPieces } from "../../use/score/score-pieces.ts";
-import { arrivingPieces } from "./arriving.ts";
+import type { ScorePiece } from "../../use/score/score-pieces.ts";
+import { type GivenText, piecesArriving, textPieces } from "../../use/score/score-text.ts";
 
 export interface ScoreTexts {
   readonly pieces: AsyncIterable<ScorePiece>;
@@ -17,7 +17,7 @@ export interface TextOptions
   /** What to score: paths, patterns, folders, addresses on the hub, or `-`; each file is a document, or has many. */
   readonly data?: string | readonly string[] | undefined;
   /** Or a text, one document. */
-  readonly text?: string | undefined;
+  readonly text?: GivenText | undefined;
   /** Ends reading: the document ends where it is. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -27,7 +27,7 @@ export async function openTexts({ data, text, ...options }: TextOptions): Promis
   if ((data === undefined) === (text === undefined)) {
     throw new LonghandError("usage", "score: expected either `data` or `text`, got both or neither");
   }
-  if (text !== undefined) return { pieces: textPieces(text), close: async () => {} };
+  if (text !== undefined) return { pieces: textPieces(text, options.signal), close: async () => {} };
   const paths = [data ?? []].flat();
   const opened: ScoreTexts[] = [];
   const close = async () => {
@@ -69,19 +69,8 @@ const STANDARD_INPUT = "standard input";
 
 function openStream({ input = process.stdin, signal }: TextOptions): ScoreTexts {
   const stream = input as NodeJS.ReadableStream & { destroy?(): void };
-  return {
-    pieces: (async function* () {
-      let empty = true;
-      for await (const piece of arrivingPieces(decodeUtf8(buffersOf(stream), STANDARD_INPUT), { signal })) {
-        empty = false;
-        yield { path: STANDARD_INPUT, ...piece, last: false };
-      }
-      if (empty && !signal?.aborted) {
-        throw new LonghandError("data", "data: standard input is empty; give some text");
-      }
-    })(),
-    close: async () => stream.destroy?.(),
-  };
+  const parts = decodeUtf8(buffersOf(stream), STANDARD_INPUT);
+  return { pieces: piecesArriving(parts, STANDARD_INPUT, signal), close: async () => stream.destroy?.() };
 }
 
 async function* buffersOf(stream: NodeJS.ReadableStream): AsyncGenerator<Buffer> {

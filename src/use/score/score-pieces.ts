@@ -3,7 +3,6 @@
  * what it is to another model. Each document is read once, in memory that does not depend on its length.
  */
 import { LonghandError } from "../../base/errors.ts";
-import { textInMemory } from "../../data/text-source.ts";
 import type { Decoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
 import type { LoadedModel } from "../loaded-model.ts";
@@ -21,12 +20,6 @@ export interface ScorePiece {
   readonly last: boolean;
   /** Whether the input has paused, so that nothing should wait for more. */
   readonly pause?: boolean;
-}
-
-/** A text in memory, one document. Throws "data" for an empty one, and for half of a surrogate pair. */
-export async function* textPieces(text: string): AsyncGenerator<ScorePiece> {
-  const source = textInMemory("text", [text]);
-  for await (const { input, text, last } of source.pieces()) yield { path: source.inputs[input].path, text, last };
 }
 
 export interface ScorePiecesOptions {
@@ -97,7 +90,10 @@ class Document {
   /** Gives the decoders back. */
   readonly release: () => void;
   readonly #totals: readonly Total[];
-  /** Lines of the second model, and lines and tokens of the first, that wait for each other. */
+  /**
+   * Lines of the second model, and lines and tokens of the first, that wait for each other. Tokens wait for lines before
+   * them alone, so that few do on a line of any length.
+   */
   #own: ScoredUnits[] = [];
   #others: LineUnits[] = [];
 
@@ -156,7 +152,8 @@ class Document {
 
   async #each(work: (scorer: DocumentScorer) => Promise<ScoredUnits[]>): Promise<ScoreRecord[]> {
     const [own, other] = this.#scorers;
-    this.#own.push(...(await work(own)));
+    // One at a time: a piece can have more tokens than a call can have arguments.
+    for (const each of await work(own)) this.#own.push(each);
     if (other) for (const each of await work(other)) if ("line" in each) this.#others.push(each.line);
     const records: ScoreRecord[] = [];
     let [taken, paired] = [0, 0];
