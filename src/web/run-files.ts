@@ -3,6 +3,8 @@
 export interface RunFiles {
   /** Paths of all files, "checkpoints/step-00000100/state.json" among them, sorted. */
   list(): Promise<readonly string[]>;
+  /** Bytes of all files together. */
+  size(): Promise<number>;
   /** The whole file; undefined where there is none. */
   read(path: string): Promise<Uint8Array | undefined>;
   /** Writes a file: afterwards it has the new content, or, when it throws, what it had. */
@@ -15,6 +17,7 @@ export function filesInMemory(files: Iterable<readonly [string, Uint8Array]> = [
   const held = new Map(files);
   return {
     list: async () => [...held.keys()].sort(),
+    size: async () => [...held.values()].reduce((sum, { length }) => sum + length, 0),
     read: async (path) => held.get(path)?.slice(), // what is read may be changed in place
     write: async (path, parts) => void held.set(path, joined(parts)),
     async remove(path) {

@@ -30,7 +30,7 @@ import type { RunFiles } from "./run-files.ts";
 import { readShards } from "./shards.ts";
 import { webTokenizer } from "./tokenizer.ts";
 
-const CHECKPOINTS = "checkpoints";
+export const CHECKPOINTS = "checkpoints";
 const METRICS_FILE = "metrics.jsonl";
 const TOKENIZER_FILE = "tokenizer.json";
 export const DATA_FOLDER = "data";
@@ -91,6 +91,12 @@ export async function openRunTokens(files: RunFiles, config: RunConfig, tokenize
     heldOut: [evaluated(end, evalTokens, path)],
     trainTokens: train.tokens,
   };
+}
+
+/** The lines of metrics.jsonl: records of steps, evaluations, samples. */
+export async function readRecords(files: RunFiles): Promise<string[]> {
+  const bytes = await files.read(METRICS_FILE);
+  return bytes === undefined ? [] : new TextDecoder().decode(bytes).trim().split("\n");
 }
 
 /** Steps of which there is a checkpoint, ascending; whether it is whole is not read. */

@@ -61,10 +61,12 @@ const surface: Readonly<Record<string, { file: string; values: string; types: st
   },
   "longhand/web": {
     file: "src/public/web.ts",
-    values: "LonghandError loadModel removeStoredModel storedModels",
+    values: "LonghandError loadModel openTrainer removeStoredModel storedModels",
     types: `
-      BlankCandidate EngineChoice EngineOptions ErrorCode FillOptions FillResult GeneratedPiece LoadModelOptions LoadProgress ModelFacts
-      ModelPlace ScoreRecord ScoredDocument ScoredLine ScoredToken StopReason StoredModel WebGenerateOptions WebModel WebScoreOptions`,
+      BlankCandidate ContinuedTraining EngineChoice EngineOptions ErrorCode FillOptions FillResult GeneratedPiece LoadModelOptions
+      LoadProgress ModelFacts ModelPlace NewTraining RunList RunText ScoreRecord ScoredDocument ScoredLine ScoredToken StopReason
+      StoredModel StoredRun TextToLearn TrainerEvent TrainerOptions WebGenerateOptions WebModel WebScoreOptions WebTrainSettings
+      WebTrainer`,
   },
   "longhand/tools": {
     file: "src/public/tools.ts",
@@ -85,8 +87,9 @@ const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 it("has these entries, each a source file and what it is built to", () => {
   const built = (file: string, ending: string) => `./dist/${file.replace(/\.ts$/, ending)}`;
   const files = Object.entries(surface).map(([name, { file }]) => [name.replace(/^longhand/, "."), file]);
-  // Not a module to import but the script of a worker.
-  const entries = [...files, ["./web/worker", "src/web/worker.ts"]].map(([name, file]) => [
+  // Not modules to import but the scripts of workers.
+  const workers = ["worker", "train-worker"].map((name) => [`./web/${name}`, `src/web/${name}.ts`]);
+  const entries = [...files, ...workers].map(([name, file]) => [
     name,
     { "longhand-source": `./${file}`, types: built(file, ".d.ts"), default: built(file, ".js") },
   ]);

