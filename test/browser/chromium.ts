@@ -2,19 +2,16 @@
  * Pages in a real browser: Chromium by playwright-core, files served on loopback, pages built by Vite. What a page logs as an
  * error, throws, or asks of another machine fails the test that closes it.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { build } from "vite";
+import { findChromium } from "../system/packages.ts";
 import { isLoopback, type Site } from "./site.ts";
 
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-/** Chromium's path: LONGHAND_CHROMIUM, or where systems install it. */
-export const chromiumPath: string | undefined = [process.env.LONGHAND_CHROMIUM ?? "", ...PLACES].find(
-  (path) => path !== "" && existsSync(path),
-);
+/** Chromium's path, if this machine has it. */
+export const chromiumPath: string | undefined = findChromium();
 
 /** For the names of tests: `describe.skipIf(chromiumPath === undefined)(`a page${withoutChromium}`, …)`. */
 export const withoutChromium = chromiumPath === undefined ? " (needs Chromium: npm run system-packages)" : "";
