@@ -44,7 +44,9 @@ export async function ortWebEngine({ files, ...options }: OrtWebOptions = {}): P
   const lost = new Promise<string>((resolve) => {
     tellLoss = resolve;
   });
-  const onCreate = () => void (device === "webgpu" && lossOf(ort).then(tellLoss));
+  const onCreate = () => {
+    if (device === "webgpu") void lossOf(ort).then((reason) => reason !== undefined && tellLoss(reason));
+  };
   return { engine: new OrtEngine(webPackage(ort, onCreate), options), lost };
 }
 
@@ -84,10 +86,10 @@ function webPackage(ort: Ort, onCreate: () => void): OrtPackage {
 
 type OrtSessionRun = Awaited<ReturnType<OrtPackage["InferenceSession"]["create"]>>["run"];
 
-/** The runtime makes the device together with the first session. */
-async function lossOf({ env }: Ort): Promise<string> {
+/** The runtime makes the device with the first session, and destroys it with the last: that is no loss. */
+async function lossOf({ env }: Ort): Promise<string | undefined> {
   const { reason, message } = await (await env.webgpu.device).lost;
-  return message || reason;
+  return reason === "destroyed" ? undefined : message || reason;
 }
 
 const defined = (files: RuntimeFiles) =>

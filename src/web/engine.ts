@@ -72,7 +72,7 @@ async function open(
   };
 }
 
-/** A product whose result is known. */
+/** A product whose result is known. It stays compiled: a GPU device ends with the last program on it. */
 async function tryOut(engine: Engine): Promise<void> {
   const product = await engine.compile(program("try", { y: input("a", [2, 2]).matmul(input("b", [2, 2])) }));
   const { y } = await product.run({ a: Float32Array.of(1, 2, 3, 4), b: Float32Array.of(5, 6, 7, 8) });

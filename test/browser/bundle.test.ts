@@ -72,7 +72,7 @@ const isEngine = ({ moduleIds }: Rolldown.OutputChunk) =>
 const gzipped = (chunks: readonly Rolldown.OutputChunk[]) =>
   chunks.reduce((sum, { code }) => sum + gzipSync(code).length, 0);
 
-describe("longhand/web in a bundle", () => {
+describe("longhand/web in a bundle", { timeout: 120_000 }, () => {
   it("needs no Node, and takes below 200 kB gzip without the engine", async () => {
     const { chunks, foreign } = await bundle(`import { loadModel } from "longhand/web";\nglobalThis.own = loadModel;`);
     expect(foreign).toEqual([]);

@@ -84,6 +84,7 @@ export async function buildPage(script: string): Promise<Built> {
   const entry = resolve(import.meta.dirname, "pages", script);
   await build({
     root: join(import.meta.dirname, "pages"),
+    base: "./",
     configFile: false,
     logLevel: "error",
     resolve: { conditions: ["longhand-source", "module", "browser"] },
@@ -94,7 +95,7 @@ export async function buildPage(script: string): Promise<Built> {
         name: "page",
         generateBundle(_, bundle) {
           const own = Object.values(bundle).find((part) => part.type === "chunk" && part.isEntry);
-          const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Test</title><script type="module" src="/${own?.fileName}"></script>`;
+          const html = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Test</title><script type="module" src="${own?.fileName}"></script>`;
           this.emitFile({ type: "asset", fileName: "index.html", source: html });
         },
       },

@@ -19,11 +19,16 @@ export interface TrainingSteps {
   readonly steps: number;
   readonly context: number;
   readonly batch: number;
+  /** Fields of the model in place of those of nano, and its tokens. */
+  readonly model?: Readonly<Record<string, number>>;
 }
 
-export async function trainingSteps(engine: Engine, { steps, ...shape }: TrainingSteps): Promise<Trained> {
-  const V = 500;
-  const config = parseModelConfig({ ...presetModel("flash", "nano", { context: shape.context }), vocabSize: V });
+export async function trainingSteps(engine: Engine, { steps, model, ...shape }: TrainingSteps): Promise<Trained> {
+  const config = parseModelConfig({
+    ...presetModel("flash", "nano", { context: shape.context }),
+    ...{ vocabSize: 500, ...model },
+  });
+  const V = config.vocabSize;
   const parameters = initialise(parametersOf(config), 1);
   const state = initialOptimizerState(parameters);
   const step = await createTrainStep(engine, modelOf(config), shape);

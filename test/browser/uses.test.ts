@@ -49,7 +49,7 @@ function expectSameScores(found: readonly ScoreRecord[], wanted: readonly ScoreR
   expectClose(bits(found), bits(wanted), { name: "bits", tolerance: 1e-5 });
 }
 
-describe.skipIf(chromiumPath === undefined)(`a model in a page${withoutChromium}`, () => {
+describe.skipIf(chromiumPath === undefined)(`a model in a page${withoutChromium}`, { timeout: 120_000 }, () => {
   let exported: Exports;
   let formats: Exports;
   let built: Built;
