@@ -1,10 +1,10 @@
 /** The command line: arguments to one call each, errors to one sentence and an exit status (0, 1 failed, 2 wrong usage). */
-import { Command, CommanderError } from "commander";
-import { LonghandError, messageOf } from "../base/errors.ts";
-import { withFlags } from "../config/flags.ts";
+import { Command } from "commander";
+import { launchOf } from "../mpi/launcher.ts";
 import { version } from "../run/machine/version.ts";
 import { configureHelp } from "./help.ts";
 import type { Streams } from "./output.ts";
+import { report, statusOf } from "./report.ts";
 
 /** Name, summary, and the module that has the rest: loaded when the command is named. */
 const commands = [
@@ -38,12 +38,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   // Nobody to tell is no reason to end a training.
   process.stderr.on("error", () => {});
+  // Of several processes that are given the same command, the first says what is wrong with it.
+  const tells = (launchOf(process.env)?.rank ?? 0) === 0;
   const program = new Command("longhand")
     .description("Long-context language models of your own text, trained and run on the machine you have.")
     .version(version)
     .addHelpText("after", "\nExample:\n  longhand train --data book.txt --out runs/book")
     .showSuggestionAfterError()
-    .configureOutput({ outputError: (text, write) => write(sentence(text)) })
+    .configureOutput({ outputError: (text, write) => (tells ? write(sentence(text)) : undefined) })
     .exitOverride();
   configureHelp(program, { all: argv.includes("--all") });
   if (argv.length <= 2) {
@@ -58,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     }
     await program.parseAsync(argv as string[]);
   } catch (error) {
-    process.exitCode = report(error, streams);
+    process.exitCode = tells ? report(error, streams) : statusOf(error);
   }
 }
 
@@ -68,14 +70,4 @@ function sentence(text: string): string {
     .trim()
     .replace(/^error: /, "longhand: ")
     .replace(/\s*\n\(Did/, " (did")}\n`;
-}
-
-function report(error: unknown, { err }: Streams): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed its message
-  if (error instanceof LonghandError) {
-    err.write(`longhand: ${withFlags(error.message)}\n`);
-    return error.code === "usage" ? 2 : 1;
-  }
-  err.write(`longhand: ${error instanceof Error ? (error.stack ?? error.message) : messageOf(error)}\n`);
-  return 1;
 }

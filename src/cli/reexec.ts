@@ -1,11 +1,14 @@
 /**
  * Starts this command again with huge pages on, once. Where Node can replace the process it does; before Node 22.15 a
  * child runs in its place: signals are passed on, the exit status comes back, and the child dies with its parent, even
- * when the parent is killed with -9, so that there is never a second training behind the first.
+ * when the parent is killed with -9, so that there is never a second training behind the first. A process of an MPI job is
+ * always replaced.
  */
 import { spawn } from "node:child_process";
 import { fstatSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import { becomeProgram } from "../base/posix.node.ts";
+import { filesOf, launchOf } from "../mpi/launcher.ts";
 import { HUGE_PAGES_TUNABLE, hugePages } from "../runtime/huge-pages.node.ts";
 
 const CHILD_MARK = "LONGHAND_PARENT_PIPE";
@@ -23,6 +26,12 @@ export async function withHugePages(): Promise<void> {
   if (!hugePages().wouldHelp) return;
   const args = [...process.execArgv, ...process.argv.slice(1)];
   const env = { ...process.env, GLIBC_TUNABLES: HUGE_PAGES_TUNABLE };
+  if (launchOf(process.env) !== undefined) {
+    // What an MPI launcher has started must stay the process that it is, with the file through which they speak.
+    const files = filesOf(process.env);
+    becomeProgram({ file: process.execPath, args: [process.execPath, ...args], environment: env, files });
+    return; // goes on without, where that is not possible
+  }
   const { execve } = process as { execve?: (file: string, args: string[], env: NodeJS.ProcessEnv) => void };
   if (execve) execve.call(process, process.execPath, [process.execPath, ...args], env);
   const child = spawn(process.execPath, args, {

@@ -8,11 +8,12 @@ export interface StopSignal {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-export function stopSignal(message: string): StopSignal {
+/** `message`: what is told at the first signal; undefined: nothing. */
+export function stopSignal(message: string | undefined): StopSignal {
   const controller = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     if (controller.signal.aborted) process.exit(signal === "SIGINT" ? 130 : 143);
-    process.stderr.write(`\n${message}\n`);
+    if (message !== undefined) process.stderr.write(`\n${message}\n`);
     controller.abort();
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);

@@ -74,6 +74,18 @@ export interface LaneBatchRequest {
   readonly cursor: DataCursor;
 }
 
+/** The place after so many examples that are not read. */
+export function skipLanes(
+  { corpora, lanes, seed, cursor }: Pick<LaneBatchRequest, "corpora" | "lanes" | "seed" | "cursor">,
+  count: number,
+): DataCursor {
+  const choose = chooser(corpora, seed);
+  const read = cursor.lanes?.map((windows) => [...windows]) ?? [];
+  for (let i = 0; i < count; i++) read[choose(cursor.examples + i)][(cursor.examples + i) % lanes]++;
+  const drawn = read.map((windows) => windows.reduce((sum, n) => sum + n, 0));
+  return { ...cursor, examples: cursor.examples + count, drawn, lanes: read };
+}
+
 /** The next `batch` examples, where each comes from, and the place after them. Throws as `laneWindow` and `mixtureBatch`. */
 export function laneBatch({ corpora, context, batch, lanes, seed, cursor }: LaneBatchRequest): {
   readonly batch: TrainingBatch;

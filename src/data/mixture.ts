@@ -81,6 +81,18 @@ export function mixtureBatch({ corpora, context, batch, seed, cursor }: MixtureB
   return { batch: made, cursor: { ...cursor, examples: cursor.examples + batch, drawn } };
 }
 
+/** The place after so many examples that are not read. */
+export function skipExamples(
+  { corpora, seed, cursor }: Pick<MixtureBatchRequest, "corpora" | "seed" | "cursor">,
+  count: number,
+): DataCursor {
+  if (count === 0) return cursor;
+  const choose = chooser(corpora, seed);
+  const drawn = [...cursor.drawn];
+  for (let i = 0; i < count; i++) drawn[choose(cursor.examples + i)]++;
+  return { ...cursor, examples: cursor.examples + count, drawn };
+}
+
 /** Chooses the corpus of an example by its number: the first whose running sum of weights exceeds a random number. */
 export function chooser(corpora: readonly WeightedCorpus[], seed: number): (example: number) => number {
   const ends: number[] = [];

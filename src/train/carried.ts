@@ -11,6 +11,7 @@ import { newKey } from "../nn/decoding.ts";
 import { type CarriedState, startNames } from "../nn/past.ts";
 import { fillAngles, frequencies } from "../nn/positions.ts";
 import type { HostArraysByName } from "../runtime/engine.ts";
+import { type Communicator, gatherNumbers } from "./communicator.ts";
 import type { FloatArrays } from "./optimizer.ts";
 
 /** What changes: in training a part of its state, and of a checkpoint. */
@@ -37,6 +38,42 @@ export function emptyLanes({ entries }: CarriedState, lanes: number): LaneStates
     return [key, new Float32Array(lanes * sizeOf(shape)).fill(initial)] as const;
   });
   return { arrays: Object.fromEntries(arrays), positions: new Array<number>(lanes).fill(0) };
+}
+
+/**
+ * Brings the states of lanes up to date on every rank: each has those of its share of `step` examples, of which each has a
+ * lane. Lanes of a corpus are numbered as the examples of one step or several.
+ */
+export async function gatherLanes(
+  communicator: Communicator,
+  { arrays, positions }: LaneStates,
+  step: number,
+): Promise<void> {
+  const { rank, size } = communicator;
+  if (size === 1) return;
+  const ownerOf = (lane: number) => Math.floor(((lane % step) * size) / step);
+  const lanesOf = (rank: number) => [...positions.keys()].filter((lane) => ownerOf(lane) === rank);
+  const own = lanesOf(rank);
+  const places = await gatherNumbers(
+    communicator,
+    own.map((lane) => positions[lane]),
+    { what: "the places of the lanes" },
+  );
+  for (const [from, numbers] of places.entries()) {
+    for (const [i, lane] of lanesOf(from).entries()) positions[lane] = numbers[i];
+  }
+  for (const [key, all] of Object.entries(arrays)) {
+    const length = all.length / positions.length;
+    const packed = new Float32Array(own.length * length);
+    for (const [i, lane] of own.entries()) packed.set(all.subarray(lane * length, (lane + 1) * length), i * length);
+    const parts = await communicator.gather(new Uint8Array(packed.buffer), { what: `${key} of the lanes` });
+    for (const [from, bytes] of parts.entries()) {
+      const states = new Float32Array(bytes.slice().buffer);
+      for (const [i, lane] of lanesOf(from).entries()) {
+        all.set(states.subarray(i * length, (i + 1) * length), lane * length);
+      }
+    }
+  }
 }
 
 /** Rows of a batch, and the windows that they hold, [rows, context]. */

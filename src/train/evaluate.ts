@@ -9,6 +9,7 @@ import { documentsInWindows } from "../data/document-windows.ts";
 import { type MaskingVocabulary, maskedBatch, mostMasked } from "../data/masking.ts";
 import type { TokenSequence } from "../data/token-sequence.ts";
 import type { DeviceTensor, Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
+import { alone, type Communicator, sumNumbers } from "./communicator.ts";
 import {
   type BatchShape,
   evaluationProgram,
@@ -56,6 +57,8 @@ export interface EvaluatorOptions {
   readonly built?: LossProgram | undefined;
   /** Tokens from the start of a window to that of the next, without masking; default: the context. */
   readonly stride?: number | undefined;
+  /** Processes that each read a part of the text, and have the same result. Default: this one alone. */
+  readonly communicator?: Communicator | undefined;
 }
 
 /** Tokens of one evaluation batch, about: enough to fill a matmul, few enough to stay small beside training. */
@@ -72,7 +75,7 @@ export async function createEvaluator(
   engine: Engine,
   model: Model,
   shape: BatchShape,
-  { masking, endOfText, built, stride }: EvaluatorOptions = {},
+  { masking, endOfText, built, stride, communicator = alone }: EvaluatorOptions = {},
 ): Promise<Evaluator> {
   const programOf = masking ? maskedEvaluationProgram : evaluationProgram;
   const { program } = built ?? programOf(model, shape, { documents: endOfText !== undefined });
@@ -85,12 +88,16 @@ export async function createEvaluator(
     sequence: TokenSequence,
     onProgress?: (done: number) => boolean | undefined,
   ): Promise<Evaluation> => {
-    const lossByPosition = new Float64Array(context);
-    const tokensByPosition = new Float64Array(context);
+    const sums = new Float64Array(2 * context + 3);
+    const lossByPosition = sums.subarray(0, context);
+    const tokensByPosition = sums.subarray(context, 2 * context);
     const total = { loss: 0, correct: 0, tokens: 0 };
     let seen = 0;
+    let index = 0;
     const batches = inputBatches({ sequence, ...shape, stride }, masking);
     for (const { inputs, real, places, predicted, counts, count } of batches) {
+      seen += count;
+      if (index++ % communicator.size !== communicator.rank) continue;
       const documents = documentsOf(inputs.tokens, real);
       const { losses, correct } = await compiled.run({ ...parameters, ...inputs, ...documents });
       for (let i = 0; i < predicted; i++) {
@@ -102,10 +109,11 @@ export async function createEvaluator(
         lossByPosition[position] += losses[i];
         tokensByPosition[position] += 1;
       }
-      seen += count;
       if (onProgress?.(seen / (sequence.tokens - 1)) === false) break;
     }
-    const { loss: totalLoss, correct, tokens } = total;
+    sums.set([total.loss, total.correct, total.tokens], 2 * context);
+    const summed = await sumNumbers(communicator, sums, { what: "the losses of an evaluation" });
+    const [totalLoss, correct, tokens] = summed.subarray(2 * context);
     if (tokens === 0) {
       throw new LonghandError(
         "data",
@@ -119,7 +127,11 @@ export async function createEvaluator(
       );
     }
     const accuracy = masking === undefined ? Number.NaN : correct / tokens;
-    return { loss: totalLoss / tokens, totalLoss, tokens, accuracy, lossByPosition, tokensByPosition };
+    const byPosition = {
+      lossByPosition: summed.slice(0, context),
+      tokensByPosition: summed.slice(context, 2 * context),
+    };
+    return { loss: totalLoss / tokens, totalLoss, tokens, accuracy, ...byPosition };
   };
   return {
     async run(parameters, sequence, onProgress) {
@@ -173,13 +185,15 @@ export interface PartsEvaluation extends Omit<PartLoss, "name"> {
 
 /**
  * Evaluates several texts, one after the other: no window holds tokens of two of them. The loss is the mean over the
- * tokens of all. `goOn` is asked after every batch; what it ends early is the evaluation so far.
+ * tokens of all. `goOn` is asked after every batch; what it ends early is the evaluation so far. `agree`: whether any of
+ * several processes ends early; asked after every text.
  */
 export async function evaluateParts(
   evaluator: Evaluator<TextLoss>,
   parameters: ModelParameters,
   heldOut: readonly HeldOutPart[],
   goOn: () => boolean = () => true,
+  agree: (stops: boolean) => Promise<boolean> = async (stops) => stops,
 ): Promise<PartsEvaluation> {
   const parts: PartLoss[] = [];
   let totalLoss = 0;
@@ -189,7 +203,7 @@ export async function evaluateParts(
     parts.push({ name, loss: part.loss, perplexity: Math.exp(part.loss), tokens: part.tokens });
     totalLoss += part.totalLoss;
     tokens += part.tokens;
-    if (!goOn()) break;
+    if (await agree(!goOn())) break;
   }
   const loss = totalLoss / tokens;
   return { loss, perplexity: Math.exp(loss), tokens, ...(heldOut.length > 1 ? { parts } : {}) };

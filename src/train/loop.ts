@@ -6,14 +6,16 @@
 import type { HostTensor } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import type { TrainingBatch } from "../data/batches.ts";
-import { laneBatch } from "../data/lanes.ts";
+import { laneBatch, skipLanes } from "../data/lanes.ts";
 import { type MaskingVocabulary, maskedBatch } from "../data/masking.ts";
-import { type DataCursor, mixtureBatch, type WeightedCorpus } from "../data/mixture.ts";
+import { type DataCursor, mixtureBatch, skipExamples, type WeightedCorpus } from "../data/mixture.ts";
 import { CarriedLanes, type CarryOptions, type LaneStates } from "./carried.ts";
+import { alone, anyOf, type Communicator } from "./communicator.ts";
 import { type Evaluator, evaluateParts, type HeldOutPart, type PartLoss, type TextLoss } from "./evaluate.ts";
 import type { OptimizerState } from "./optimizer.ts";
 import type { OptimizerConfig } from "./optimizer-config.ts";
 import { coolsFrom, learningRate, type Schedule } from "./schedule.ts";
+import { type Share, shareOf } from "./share.ts";
 import type { Batch, StepResult, TrainStep } from "./training-step.ts";
 
 /** Everything that changes during training; what a checkpoint holds. */
@@ -72,6 +74,8 @@ export interface LoopInputs {
   readonly made?: ((index: number) => Batch) | undefined;
   /** Asked between steps; true ends the loop after saving. */
   readonly stopRequested: () => boolean;
+  /** Processes that train together, each a share of every step; all stop when one is asked to. Default: this one alone. */
+  readonly communicator?: Communicator | undefined;
 }
 
 /** After an optimiser step. Losses are in nats a token; numbers that JSON lacks (NaN, infinities) are written as null. */
@@ -122,9 +126,11 @@ export type TrainEvent =
  * in a row.
  */
 export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent> {
-  const { state, step, evaluator, heldOut, options, stopRequested } = inputs;
+  const { state, step, evaluator, heldOut, options, stopRequested, communicator = alone } = inputs;
   const { steps } = options;
   const lanes = lanesOf(inputs);
+  const share = shareOf(options, communicator);
+  const agree = (stops: boolean) => anyOf(communicator, stops, { what: `the end of step ${submitted}` });
   let stopping = false;
   let submitted = state.step;
   let since = performance.now();
@@ -142,7 +148,7 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
   while (submitted < steps && !stopping) {
     if (submitted === state.step) since = performance.now();
     submitted += 1;
-    const { batches, cursor, take } = lanes ? nextLanes(inputs, lanes) : nextBatches(inputs);
+    const { batches, cursor, take } = lanes ? nextLanes(inputs, share, lanes) : nextBatches(inputs, share);
     state.data = cursor;
     const { parameters, optimizer, updates } = state;
     const results = await step.submit({
@@ -151,14 +157,14 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     });
     take?.(results);
     yield* record(results);
-    stopping = stopRequested();
+    stopping = await agree(stopRequested());
     const last = submitted === steps;
     const evaluates = last || submitted % options.evalEvery === 0;
     const saves = last || submitted % options.saveEvery === 0 || submitted === coolsFrom(options.schedule, steps);
     if (stopping || evaluates || saves) yield* record(await step.settle());
     if (!stopping && evaluates) {
-      const result = await evaluateParts(evaluator, step.current(parameters), heldOut, () => !stopRequested());
-      stopping = stopRequested();
+      const result = await evaluateParts(evaluator, step.current(parameters), heldOut, () => !stopRequested(), agree);
+      stopping = await agree(stopRequested());
       if (!stopping) yield { type: "eval", step: submitted, ...result };
     }
     // A state that has just met a non-finite step is not the one to go back to.
@@ -216,24 +222,43 @@ interface NextBatches {
   readonly take?: (results: readonly StepResult[]) => void;
 }
 
-/** The batches of the next step. */
-function nextBatches(inputs: LoopInputs): NextBatches {
-  const { state, corpora, made, options } = inputs;
+/** This process's share of the next step. */
+function nextBatches(inputs: LoopInputs, { first, examples, rows }: Share): NextBatches {
+  const { state, corpora, made, masking, options } = inputs;
   const { accumulate, batch, context, seed } = options;
+  const skip = (cursor: DataCursor, count: number) =>
+    made ? { ...cursor, examples: cursor.examples + count } : skipExamples({ corpora, seed, cursor }, count);
+  // Masking looks at the whole of a batch.
+  const unit = made || masking ? batch : rows;
+  const from = Math.floor(first / unit) * unit;
+  const end = Math.ceil((first + examples) / unit) * unit;
   const batches: Batch[] = [];
-  let cursor = state.data;
-  for (let i = 0; i < accumulate; i++) {
-    const index = cursor.examples / batch;
+  let cursor = skip(state.data, from);
+  for (let at = from; at < end; at += unit) {
+    const index = Math.floor(cursor.examples / batch);
+    let next: Batch;
     if (made) {
-      batches.push(made(index));
-      cursor = { ...cursor, examples: cursor.examples + batch };
-      continue;
+      next = made(index);
+      cursor = skip(cursor, unit);
+    } else {
+      const drawn = mixtureBatch({ corpora, context, batch: unit, seed, cursor });
+      next = batchOf(inputs, drawn.batch, index);
+      cursor = drawn.cursor;
     }
-    const next = mixtureBatch({ corpora, context, batch, seed, cursor });
-    batches.push(batchOf(inputs, next.batch, index));
-    cursor = next.cursor;
+    for (let row = 0; row < unit; row += rows) {
+      if (at + row >= first && at + row < first + examples) batches.push(partOf(next, row / rows, unit / rows));
+    }
   }
-  return { batches, cursor };
+  return { batches, cursor: skip(cursor, accumulate * batch - end) };
+}
+
+/** Part number `index` of so many of a batch: its rows; weights are such that the mean over all parts is that of the batch. */
+function partOf(whole: Batch, index: number, parts: number): Batch {
+  if (parts === 1) return whole;
+  const { tokens, targets, weights } = whole;
+  const [from, to] = [index, index + 1].map((n) => (n * tokens.length) / parts);
+  const own = { tokens: tokens.slice(from, to), targets: targets.slice(from, to) };
+  return weights === undefined ? own : { ...own, weights: weights.slice(from, to).map((weight) => weight * parts) };
 }
 
 function lanesOf({ carry, state }: LoopInputs): CarriedLanes | undefined {
@@ -243,12 +268,17 @@ function lanesOf({ carry, state }: LoopInputs): CarriedLanes | undefined {
 }
 
 /** The same in the order of the text. */
-function nextLanes({ state, corpora, options }: LoopInputs, lanes: CarriedLanes): NextBatches {
+function nextLanes(
+  { state, corpora, options }: LoopInputs,
+  { first, examples, rows, parts }: Share,
+  lanes: CarriedLanes,
+): NextBatches {
   const { accumulate, batch, context, seed } = options;
+  const skip = (cursor: DataCursor, count: number) => skipLanes({ corpora, lanes: lanes.count, seed, cursor }, count);
   const made: ReturnType<typeof laneBatch>[] = [];
-  let cursor = state.data;
-  for (let i = 0; i < accumulate; i++) {
-    const next = laneBatch({ corpora, context, batch, lanes: lanes.count, seed, cursor });
+  let cursor = skip(state.data, first);
+  for (let i = 0; i < parts; i++) {
+    const next = laneBatch({ corpora, context, batch: rows, lanes: lanes.count, seed, cursor });
     made.push(next);
     cursor = next.cursor;
   }
@@ -257,7 +287,7 @@ function nextLanes({ state, corpora, options }: LoopInputs, lanes: CarriedLanes)
   const take: NextBatches["take"] = ([{ applied, after = [] }]) => {
     for (const [i, own] of windows.entries()) lanes.end(own, applied ? after[i] : undefined);
   };
-  return { batches, cursor, take };
+  return { batches, cursor: skip(cursor, accumulate * batch - first - examples), take };
 }
 
 /** What the step is given of batch number `index`. */

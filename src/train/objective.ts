@@ -20,6 +20,8 @@ export interface BatchShape {
   readonly batch: number;
   /** T: tokens of each. */
   readonly context: number;
+  /** Sequences of the batch that these are a part of, from all of which masking selects tokens. Default: B. */
+  readonly whole?: number | undefined;
 }
 
 /**
@@ -84,11 +86,12 @@ interface BuildOptions extends ProgramOptions {
   readonly padded?: boolean;
 }
 
-function build(model: Model, { batch, context }: BatchShape, options: BuildOptions): Built {
+function build(model: Model, { batch, context, whole = batch }: BatchShape, options: BuildOptions): Built {
   const { weighted, masked = false, padded = false, documents = false, carried, fewest } = options;
   const scope = new Scope({ fewest });
   const tokens = input("tokens", [batch, context], "int32");
-  const count = masked ? mostMasked(batch * context) : batch * context; // rows of logits
+  const most = Math.min(batch * context, mostMasked(whole * context)); // all that are selected may be here
+  const count = masked ? most : batch * context; // rows of logits
   const places = masked ? input("places", [count], "int32") : undefined;
   const targets = input("targets", masked ? [count] : [batch, context], "int32");
   const weights =

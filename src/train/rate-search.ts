@@ -4,6 +4,7 @@
  * no better.
  */
 import { LonghandError } from "../base/errors.ts";
+import { alone, anyOf } from "./communicator.ts";
 import { type LoopInputs, type LoopState, trainLoop } from "./loop.ts";
 
 export interface RateTrial {
@@ -38,7 +39,7 @@ export async function* searchRate(search: RateSearch): AsyncGenerator<RateTrial>
   const lossAt = (rate: number) => tried.find((trial) => trial.rate === rate)?.loss;
   for (let rate: number | undefined = from; rate !== undefined && tried.length < MOST_TRIALS; rate = next()) {
     const loss = await lossOf(search, rate);
-    if (loss === undefined || loop.stopRequested()) return;
+    if ((await stopsSearch(loop)) || loss === undefined) return;
     tried.push({ rate, loss });
     yield { rate, loss };
   }
@@ -62,6 +63,11 @@ export function bestRate(trials: readonly RateTrial[]): number {
 /** The lowest loss; of equal ones the lowest rate. */
 function bestOf(trials: readonly RateTrial[]): RateTrial {
   return trials.reduce((a, b) => (b.loss < a.loss || (b.loss === a.loss && b.rate < a.rate) ? b : a));
+}
+
+/** Whether any of the processes that search together is asked to stop. */
+export function stopsSearch({ communicator = alone, stopRequested }: RateSearch["loop"]): Promise<boolean> {
+  return anyOf(communicator, stopRequested(), { what: "the end of a trial" });
 }
 
 /** Undefined when it was stopped. */

@@ -3,12 +3,15 @@
  * or gradient that is not finite leaves parameters and state untouched. Two forms: here the gradients come to the host,
  * which updates its arrays in place; on a device with memory of its own everything stays there (device-step.ts).
  */
+import { sizeOf } from "../base/shape.ts";
 import { documentsInWindows } from "../data/document-windows.ts";
 import type { CarriedState } from "../nn/past.ts";
 import type { Parameter } from "../nn/scope.ts";
 import type { Engine, HostArraysByName, InputsByName } from "../runtime/engine.ts";
 import { readBy, statesAfter } from "./carried.ts";
+import { alone, type Communicator, sumNumbers } from "./communicator.ts";
 import { createDeviceStep } from "./device-step.ts";
+import { flatGroups } from "./flat.ts";
 import { type HostLoops, type Loop, loopsHere } from "./host-loops.ts";
 import { createHostUpdate, type HostUpdate } from "./host-update.ts";
 import {
@@ -39,6 +42,8 @@ export interface TrainStepOptions {
   readonly built?: TrainingProgram | undefined;
   /** On the host: what runs the loops over parameters and gradients; default: the caller's thread. */
   readonly loops?: HostLoops | undefined;
+  /** Processes that each take a part of the step, whose mean it is; then on the host. Default: this one alone. */
+  readonly communicator?: Communicator | undefined;
   /** On a device: reads the result of each step when it is taken, as for timing it. Default: of several together. */
   readonly tellEach?: boolean;
 }
@@ -49,8 +54,8 @@ export async function createTrainStep(
   shape: BatchShape,
   options: TrainStepOptions = {},
 ): Promise<TrainStep> {
-  const { weighted = false, masked = false, endOfText, carried, onDevice = engine.separateMemory } = options;
-  const { built, tellEach, loops } = options;
+  const { weighted = false, masked = false, endOfText, carried, communicator = alone } = options;
+  const { onDevice = engine.separateMemory && communicator.size === 1, built, tellEach, loops } = options;
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
   const form = onDevice ? ({ dense: true, fewest: "operators" } as const) : {};
@@ -65,7 +70,7 @@ export async function createTrainStep(
   });
   const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));
   if (onDevice) return createDeviceStep(engine, { training, inputsOf, afterOf, tellEach });
-  return createHostStep(engine, { training, inputsOf, afterOf, loops });
+  return createHostStep(engine, { training, inputsOf, afterOf, loops, communicator });
 }
 
 interface HostStepOptions {
@@ -74,25 +79,29 @@ interface HostStepOptions {
   /** The states among the results, where they are carried on. */
   readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
   readonly loops?: HostLoops | undefined;
+  readonly communicator: Communicator;
 }
 
 async function createHostStep(
   engine: Engine,
-  { training, inputsOf, afterOf, loops = loopsHere }: HostStepOptions,
+  { training, inputsOf, afterOf, loops = loopsHere, communicator }: HostStepOptions,
 ): Promise<TrainStep> {
   const compiled = await engine.compile(training.program);
   const trained = trainedOf(training.parameters);
   let optimizer: HostUpdate | undefined;
   /** Of the last step. */
   let average: FloatArrays | undefined;
-  // Used when several batches accumulate: the program's own buffers are overwritten by its next run.
-  let sums: Record<string, Float32Array> | undefined;
+  const reduces = communicator.size > 1;
+  // Used when several batches accumulate, since the program's own buffers are overwritten by its next run, and to add up
+  // over processes.
+  let sums: GradientSums | undefined;
   const run: TrainStep["run"] = async ({ parameters, state, batches, learningRate, update, config }) => {
     average = state.average;
     const arrays = Object.fromEntries(Object.entries(parameters).map(([path, { data }]) => [path, data]));
     const started = performance.now();
     let total = 0;
-    let gradients: Record<string, Float32Array> = {};
+    let gradients: FloatArrays = {};
+    let meeting: Promise<unknown> | undefined;
     const after: FloatArrays[] = [];
     for (const [i, batch] of batches.entries()) {
       const results = await compiled.run({ ...arrays, ...inputsOf(batch) });
@@ -100,16 +109,27 @@ async function createHostStep(
       for (const loop of rowLoops(training, results, own, batch.tokens)) await loops.run([loop]); // two may be of one table
       total += results.loss[0];
       if (afterOf) after.push(afterOf(results));
-      if (batches.length === 1) gradients = own;
+      if (batches.length === 1 && !reduces) gradients = own;
       else {
-        sums ??= Object.fromEntries(Object.entries(own).map(([path, g]) => [path, new Float32Array(g.length)]));
-        await loops.run(sumLoops(sums, own, i === 0 ? "copy" : "add"));
-        gradients = sums;
+        sums ??= gradientSums(trained);
+        gradients = sums.arrays;
+        const last = i === batches.length - 1;
+        const what = `the gradients of update ${update}`;
+        const add = (flat: Float32Array) => communicator.sum(flat, { what });
+        const begun: Promise<void>[] = [];
+        for (const { flat, paths } of sums.buffers) {
+          await loops.run(sumLoops(gradients, own, { paths, kernel: i === 0 ? "copy" : "add" }));
+          if (last && reduces) begun.push(add(flat)); // on its way while the next is added up
+        }
+        meeting = Promise.all(begun);
       }
     }
+    await meeting;
     const graphDone = performance.now();
-    const loss = total / batches.length;
-    const scale = 1 / batches.length;
+    const parts = batches.length * communicator.size;
+    const [summed] = await sumNumbers(communicator, Float64Array.of(total), { what: `the loss of update ${update}` });
+    const loss = summed / parts;
+    const scale = 1 / parts;
     const gradientNorm = normOf(await loops.run(squareLoops(gradients))) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (applied) {
@@ -149,8 +169,33 @@ function copied(arrays: FloatArrays): FloatArrays {
   return Object.fromEntries(Object.entries(arrays).map(([name, values]) => [name, values.slice()]));
 }
 
-function sumLoops(sums: FloatArrays, own: FloatArrays, kernel: "copy" | "add"): Loop[] {
-  return Object.entries(sums).map(([path, sum]) => {
-    return { kernel, arrays: { sum, x: own[path] }, factors: {}, length: sum.length };
+/** Sums of gradients, by path: views of a few large arrays, each of which several processes add up at once. */
+interface GradientSums {
+  readonly arrays: FloatArrays;
+  readonly buffers: readonly { readonly flat: Float32Array; readonly paths: readonly string[] }[];
+}
+
+function gradientSums(trained: readonly Parameter[]): GradientSums {
+  const arrays: Record<string, Float32Array> = {};
+  const buffers = flatGroups(trained).map(({ parts }) => {
+    const flat = new Float32Array(parts.reduce((sum, { shape }) => sum + sizeOf(shape), 0));
+    let at = 0;
+    for (const { path, shape } of parts) {
+      arrays[path] = flat.subarray(at, at + sizeOf(shape));
+      at += sizeOf(shape);
+    }
+    return { flat, paths: parts.map(({ path }) => path) };
+  });
+  const inOrder = trained.map(({ path }) => [path, arrays[path]] as const); // in which the norm adds up
+  return { arrays: Object.fromEntries(inOrder), buffers };
+}
+
+function sumLoops(
+  sums: FloatArrays,
+  own: FloatArrays,
+  { paths, kernel }: { readonly paths: readonly string[]; readonly kernel: "copy" | "add" },
+): Loop[] {
+  return paths.map((path) => {
+    return { kernel, arrays: { sum: sums[path], x: own[path] }, factors: {}, length: sums[path].length };
   });
 }

@@ -8,6 +8,7 @@ import type { TokenSequence } from "../data/token-sequence.ts";
 import type { CarriedState } from "../nn/past.ts";
 import type { CompiledFunction, Engine } from "../runtime/engine.ts";
 import { CarriedLanes, emptyLanes, readBy, statesAfter } from "./carried.ts";
+import { alone, type Communicator, sumNumbers } from "./communicator.ts";
 import { BATCH_TOKENS, type Evaluator, placed, type TextLoss } from "./evaluate.ts";
 import { evaluationProgram, type LossProgram, type Model } from "./objective.ts";
 
@@ -25,6 +26,8 @@ export interface WholeOptions {
   readonly endOfText: number;
   /** The program of the same model for a window of `wholeWindow` tokens, where it has been built before. */
   readonly built?: LossProgram | undefined;
+  /** Processes that each read some of the documents, and have the same result. Default: this one alone. */
+  readonly communicator?: Communicator | undefined;
 }
 
 /** Tokens of the largest window: whole spans, a power of two of them. */
@@ -36,7 +39,7 @@ export function wholeWindow({ span }: CarriedState): number {
 export function createWholeEvaluator(
   engine: Engine,
   model: Model,
-  { carried, endOfText, built }: WholeOptions,
+  { carried, endOfText, built, communicator = alone }: WholeOptions,
 ): Evaluator<WholeEvaluation> {
   const largest = wholeWindow(carried);
   /** By tokens of the window; the last window of a document has the smallest that holds it. */
@@ -60,6 +63,7 @@ export function createWholeEvaluator(
         for (const window of windowsOf(sequence, { largest, span: carried.span, endOfText })) {
           const { tokens, targets, position, count } = window;
           if (position === 0) documents++;
+          if ((documents - 1) % communicator.size !== communicator.rank) continue;
           const { run, inputs: expected } = await programFor(tokens.length);
           const own = { rows: [{ corpus: 0, lane: 0, begins: position === 0 }], tokens };
           const weights = new Float32Array(tokens.length);
@@ -72,7 +76,7 @@ export function createWholeEvaluator(
       } finally {
         release();
       }
-      return { ...sums.result(), documents };
+      return { ...(await sums.over(communicator)).result(), documents };
     },
     async release() {
       for (const { run } of programs.values()) await run.release();
@@ -85,6 +89,9 @@ interface Compiled {
   readonly run: CompiledFunction;
   readonly inputs: ReadonlyMap<string, unknown>;
 }
+
+/** More than a document can have: the last begins with position 2^62. */
+const RANGES = 64;
 
 class Sums {
   #loss = 0;
@@ -101,6 +108,22 @@ class Sums {
       this.#loss += loss;
     }
     this.#tokens += losses.length;
+  }
+
+  /** The same over all processes. */
+  async over(communicator: Communicator): Promise<Sums> {
+    if (communicator.size === 1) return this;
+    const own = new Float64Array(2 * RANGES + 2);
+    own.set(this.#lossByRange);
+    own.set(this.#tokensByRange, RANGES);
+    own.set([this.#loss, this.#tokens], 2 * RANGES);
+    const all = await sumNumbers(communicator, own, { what: "the losses of an evaluation" });
+    const sums = new Sums();
+    const used = all.subarray(RANGES, 2 * RANGES).findLastIndex((tokens) => tokens > 0) + 1;
+    sums.#lossByRange.push(...all.subarray(0, used));
+    sums.#tokensByRange.push(...all.subarray(RANGES, RANGES + used));
+    [sums.#loss, sums.#tokens] = all.subarray(2 * RANGES);
+    return sums;
   }
 
   result(): Omit<WholeEvaluation, "documents"> {

@@ -13,18 +13,21 @@ import type { TextTokenizer } from "../data/tokenizer.ts";
 import { modelOf } from "../models/language-model.ts";
 import { tuningOf } from "../models/tuning.ts";
 import type { Engine } from "../runtime/engine.ts";
+import { gatherLanes } from "../train/carried.ts";
+import { alone, type Communicator } from "../train/communicator.ts";
 import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../train/evaluate.ts";
 import type { HostLoops } from "../train/host-loops.ts";
 import { type EvalRecord, type LoopInputs, type LoopState, type TrainEvent, trainLoop } from "../train/loop.ts";
 import type { LossProgram, TrainingProgram } from "../train/objective.ts";
 import { coolsFrom } from "../train/schedule.ts";
+import { shareOf } from "../train/share.ts";
 import { createTrainStep } from "../train/step.ts";
 import type { ModelParameters } from "../train/training-step.ts";
 import { createWholeEvaluator } from "../train/whole.ts";
 import { learntByHeart } from "./by-heart.ts";
 import { type CorpusOfRun, type NamedCorpus, sharesOf, tokensOf } from "./corpora.ts";
 import { type SampleRecord, writeSample } from "./sample.ts";
-import { carryOf, initialState, lanesOf, storedState, type Tensors } from "./state.ts";
+import { carryOf, examplesPerStepOf, initialState, lanesOf, storedState, type Tensors } from "./state.ts";
 import { withTextDecay } from "./text-decay.ts";
 
 export interface StartEvent {
@@ -116,6 +119,10 @@ export interface RunTraining {
   readonly signal?: AbortSignal | undefined;
   /** Finds the learning rate of a run that is to find its own; undefined when it was stopped before. */
   readonly search?: ((search: RateSearch) => Promise<RunConfig | undefined>) | undefined;
+  /** Processes that train together, whose keepers keep one run. Default: this one alone. */
+  readonly communicator?: Communicator | undefined;
+  /** Called after each step that was taken. */
+  readonly afterStep?: (() => Promise<void>) | undefined;
 }
 
 export interface RateSearch {
@@ -142,6 +149,7 @@ export function beginning(config: RunConfig, corpora: readonly NamedCorpus[], st
 /** Throws as trainLoop, and "diverged" when the last state could not be saved because its loss is not finite. */
 export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const { tokens, state, engine, keeper, loops, built, deviceReason, start, onEvent, signal, search } = run;
+  const { communicator = alone, afterStep } = run;
   const { corpora, tokenizer, trainTokens } = tokens;
   const settled = async (config: RunConfig) => {
     const changed = withTextDecay(config, trainTokens);
@@ -154,12 +162,13 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const endOfText = documentStartOf(config, tokenizer);
   const { context, batch, recompute } = training;
   const carried = carryOf(config);
-  const options = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops };
+  const options = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops, communicator };
   const tuning = tuningOf(training);
-  const step = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), { batch, context }, options);
+  const shape = { batch: shareOf(training, communicator).rows, context, whole: batch };
+  const step = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), shape, options);
   const model = modelOf(config.model, { tuning });
   const borders = { endOfText: tokenizer.special.endOfText, separate: endOfText !== undefined };
-  const how = { built: built?.evaluation };
+  const how = { built: built?.evaluation, communicator };
   const evaluator: Evaluator<TextLoss> = carried
     ? createWholeEvaluator(engine, model, { carried, endOfText: borders.endOfText, ...how })
     : await createEvaluator(engine, model, evaluationShape(context), { masking, endOfText, ...how });
@@ -172,6 +181,7 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const save = async () => {
     unsaved = evaluated === state.step ? undefined : await problemOf(evaluator, step.current(state.parameters), probe);
     if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
+    if (state.carried) await gatherLanes(communicator, state.carried, examplesPerStepOf(config));
     const always = coolsFrom(training.schedule, training.steps);
     const path = await keeper.saveCheckpoint(storedState(state), { keep: training.keep, always });
     const event = { type: "checkpoint", step: state.step, path } as const;
@@ -208,7 +218,7 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const carry = carried && { carried, ...borders, lanes: lanesOf(config) };
   let loop: LoopInputs = {
     ...{ state, step, evaluator, corpora, heldOut, options: training },
-    ...{ masking, carry, stopRequested },
+    ...{ masking, carry, stopRequested, communicator },
   };
   if (search !== undefined && training.schedule.search && state.step === 0) {
     const found = await search({ config, loop, begin: () => beginning(config, corpora, start) });
@@ -225,7 +235,10 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
       }
       keeper.record(event);
       onEvent(event);
-      if (event.type === "eval" && training.sample !== undefined) await sample(training.sample);
+      if (event.type === "train") await afterStep?.();
+      // One process writes it; the others wait for it at the next step.
+      if (event.type === "eval" && training.sample !== undefined && communicator.rank === 0)
+        await sample(training.sample);
     }
   }
   if (unsaved !== undefined) throw new LonghandError("diverged", `training: stopped at step ${state.step}: ${unsaved}`);

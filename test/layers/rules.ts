@@ -53,6 +53,7 @@ export const rules: Rules = {
         "train/schedule.ts",
       ],
     },
+    mpi: { about: "training over processes", imports: ["base", "train/communicator.ts"] },
     use: {
       about: "a trained model in use",
       imports: [
@@ -64,7 +65,7 @@ export const rules: Rules = {
       about: "a run from its configuration to its last step",
       imports: "base data graph nn models config checkpoint train generate runtime/engine.ts".split(" "),
     },
-    run: { about: "what a user asks for", imports: [...LIBRARY, "use"] },
+    run: { about: "what a user asks for", imports: [...LIBRARY, "mpi", "use"] },
     service: { about: "what servers share", imports: ["base"] },
     serve: {
       about: "HTTP",
@@ -79,7 +80,7 @@ export const rules: Rules = {
       imports: [...LIBRARY.filter((room) => room !== "runtime"), "use", "runtime/engine.ts", "runtime/ort-web.ts"],
     },
     public: { about: "the published library", imports: [...LIBRARY, "use", "run", "web"] },
-    cli: { about: "the command line", imports: [...LIBRARY, "use", "run", "serve", "studio"] },
+    cli: { about: "the command line", imports: [...LIBRARY, "mpi", "use", "run", "serve", "studio"] },
   },
   node: [
     ...["*.node.ts", "runtime/ort-node.ts", "data/sources/", "run/", "service/", "serve/", "cli/", "index.ts"],

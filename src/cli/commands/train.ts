@@ -1,8 +1,11 @@
 /** longhand train */
 import { type Command, Option } from "commander";
 import { LonghandError } from "../../base/errors.ts";
+import { given } from "../../config/corpora.ts";
+import { parseSettings } from "../../config/fields.ts";
 import { flagOf } from "../../config/flags.ts";
 import { isFieldOfModel, OF_MODEL } from "../../config/from-model.ts";
+import { processesGroups, processesSettingsSchema } from "../../config/processes-settings.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { commonTrainFields, trainGroups } from "../../config/train-groups.ts";
 import {
@@ -12,6 +15,7 @@ import {
   trainSettingsSchema,
 } from "../../config/train-settings.ts";
 import { windowsPerLane } from "../../data/lanes.ts";
+import { launchOf } from "../../mpi/launcher.ts";
 import { resume } from "../../run/train/resume.ts";
 import type { RunEvent, TrainOptions, TrainResult } from "../../run/train/run-loop.ts";
 import { train } from "../../run/train/train.ts";
@@ -19,6 +23,7 @@ import type { PartLoss } from "../../train/evaluate.ts";
 import type { RateTrial } from "../../train/rate-search.ts";
 import { curve } from "../curve.ts";
 import { moreOptions } from "../help.ts";
+import { INTERRUPTED, inJob, STOPPED_EARLY } from "../job.ts";
 import { addFlagsInGroups, collectAssignment, readSettingsFile } from "../options.ts";
 import { printJson, type Streams } from "../output.ts";
 import { duration, fetching, openProgress } from "../progress.ts";
@@ -33,9 +38,11 @@ export function define(command: Command, streams: Streams): void {
   longhand train --data book.txt --preset tiny --context 4096 --batch 1
   longhand train --mix data/wiki=3 data/pg19=1
   longhand train --from runs/book --data letters.txt --mix book.txt=0.2
-  longhand train --resume runs/book${moreOptions(command)}`,
+  longhand train --resume runs/book
+  mpirun -n 4 longhand train --data book.txt --batch 8${moreOptions(command)}`,
   );
   addFlagsInGroups(command, trainSettingsSchema, { groups: trainGroups, common: commonTrainFields });
+  addFlagsInGroups(command, processesSettingsSchema, { groups: processesGroups, common: [] });
   command
     .addOption(
       new Option(
@@ -54,8 +61,26 @@ export function define(command: Command, streams: Streams): void {
 }
 
 async function runTrain(options: Record<string, unknown>, streams: Streams): Promise<void> {
+  const launch = launchOf(process.env);
+  const { compareEvery, waitLimit, ...own } = options;
+  const processes = parseSettings(processesSettingsSchema, given({ compareEvery, waitLimit }));
+  const stopping = "stopping after this step and saving; once more to stop at once";
+  const stop = stopSignal(launch === undefined || launch.rank === 0 ? stopping : undefined);
+  try {
+    await inJob(launch, { limitMs: 1000 * processes.waitLimit, streams }, async (communicator) => {
+      const how = { signal: stop.signal, communicator, compareEvery: processes.compareEvery };
+      if (communicator === undefined || communicator.rank === 0) await trainAndTell(own, how, streams);
+      else await trainQuietly(own, how);
+    });
+  } finally {
+    stop.release();
+  }
+}
+
+type How = Pick<TrainOptions, "signal" | "communicator" | "compareEvery">;
+
+async function trainAndTell(options: Record<string, unknown>, how: How, streams: Streams): Promise<void> {
   const { resume: run, json, ...flags } = options;
-  const stop = stopSignal("stopping after this step and saving; once more to stop at once");
   const bar = reporter();
   let began = false;
   const onEvent = (event: RunEvent) => {
@@ -64,19 +89,23 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
     bar.show(event);
   };
   try {
-    const telling = { onEvent, signal: stop.signal };
+    const telling = { ...how, onEvent };
     const result = await (run === undefined ? startNew(flags, telling) : goOn(String(run), flags, telling));
     bar.end(result);
     if (json === true) printJson(streams, { type: "end", ...result });
   } catch (error) {
-    if (!stop.signal.aborted || run !== undefined || began) throw error;
+    if (!how.signal?.aborted || run !== undefined || began || how.communicator !== undefined) throw error;
     bar.close();
-    process.stderr.write("stopped before the first step: nothing is kept but what was fetched\n");
-    process.exitCode = 130;
+    streams.err.write(STOPPED_EARLY);
+    process.exitCode = INTERRUPTED;
   } finally {
     bar.close();
-    stop.release();
   }
+}
+
+/** As one of several processes, of which another tells what happens. */
+async function trainQuietly({ resume: run, json: _, ...flags }: Record<string, unknown>, how: How): Promise<void> {
+  await (run === undefined ? startNew(flags, how) : goOn(String(run), flags, how));
 }
 
 function startNew({ config, set, ...flags }: Record<string, unknown>, options: TrainOptions): Promise<TrainResult> {

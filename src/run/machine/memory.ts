@@ -24,6 +24,7 @@ import {
   maskedEvaluationProgram,
   trainingProgram,
 } from "../../train/objective.ts";
+import { shareOf } from "../../train/share.ts";
 import { wholeWindow } from "../../train/whole.ts";
 import type { BuiltPrograms } from "../../training/run-training.ts";
 import { availableMemory, MEMORY_LIMIT_VARIABLE } from "./available-memory.ts";
@@ -52,6 +53,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly tuning?: Tuning;
   /** Whether an average of the parameters is kept. Default: false. */
   readonly averaged?: boolean;
+  /** Processes that train together: the batch is a part of one's. Default: 1. */
+  readonly processes?: number;
   /** Whether the process evaluates as well. Default: true. */
   readonly evaluated?: boolean;
 }
@@ -83,15 +86,16 @@ function builtWhole(config: ModelConfig, model: Model = modelOf(config)): LossPr
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
-  const { accumulate, carryEvery = 1, corpora = 1, averaged = false } = inputs;
+  const { accumulate, carryEvery = 1, corpora = 1, averaged = false, processes = 1 } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
   // Gradients, with the copy that one of the bindings returns, both moments (of Muon one, and its
-  // updates), the sums of several batches, and the average of the parameters.
-  const copies = (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate > 1 ? 1 : 0) + (averaged ? 1 : 0);
+  // updates), the sums of several batches or processes, and the average of the parameters.
+  const copies =
+    (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate * processes > 1 ? 1 : 0) + (averaged ? 1 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   // States: every lane's, those that a step begins with, and their copies afterwards.
-  const carried = (corpora * carryEvery + 2) * accumulate * ofBatch + 2 * ofBatch;
+  const carried = (corpora * carryEvery * processes + 2) * accumulate * ofBatch + 2 * ofBatch;
   const held = training.inputBytes + copies * (training.outputBytes - ofBatch) + carried;
   return fixed + held + ARENA_FACTOR * training.peakBytes + (evaluation ? heldByEvaluation(evaluation) : 0);
 }
@@ -115,11 +119,20 @@ function heldByEvaluation({ program }: LossProgram): number {
   return ARENA_FACTOR * programMemory(program).peakBytes;
 }
 
-/** Bytes that the training of this configuration takes at most, and the programs that were looked at for it. */
-export function memoryNeeded(config: RunConfig): { readonly needed: number; readonly built: BuiltPrograms } {
-  const inputs = inputsOf(config);
+/** Bytes that the training of this configuration takes at most, in each process, and the programs that were looked at for it. */
+export function memoryNeeded(
+  config: RunConfig,
+  processes = 1,
+): { readonly needed: number; readonly built: BuiltPrograms } {
+  const inputs = inputsOf(config, processes);
   const built = build(inputs);
   return { needed: memoryOf(built, inputs), built };
+}
+
+export interface MemoryRequest {
+  readonly resumed?: boolean;
+  /** That train together: in all, and of those on this machine. Default: this one alone. */
+  readonly processes?: { readonly all: number; readonly here: number };
 }
 
 /**
@@ -129,17 +142,18 @@ export function memoryNeeded(config: RunConfig): { readonly needed: number; read
  */
 export function requireMemory(
   config: RunConfig,
-  { resumed = false }: { readonly resumed?: boolean } = {},
+  { resumed = false, processes = { all: 1, here: 1 } }: MemoryRequest = {},
 ): BuiltPrograms | undefined {
   if (config.engine.device !== "cpu") return undefined;
-  const available = availableMemory();
-  const { needed, built } = memoryNeeded(config);
+  const available = availableMemory() / processes.here;
+  const { needed, built } = memoryNeeded(config, processes.all);
   if (needed <= available) return built;
-  const inputs = inputsOf(config);
+  const inputs = inputsOf(config, processes.all);
   const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
   const otherwise = resumed ? "go on where there is more" : "choose a smaller `preset` or a shorter `context`";
   const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;
-  throw new LonghandError("usage", `training needs about ${shortage(needed, available)}: ${advice} ${OVERRIDE}`);
+  const each = processes.here > 1 ? " for each process" : "";
+  throw new LonghandError("usage", `training needs about ${shortage(needed, available)}${each}: ${advice} ${OVERRIDE}`);
 }
 
 /**
@@ -186,15 +200,13 @@ const OVERRIDE = `(${MEMORY_LIMIT_VARIABLE} overrides what is available)`;
 const shortage = (needed: number, available: number) =>
   `${gigabytes(needed)} and ${gigabytes(available)} are available`;
 
-function inputsOf({ data, model, training }: RunConfig): TrainingMemoryInputs {
-  const { batch, context, recompute, accumulate, documents, carry, carryEvery } = training;
+function inputsOf({ data, model, training }: RunConfig, processes = 1): TrainingMemoryInputs {
+  const { batch: whole, context, recompute, documents, carry, carryEvery } = training;
+  const { rows: batch, parts: accumulate } = shareOf(training, { rank: 0, size: processes });
   const corpora = data.mix?.length ?? 1;
   return {
     model,
-    batch,
-    context,
-    recompute,
-    accumulate,
+    ...{ batch, whole, context, recompute, accumulate, processes },
     carry,
     carryEvery,
     corpora,
@@ -209,7 +221,8 @@ function whatFits(inputs: TrainingMemoryInputs, available: number): string[] {
   const fits = (changed: Partial<TrainingMemoryInputs>) => trainingMemory({ ...inputs, ...changed }) <= available;
   const choices: string[] = [];
   const batch = halves(inputs.batch).find((n) => fits({ batch: n }));
-  if (batch !== undefined) choices.push(`\`batch\` ${batch}`);
+  const { whole = inputs.batch } = inputs;
+  if (batch !== undefined) choices.push(`\`batch\` ${(batch * whole) / inputs.batch}`);
   const contexts = halves(inputs.context).filter((n) => n % spanOf(inputs) === 0);
   const context = contexts.find((n) => fits({ context: n }));
   if (context !== undefined) choices.push(`\`context\` ${context}`);
@@ -253,9 +266,9 @@ function gigabytes(bytes: number): string {
 const ALLOCATION_FAILED = /bad.?alloc|failed to allocate|allocation failed|out of memory/i;
 
 /** An error of the runtime or of Node as what it means, when it means that memory ran out; any other as it is. */
-export function explainMemory(error: unknown, config: RunConfig): unknown {
+export function explainMemory(error: unknown, config: RunConfig, processes = 1): unknown {
   if (!ALLOCATION_FAILED.test(messageOf(error))) return error;
-  const needed = gigabytes(trainingMemory(inputsOf(config)));
+  const needed = gigabytes(trainingMemory(inputsOf(config, processes)));
   return new LonghandError(
     "engine",
     `training ran out of memory: it needs about ${needed}; use a smaller \`batch\`, a shorter \`context\` or \`recompute\` layers`,

@@ -5,10 +5,11 @@ import { dataPath } from "../data/corpora.ts";
 import { preparedParts } from "../data/run-tokens.ts";
 import { version } from "./version.ts";
 
-export function thisMachine(): Machine {
+/** `sharing`: processes that have the same processors and train together. */
+export function thisMachine(sharing = 1): Machine {
   return {
     version,
-    processors: availableProcessors(),
+    processors: Math.max(1, Math.floor(availableProcessors() / sharing)),
     absolute: dataPath,
     prepared: (data) => preparedParts(data) !== undefined,
   };

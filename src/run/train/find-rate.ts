@@ -6,7 +6,7 @@ import type { RunConfig } from "../../config/run-config.ts";
 import { sliceTokens } from "../../data/token-sequence.ts";
 import type { HeldOutPart } from "../../train/evaluate.ts";
 import type { LoopInputs, LoopState } from "../../train/loop.ts";
-import { bestRate, MOST_TRIALS, type RateTrial, searchRate, trialSteps } from "../../train/rate-search.ts";
+import { bestRate, MOST_TRIALS, type RateTrial, searchRate, stopsSearch, trialSteps } from "../../train/rate-search.ts";
 
 export type RateEvent =
   | {
@@ -22,6 +22,8 @@ interface FindOptions {
   readonly loop: Omit<LoopInputs, "state">;
   readonly begin: () => LoopState;
   readonly onEvent: (event: RateEvent) => void;
+  /** Whether this process writes what was found. */
+  readonly writes: boolean;
 }
 
 /** Tokens that trials are compared on, of each held-out text. */
@@ -34,7 +36,7 @@ const JUDGED = 16384;
 export async function findRate(
   run: string,
   config: RunConfig,
-  { loop, begin, onEvent }: FindOptions,
+  { loop, begin, onEvent, writes }: FindOptions,
 ): Promise<RunConfig | undefined> {
   const { training } = config;
   const steps = trialSteps(training.steps);
@@ -51,12 +53,14 @@ export async function findRate(
     trials.push(trial);
     onEvent({ type: "rate-trial", steps, ...trial });
   }
-  if (loop.stopRequested()) return undefined;
+  if (await stopsSearch(loop)) return undefined;
   const rate = bestRate(trials);
   const schedule = { ...training.schedule, peak: rate, search: false };
   const found: RunConfig = { ...config, training: { ...training, schedule } };
-  await writeFileAtomic(join(run, "rate-search.json"), [`${JSON.stringify({ steps, rate, trials }, null, 2)}\n`]);
-  await writeConfig(run, found);
+  if (writes) {
+    await writeFileAtomic(join(run, "rate-search.json"), [`${JSON.stringify({ steps, rate, trials }, null, 2)}\n`]);
+    await writeConfig(run, found);
+  }
   onEvent({ type: "rate", rate, trials });
   return found;
 }

@@ -6,6 +6,7 @@ import { writeConfig } from "../../checkpoint/run-folder.node.ts";
 import { acquireRunLock, type RunLock } from "../../checkpoint/run-lock.node.ts";
 import type { RunConfig } from "../../config/run-config.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
+import { alone, type Communicator } from "../../train/communicator.ts";
 import type { LoopState } from "../../train/loop.ts";
 import { tokensOf } from "../../training/corpora.ts";
 import {
@@ -22,8 +23,10 @@ import { hostLoops } from "../machine/host-loops.ts";
 import { type BuiltPrograms, explainMemory } from "../machine/memory.ts";
 import { openMetrics } from "../records/metrics.ts";
 import { writeAdapter } from "../use/adapter.ts";
+import { requireSameState } from "./alike.ts";
 import { findRate, type RateEvent } from "./find-rate.ts";
 import type { Start } from "./start.ts";
+import { AgreedError, keptByFirst } from "./together.ts";
 
 export type { TrainResult } from "../../training/run-training.ts";
 
@@ -35,8 +38,16 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   /** Fields of the full configuration to set, by dotted name ("model.expansion"). */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /**
+   * Processes that train together, each with the same call; the first writes, and tells events. What goes wrong with one ends
+   * all of them, most of it by an AgreedError. Default: this one alone.
+   */
+  readonly communicator?: Communicator | undefined;
+  /** With several: steps between comparisons of their parameters. Default: 100. */
+  readonly compareEvery?: number | undefined;
 }
 
+const COMPARE_EVERY = 100;
 const LOCK_PATIENCE_MS = 2000;
 
 /** Locks a run. Waits a moment for a holder that is about to exit, such as one whose parent was just killed. */
@@ -67,13 +78,16 @@ export async function runLoop(
   config: RunConfig,
   data: RunData,
   state: LoopState,
-  { onEvent = () => {}, signal, built, deviceReason, start }: LoopRunOptions,
+  { signal, built, deviceReason, start, ...options }: LoopRunOptions,
 ): Promise<TrainResult> {
+  const { communicator = alone, compareEvery = COMPARE_EVERY } = options;
+  const first = communicator.rank === 0;
+  const onEvent = (first && options.onEvent) || (() => {});
   const engine = ortNodeEngine({ device: config.engine.device, threads: config.engine.threads });
   const loops = hostLoops(config.engine);
-  const metrics = await openMetrics(run, { resumeStep: state.step });
+  const metrics = first ? await openMetrics(run, { resumeStep: state.step }) : undefined;
   const { adapter } = config.training;
-  const keeper: RunKeeper = {
+  const own: RunKeeper = {
     saveConfig: (changed) => writeConfig(run, changed),
     hasCheckpoint: async () => (await listCheckpoints(run)).length > 0,
     async saveCheckpoint(content, { keep, always }) {
@@ -85,20 +99,26 @@ export async function runLoop(
       return path;
     },
     record: (record) =>
-      metrics.record(record.type === "train" ? { ...record, memory: process.memoryUsage.rss() } : record),
+      metrics?.record(record.type === "train" ? { ...record, memory: process.memoryUsage.rss() } : record),
   };
   const { tokenizer, heldOut } = data;
   const tokens = { tokenizer, corpora: corporaOf(config, data), heldOut, trainTokens: tokensOf(data.train) };
-  const search = ({ config, ...inputs }: RateSearch) => findRate(run, config, { ...inputs, onEvent });
+  const search = ({ config, ...inputs }: RateSearch) => findRate(run, config, { ...inputs, onEvent, writes: first });
+  const keeper = communicator.size > 1 ? keptByFirst(own, communicator) : own;
+  const afterStep = async () => {
+    if (state.step % compareEvery === 0) await requireSameState(communicator, state);
+  };
   try {
     return await runTraining({
       ...{ run, config, tokens, state, engine, keeper, loops, built, deviceReason, start },
-      ...{ onEvent, signal, search },
+      ...{ onEvent, signal, search, communicator, afterStep },
     });
   } catch (error) {
-    throw explainMemory(error, config);
+    // Losses are the same everywhere.
+    const agreed = communicator.size > 1 && error instanceof LonghandError && error.code === "diverged";
+    throw agreed ? new AgreedError(error) : explainMemory(error, config, communicator.size);
   } finally {
-    metrics.close();
+    metrics?.close();
     data.close();
     await engine.close();
     await loops.close();
