@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { processesSettingsSchema } from "../../src/config/processes-settings.ts";
 import { trainSettingsSchema } from "../../src/config/train-settings.ts";
 import { fail, jsonLines, longhand, root, succeed } from "./command.ts";
 
@@ -43,7 +44,8 @@ describe("longhand --help", { timeout: 60_000 }, () => {
     const shown = stdout.match(/^ {2}--[a-z-]+/gm) ?? [];
     const own = ["resume", "config", "set", "json"].map((name) => `  --${name}`);
     expect(shown.filter((flag) => !own.includes(flag))).toHaveLength(12);
-    const more = Object.keys(trainSettingsSchema.shape).length - 12;
+    const all = [trainSettingsSchema, processesSettingsSchema].flatMap(({ shape }) => Object.keys(shape));
+    const more = all.length - 12;
     expect(stdout).toContain(`longhand train --help --all shows ${more} more options.`);
     await fail(["train", "--all"], 2, /^longhand: unknown option '--all'/);
   });
