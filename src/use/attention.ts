@@ -55,8 +55,13 @@ export function showsAttention(config: ModelConfig): boolean {
   return observed(config, carried, carried?.span ?? FEWEST_TOKENS).shown.some(({ heads }) => heads > 0);
 }
 
+/** What is needed of a loaded model. */
+type Viewed = Pick<LoadedModel, "path" | "engine" | "parameters"> & {
+  readonly config: Pick<LoadedModel["config"], "model">;
+};
+
 export class AttentionViewer {
-  readonly #model: LoadedModel;
+  readonly #model: Viewed;
   readonly #carried: CarriedState | undefined;
   readonly #compiled = new Map<number, Observed & { readonly run: CompiledFunction }>();
   /** Of the text that was looked at last, the states at the beginnings of its chunks. */
@@ -64,7 +69,7 @@ export class AttentionViewer {
   readonly #states = new Map<number, LaneStates>();
 
   /** Throws "usage" for a model of which nothing can be shown. */
-  constructor(model: LoadedModel) {
+  constructor(model: Viewed) {
     const { config, path } = model;
     if (!showsAttention(config.model))
       throw new LonghandError("usage", `${path}: ${config.model.architecture} has no attention weights to show`);

@@ -31,6 +31,7 @@ export function plainGatedUnit(
   { B, T, d, numbers }: { B: number; T: number; d: number; numbers?: Int32Array },
   { mask, ...values }: Values,
   cotangent: Float32Array,
+  observe?: (seen: PlainSeen) => void,
 ): Record<string, Float64Array> {
   const tape = new Tape();
   const zero = tape.leaf(0); // parent of those that have none
@@ -40,7 +41,7 @@ export function plainGatedUnit(
     const isReal = (t: number) => mask === undefined || mask[b * T + t] === 1;
     const rows = Array.from({ length: T }, (_, t) => ids.x.slice((b * T + t) * d, (b * T + t + 1) * d));
     const documentOf = (t: number) => numbers?.[b * T + t];
-    y.push(...oneSequence(new Unit(tape, zero, ids, config), rows, { isReal, documentOf }).flat());
+    y.push(...oneSequence(new Unit(tape, zero, ids, config), rows, { isReal, documentOf, observe }).flat());
   }
   const gradients = tape.gradients(y, cotangent);
   const named = Object.entries(ids).map(([name, list]) => [
@@ -54,9 +55,21 @@ interface Tokens {
   isReal(t: number): boolean;
   /** Undefined where there are none. */
   documentOf(t: number): number | undefined;
+  observe?: ((seen: PlainSeen) => void) | undefined;
 }
 
-function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[][] {
+/** What the attention of the token at t sees. */
+export interface PlainSeen {
+  readonly t: number;
+  /** The tokens that it attends to exactly, and their weights. */
+  readonly near: readonly number[];
+  readonly weights: readonly number[];
+  /** [e]: what either half adds. */
+  readonly local: readonly number[];
+  readonly distant: readonly number[];
+}
+
+function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf, observe }: Tokens): Id[][] {
   const { tape, zero } = unit;
   const { expanded: e, shared: s, gate, tokenShift, attention, causal, span } = unit.config;
   const [T, d] = [x.length, x[0].length];
@@ -116,6 +129,15 @@ function oneSequence(unit: Unit, x: Id[][], { isReal, documentOf }: Tokens): Id[
       ...(linear && faded ? meanWeights(tape, { t, far, ...linear, faded, chunk: span, bidirectional: !causal }) : []),
     ];
     const values = [...near, ...far].map((j) => v[j]);
+    const sum = (from: number, to: number) =>
+      v[t].map((_, a) => {
+        const parts = weights.slice(from, to).map((id, i) => tape.value(id) * tape.value(values[from + i][a]));
+        return parts.reduce((all, part) => all + part, 0);
+      });
+    observe?.({
+      ...{ t, near, weights: weights.slice(0, near.length).map((id) => tape.value(id)) },
+      ...{ local: sum(0, near.length), distant: sum(near.length, weights.length) },
+    });
     const attended = values.length === 0 ? v[t].map(() => zero) : weighedSum(tape, weights, values);
     const out = gate ? attended.map((id, a) => tape.mul(id, hidden[t][a])) : attended;
     return unit.linear("out", out, d).map((id, a) => tape.add(row[a], id));
