@@ -1,5 +1,5 @@
 /** `longhand inspect` of everything that Longhand writes, whole and damaged, and of what is nothing of that. */
-import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { program } from "../../src/graph/program.ts";
@@ -61,6 +61,17 @@ it("says what each is", { timeout: 120_000 }, async () => {
       operatorSets: ["ai.onnx 20"],
     },
   });
+});
+
+it("lists the external data of a graph of an export", async () => {
+  const [graph] = readdirSync(exported).filter((name) => name.endsWith(".onnx"));
+  const { facts, problems } = await inspected(join(exported, graph));
+  const places = facts.externalData as { tensor: string; file: string; offset: number; length: number }[];
+  expect(new Set(places.map(({ file }) => file))).toEqual(new Set(["model.safetensors"]));
+  expect(places.every(({ offset, length }) => offset > 0 && length > 0)).toBe(true);
+  expect(problems).toEqual([]);
+  const { stdout } = await succeed(["inspect", join(exported, graph)]);
+  expect(stdout).toMatch(/\n {2}external data\n( {4}\S+ +model\.safetensors, from [\d,]+, [\d,]+ bytes\n)+/);
 });
 
 it("says it in words too", async () => {

@@ -1,5 +1,6 @@
 /** longhand inspect */
 import type { Command } from "commander";
+import type { ExternalPlace } from "../../run/inspect/external-data.ts";
 import { type Inspected, inspectPath } from "../../run/inspect/inspect.ts";
 import { byteCount, count } from "../amounts.ts";
 import { printJson, type Streams } from "../output.ts";
@@ -42,8 +43,19 @@ function textOf({ kind, path, facts, problems }: Inspected): string {
 function listed(facts: Inspected["facts"], indent: string): string {
   const rows = Object.entries(facts).map(([name, value]) => {
     const isGroup = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (name === "externalData")
+      return `${indent}${spoken(name)}\n${places(value as readonly ExternalPlace[], indent)}`;
     if (isGroup) return `${indent}${spoken(name)}\n${listed(value as Inspected["facts"], `${indent}  `)}`;
     return `${`${indent}${spoken(name)}`.padEnd(26)} ${shown(name, value)}\n`;
+  });
+  return rows.join("");
+}
+
+/** A tensor of an ONNX model a line: the file that has its bytes, from which, and how many. */
+function places(external: readonly ExternalPlace[], indent: string): string {
+  const rows = external.map(({ tensor, file, offset, length }) => {
+    const bytes = length === null ? "all bytes" : `${count(length)} bytes`;
+    return `${`${indent}  ${tensor}`.padEnd(40)} ${file}, from ${count(offset)}, ${bytes}\n`;
   });
   return rows.join("");
 }

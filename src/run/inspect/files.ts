@@ -9,6 +9,7 @@ import { headerBytes, readSafetensorsHeader, type SafetensorsHeader } from "../.
 import { loadTokenizer } from "../../data/tokenizer.node.ts";
 import { decodeModel, type Proto } from "../../onnx/schema.ts";
 import { ADAPTER_FORMAT, adapterProblem } from "../use/adapter.ts";
+import { type ExternalPlace, externalPlaces, externalProblems } from "./external-data.ts";
 import type { Facts } from "./models.ts";
 
 interface File {
@@ -63,11 +64,15 @@ export async function inspectTokenizer(path: string): Promise<File> {
 }
 
 export async function inspectOnnx(path: string): Promise<File> {
-  return { kind: "onnx", facts: onnxFacts(await readAtMost(path, LARGEST_ONNX), path) };
+  const facts = onnxFacts(await readAtMost(path, LARGEST_ONNX), path);
+  return { kind: "onnx", facts, problems: await externalProblems(facts.externalData ?? [], path) };
 }
 
-/** Throws "checkpoint" for bytes that are no ONNX model. */
-export function onnxFacts(bytes: Uint8Array, path: string): Facts {
+/** Throws "checkpoint" for bytes that are no ONNX model, and for one with data outside of its folder. */
+export function onnxFacts(
+  bytes: Uint8Array,
+  path: string,
+): Facts & { readonly externalData?: readonly ExternalPlace[] } {
   let model: Proto<"ModelProto">;
   try {
     model = decodeModel(bytes);
@@ -89,5 +94,11 @@ export function onnxFacts(bytes: Uint8Array, path: string): Facts {
     outputs: names(output),
     ...counted,
   };
-  return { ...(producer_name && { producer: producer_name }), ...facts, bytes: bytes.length };
+  const externalData = externalPlaces(graph, path);
+  return {
+    ...(producer_name && { producer: producer_name }),
+    ...facts,
+    bytes: bytes.length,
+    ...(externalData.length > 0 && { externalData }),
+  };
 }
