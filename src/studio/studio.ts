@@ -11,7 +11,7 @@ import { RunsFolder } from "./runs/folder.ts";
 import { Live } from "./runs/live.ts";
 import { ColumnsOfRuns } from "./runs/metrics.ts";
 import { tidy } from "./runs/places.ts";
-import { Trainings } from "./training/processes.ts";
+import { TRAININGS_FOLDER, Trainings } from "./training/processes.ts";
 
 export interface StudioOptions extends StudioSettingsInput {
   /** The runs folder. */
@@ -46,6 +46,7 @@ export function studioParts(
   const trainings = new Trainings(folder.path, program);
   const live = new Live({
     folder: folder.path,
+    others: [TRAININGS_FOLDER],
     summaries: () => folder.summaries(),
     trainings: () => trainings.list(),
   });

@@ -1,5 +1,5 @@
 /** The HTTP side of the studio: who may ask, the page, and failures as one sentence. */
-import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import { failureOf, RequestError } from "../../service/failure.ts";
 import type { Refusal } from "../api.ts";
@@ -20,9 +20,11 @@ export function createStudioApp({ token, page, onWarning, ...parts }: StudioAppO
   const app = fastify({ exposeHeadRoutes: false, return503OnClosing: false, forceCloseConnections: true });
   const files = pageFiles(page);
   app.removeContentTypeParser("text/plain"); // which a page of another origin may send without asking
-  app.setErrorHandler((error, _, reply) => {
+  app.setErrorHandler((error, request, reply) => {
     const { status, message } = refusalOf(error);
     if (status >= 500) onWarning(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    // A person reads what is answered instead of the page.
+    if (isPage(request)) return reply.code(status).type("text/plain; charset=utf-8").send(`${message}\n`);
     return refuse(reply, status, message);
   });
   app.setNotFoundHandler(({ method, url }, reply) => {
@@ -30,20 +32,28 @@ export function createStudioApp({ token, page, onWarning, ...parts }: StudioAppO
   });
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    const [pathname] = request.url.split("?");
-    const isPage = pathname === "/" || pathname === "/index.html";
-    requireOwnOrigin(request, isPage);
-    if (files.has(pathname) && !isPage) return; // what everybody has who has the package
-    if (!(isPage && takeToken(request, reply, token))) requireToken(request, token);
+    const forPage = isPage(request);
+    requireOwnOrigin(request, forPage);
+    if (files.has(pathOf(request)) && !forPage) return; // what everybody has who has the package
+    if (!(forPage && takeToken(request, reply, token))) requireToken(request, token);
   });
   const index = files.get("/index.html");
   app.get("/", async (_, reply) => sendPage(reply, index));
-  for (const [path, file] of files) app.get(path, async (_, reply) => sendPage(reply, file));
+  for (const [path, file] of files) {
+    app.get(path, async (_, reply) => {
+      // The names of assets change with what they hold.
+      if (path.startsWith("/assets/")) reply.header("cache-control", "private, max-age=31536000, immutable");
+      return sendPage(reply, file);
+    });
+  }
   addRunRoutes(app, parts);
   addTrainingRoutes(app, parts);
   addModelRoutes(app, parts.models);
   return app;
 }
+
+const pathOf = ({ url }: FastifyRequest) => url.split("?")[0];
+const isPage = (request: FastifyRequest) => ["/", "/index.html"].includes(pathOf(request));
 
 function sendPage(reply: FastifyReply, file: PageFile | undefined): FastifyReply {
   if (file === undefined) throw new RequestError(404, "the page was not built: run `npm run build` in the checkout");

@@ -25,7 +25,7 @@ it.each(["studio.example.org", "localhost.example.org", "127.0.0.1.example.org",
     for (const url of ["/api/runs", "/", "/assets/index-1.js"]) {
       const { status, text } = await ask(url, { headers: { host } });
       expect(status).toBe(403);
-      expect(JSON.parse(text).error).toMatch(/expected a Host of this machine/);
+      expect(text).toMatch(/^(\{"error":")?expected a Host of this machine/);
     }
   },
 );
@@ -63,7 +63,7 @@ describe("the token", () => {
     for (const url of ["/api/runs", "/", "/reports/a/report.html", "/nowhere"]) {
       const { status, text } = await ask(url, { headers });
       expect(status, url).toBe(401);
-      expect(JSON.parse(text).error).toMatch(/open the address that longhand studio printed/);
+      expect(text).toMatch(/^(\{"error":")?open the address that longhand studio printed/);
       expect(text).not.toContain(TOKEN);
     }
   });

@@ -28,6 +28,9 @@ export interface StudioParts {
   readonly models: Models;
 }
 
+/** Bytes of events that a page may leave unread. */
+const MOST_UNREAD = 1 << 20;
+
 type Answer<Route extends keyof Api> = Api[Route]["answer"];
 
 /** What is seen of runs. */
@@ -64,7 +67,11 @@ export function addRunRoutes(app: FastifyInstance, { folder, columns, live }: St
 
   app.get("/api/events", async (_, reply) => {
     const events = new ReplyStream(reply, "events");
-    const end = await live.listen((event: StudioEvent) => events.send(event));
+    const end = await live.listen((event: StudioEvent) => {
+      if (reply.raw.writableLength > MOST_UNREAD)
+        reply.raw.destroy(); // it is told everything when it comes back
+      else events.send(event);
+    });
     const close = () => {
       end();
       events.close();

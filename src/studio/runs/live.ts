@@ -15,6 +15,8 @@ const MOST_WATCHED = 64;
 
 export interface LiveSources {
   readonly folder: string;
+  /** Folders in it that are watched beside those of runs. */
+  readonly others: readonly string[];
   summaries(): Promise<readonly RunSummary[]>;
   trainings(): Promise<readonly Training[]>;
 }
@@ -33,6 +35,8 @@ export class Live {
   readonly #runs = new Map<string, { readonly news: string; readonly summary: RunSummary }>();
   readonly #trainings = new Map<string, { readonly news: string; readonly training: Training }>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the folder is looked at next, by performance.now(). */
+  #planned = Number.POSITIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #again = false;
 
@@ -74,7 +78,7 @@ export class Live {
 
   close(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#planned = Number.POSITIVE_INFINITY;
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
   }
@@ -98,16 +102,22 @@ export class Live {
       this.#trainings.set(training.id, { news, training });
       if (before?.news !== news) this.#tell({ type: "training", training });
     }
-    if (this.#listeners.size > 0) this.#watch(["", ...summaries.slice(0, MOST_WATCHED).map(({ run }) => run)]);
+    const newest = summaries.slice(0, MOST_WATCHED).map(({ run }) => run);
+    if (this.#listeners.size > 0) this.#watch(["", ...newest, ...this.#sources.others]);
   }
 
   #tell(event: StudioEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** Looks after so long, or earlier where that is planned: writes that go on and on put nothing off. */
   #plan(milliseconds: number): void {
+    const wanted = performance.now() + milliseconds;
+    if (wanted >= this.#planned) return;
+    this.#planned = wanted;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      this.#planned = Number.POSITIVE_INFINITY;
       void this.look()
         .catch(() => {}) // the folder is away for now
         .finally(() => {

@@ -15,7 +15,8 @@ import { isRunning, processIdentity } from "../../checkpoint/processes.node.ts";
 import { RequestError } from "../../service/failure.ts";
 import type { CommandLine, OutputPage, Training } from "../api.ts";
 
-const FOLDER = ".studio";
+/** In the runs folder. */
+export const TRAININGS_FOLDER = ".studio";
 /** How many that have ended are shown. */
 const SHOWN = 50;
 
@@ -42,7 +43,7 @@ export class Trainings {
 
   /** `program`: the words that start Longhand's command line. */
   constructor(runs: string, program: readonly string[]) {
-    this.#folder = join(runs, FOLDER);
+    this.#folder = join(runs, TRAININGS_FOLDER);
     this.#program = program;
   }
 
