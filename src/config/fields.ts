@@ -27,7 +27,10 @@ export const dataField = <Field extends z.ZodType>(what: string, field: Field): 
     .meta({ value: "path..." });
 
 export const textFields = {
-  field: optionalText("name", "Field of JSON lines, or column of parquet, that holds the text; default: text."),
+  field: optionalText(
+    "name",
+    "Field of JSON lines, or column of parquet, that holds the text: text; meta.body inside another; or several, as in '{title}\\n\\n{body}'; default: text.",
+  ),
   split: optionalText("name", "Part of a published data set: train, validation or test."),
   limit: optionalText("amount", "Of each split at most so much text: 500MB, 10000docs."),
 };

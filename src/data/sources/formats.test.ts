@@ -87,6 +87,56 @@ describe("a file of records gives a document each", () => {
     ]);
   });
 
+  describe("and its text is", () => {
+    const records = [
+      { title: "One", year: 1851, meta: { body: "Call me", tags: ["a", "b"] }, "a.b": "whole" },
+      { title: "Two", year: 1852, meta: { body: "Some years", tags: ["c"] }, "a.b": "names" },
+    ];
+    const nested = records.map((record) => JSON.stringify(record)).join("\n");
+    it.each([
+      ["meta.body", ["Call me", "Some years"]],
+      ["a.b", ["whole", "names"]],
+      ["meta.tags", ["a\nb", "c"]],
+      ["{title}\\n\\n{ meta.body }", ["One\n\nCall me", "Two\n\nSome years"]],
+      ["{{{year}}}\\t\\\\{title}", ["{1851}\t\\One", "{1852}\t\\Two"]],
+    ])("of %s", async (field, texts) => {
+      expect((await read(file("nested.jsonl", nested), { field })).texts).toEqual(texts);
+    });
+
+    it("of several columns, and of columns with lists and values inside", async () => {
+      const path = file("rows.parquet", parquet(["a", null, "b"]));
+      expect((await read(path, { field: "{id}: {text}" })).texts).toEqual(["0: a", "2: b"]);
+      const data = records.map(({ meta }) => meta);
+      const bytes = parquetWriteBuffer({
+        columnData: [{ name: "meta", data }],
+        schema: [
+          { name: "root", num_children: 1 },
+          { name: "meta", num_children: 2, repetition_type: "OPTIONAL" },
+          { name: "body", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "OPTIONAL" },
+          { name: "tags", num_children: 1, converted_type: "LIST", repetition_type: "OPTIONAL" },
+          { name: "list", num_children: 1, repetition_type: "REPEATED" },
+          { name: "element", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "OPTIONAL" },
+        ],
+      });
+      const inside = file("inside.parquet", new Uint8Array(bytes));
+      expect((await read(inside, { field: "meta.body" })).texts).toEqual(["Call me", "Some years"]);
+      expect((await read(inside, { field: "meta.tags" })).texts).toEqual(["a\nb", "c"]);
+      await expect(read(inside, { field: "meta.bodi" })).rejects.toThrow(
+        "inside.parquet, row 1, has no field meta.bodi (did you mean meta.body?); it has meta.body, meta.tags",
+      );
+    });
+
+    it("nothing where a field is missing or no text, or the template is none", async () => {
+      const path = file("nested.jsonl", nested);
+      await expect(read(path, { field: "meta.bodi" })).rejects.toThrow(
+        "has no field meta.bodi (did you mean meta.body?); it has title, year, meta.body, meta.tags, a.b",
+      );
+      await expect(read(path, { field: "{title} {meta}" })).rejects.toThrow("holds an object in meta, not text");
+      for (const field of ["{title", "title}", "{}", "{{title}}"])
+        await expect(read(path, { field })).rejects.toMatchObject({ code: "usage" });
+    });
+  });
+
   it("empty and null texts are passed over", async () => {
     expect((await read(file("some.jsonl", '{"text":""}\n{"text":"a"}'))).texts).toEqual(["a"]);
     expect((await read(file("some.parquet", parquet(["", null, "a"])))).texts).toEqual(["a"]);

@@ -1,7 +1,8 @@
 /** JSON lines: one object a line, one of its fields the text of a document. Read line by line, so any size will do. */
 import { isUtf8 } from "node:buffer";
 import { LonghandError } from "../../base/errors.ts";
-import { noSuchField, type Reading, UnusableRecords } from "./records.ts";
+import { textOfRecord } from "./record-text.ts";
+import { type Reading, UnusableRecords } from "./records.ts";
 import { markBytes } from "./utf8.ts";
 
 const LINE_FEED = 0x0a;
@@ -9,8 +10,8 @@ const LINE_FEED = 0x0a;
 const LONGEST_LINE = 256 * 1024 * 1024;
 
 /**
- * The text of each line. Up to 1 % of lines may be something else than a JSON object with such text, and are left out;
- * a field that the first object lacks is an error that lists those it has.
+ * The text of each line (record-text.ts). Up to 1 % of lines may be something else than a JSON object with such text, and are
+ * left out; a field that the first object lacks is an error that lists those it has.
  */
 export async function* jsonDocuments(
   chunks: AsyncIterable<Buffer>,
@@ -18,6 +19,7 @@ export async function* jsonDocuments(
   { field, onWarning }: Reading,
 ): AsyncGenerator<{ text: string; read: number }> {
   const unusable = new UnusableRecords(path, "line");
+  const { textOf, requireFields } = textOfRecord(field);
   let number = 0;
   let seen = false; // an object with the field
   for await (const line of linesOf(chunks, path)) {
@@ -29,14 +31,13 @@ export async function* jsonDocuments(
       unusable.bad(number, value.problem);
       continue;
     }
-    const text = value.object[field];
-    if (typeof text !== "string" && !seen) refuseField(value.object, field, `${path}, line ${number},`);
-    if (typeof text !== "string") unusable.bad(number, `has no text in ${field}`);
-    else if (!text.isWellFormed()) unusable.bad(number, "holds half of a surrogate pair");
+    if (!seen) requireFields(value.object, `${path}, line ${number},`);
+    const own = textOf(value.object);
+    if ("problem" in own) unusable.bad(number, own.problem);
     else {
       seen = true;
       unusable.good();
-      yield { text, read: 0 };
+      yield { text: own.text, read: 0 };
     }
   }
   unusable.end(onWarning);
@@ -52,13 +53,6 @@ function parse(bytes: Buffer): { object: Record<string, unknown> } | { problem: 
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) return { problem: "is not a JSON object" };
   return { object: value as Record<string, unknown> };
-}
-
-/** The error for a first object without text in the field: the field is missing, or holds something else. */
-function refuseField(object: Record<string, unknown>, field: string, where: string): never {
-  if (!Object.hasOwn(object, field)) throw noSuchField(field, Object.keys(object), where);
-  const type = object[field] === null ? "null" : Array.isArray(object[field]) ? "a list" : `a ${typeof object[field]}`;
-  throw new LonghandError("data", `data: ${where} holds ${type} in ${field}, not text; choose another \`field\``);
 }
 
 function isBlank(bytes: Buffer): boolean {

@@ -10,10 +10,12 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
   parquetSchema,
+  type RowGroup,
   type SchemaElement,
 } from "hyparquet";
 import { LonghandError, messageOf } from "../../base/errors.ts";
 import { columnValues, pageAt, streamablePages } from "./parquet-pages.ts";
+import { type TextOfRecord, textOfRecord } from "./record-text.ts";
 import { noSuchField, type Reading, type RecordText, UnusableRecords } from "./records.ts";
 import type { OpenFile, StoredFile } from "./stored-file.ts";
 
@@ -42,8 +44,19 @@ export async function* parquetDocuments(
   const metadata = await parquetMetadataAsync(buffer).catch((error) => {
     throw damaged(path, error);
   });
-  const element = requireText(metadata, field, path);
   const unusable = new UnusableRecords(path, "row");
+  const inRecord = textOfRecord(field);
+  const columns = parquetSchema(metadata).children;
+  if (!inRecord.plain || columns.some(({ element, children }) => element.name === field && children.length > 0)) {
+    try {
+      yield* recordDocuments(buffer, metadata, { path, inRecord, unusable });
+    } catch (error) {
+      throw damaged(path, error);
+    }
+    unusable.end(onWarning);
+    return;
+  }
+  const element = requireText(metadata, field, path);
   let row = 0;
   try {
     for await (const value of columnOf(file, buffer, metadata, element, path)) {
@@ -61,6 +74,79 @@ export async function* parquetDocuments(
   unusable.end(onWarning);
 }
 
+interface RecordReading {
+  readonly path: string;
+  readonly inRecord: TextOfRecord;
+  readonly unusable: UnusableRecords;
+}
+
+/** The text of each row that is made of several columns, or lies inside one; rows without it are skipped. */
+async function* recordDocuments(
+  buffer: AsyncBuffer,
+  metadata: FileMetaData,
+  { path, inRecord, unusable }: RecordReading,
+): AsyncGenerator<RecordText> {
+  const there = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const columns = there.filter((name) => inRecord.fields.includes(name));
+  if (columns.length === 0) throw noSuchField(inRecord.fields[0], there, path);
+  let row = 0;
+  let start = 0;
+  for (const group of metadata.row_groups) {
+    for await (const stored of rowsOf(buffer, metadata, { group, start, columns })) {
+      row++;
+      const record = withText(stored) as Readonly<Record<string, unknown>>;
+      const own = inRecord.textOf(record);
+      if ("text" in own) {
+        unusable.good();
+        yield { text: own.text, read: row / Number(metadata.num_rows) };
+      } else {
+        if (row === 1) inRecord.requireFields(record, `${path}, row 1,`);
+        if (!own.absent) unusable.bad(row, own.problem);
+      }
+    }
+    start += Number(group.num_rows);
+  }
+}
+
+/** A value of parquet with text in place of bytes that are UTF-8, at any depth. */
+function withText(value: unknown): unknown {
+  if (value instanceof Uint8Array) {
+    return isUtf8(value) ? Buffer.from(value.buffer, value.byteOffset, value.length).toString("utf8") : value;
+  }
+  if (Array.isArray(value)) return value.map(withText);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, withText(own)]));
+}
+
+interface RowsOfGroup {
+  readonly group: RowGroup;
+  /** Its first row. */
+  readonly start: number;
+  readonly columns: readonly string[];
+}
+
+/** The rows of a group with these columns, read in ranges of about RANGE_BYTES; bytes as they are. */
+async function* rowsOf(
+  buffer: AsyncBuffer,
+  metadata: FileMetaData,
+  { group, start, columns }: RowsOfGroup,
+): AsyncGenerator<Readonly<Record<string, unknown>>> {
+  // Loaded only here, because it loads WebAssembly.
+  const { compressors } = await import("hyparquet-compressors");
+  const rows = Number(group.num_rows);
+  const own = group.columns.filter(({ meta_data }) => columns.includes(meta_data?.path_in_schema[0] ?? ""));
+  const size = own.reduce((sum, { meta_data }) => sum + Number(meta_data?.total_uncompressed_size ?? 0), 0);
+  const step = Math.max(1, Math.floor((rows * RANGE_BYTES) / Math.max(RANGE_BYTES, size)));
+  for (let from = 0; from < rows; from += step) {
+    yield* await parquetReadObjects({
+      ...{ file: buffer, metadata, columns: [...columns], useOffsetIndex: true, compressors },
+      ...{ rowStart: start + from, rowEnd: start + Math.min(rows, from + step) },
+      // By default the library replaces what is not UTF-8 by U+FFFD.
+      parsers: { stringFromBytes: (value: Uint8Array | undefined) => value },
+    });
+  }
+}
+
 /** The bytes of each row; undefined where it is null. */
 async function* columnOf(
   file: OpenFile,
@@ -69,34 +155,17 @@ async function* columnOf(
   { name, repetition_type }: SchemaElement,
   path: string,
 ): AsyncGenerator<Uint8Array | undefined> {
-  // Loaded only here, because it loads WebAssembly.
-  const { compressors } = await import("hyparquet-compressors");
   let start = 0;
   for (const group of metadata.row_groups) {
-    const rows = Number(group.num_rows);
     const column = group.columns.find(({ meta_data }) => meta_data?.path_in_schema[0] === name)?.meta_data;
     const pages = column && (await hasLargePages(file, column)) ? await streamablePages(file, column) : undefined;
     if (column !== undefined && pages !== undefined) {
       yield* columnValues(file, pages, column, repetition_type !== "REQUIRED", path);
     } else {
-      const size = Number(column?.total_uncompressed_size ?? 0);
-      const step = Math.max(1, Math.floor((rows * RANGE_BYTES) / Math.max(RANGE_BYTES, size)));
-      for (let from = 0; from < rows; from += step) {
-        const range = { rowStart: start + from, rowEnd: start + Math.min(rows, from + step) };
-        const records = await parquetReadObjects({
-          file: buffer,
-          metadata,
-          columns: [name],
-          ...range,
-          useOffsetIndex: true,
-          compressors,
-          // Bytes as they are: by default the library replaces what is not UTF-8 by U+FFFD.
-          parsers: { stringFromBytes: (value: Uint8Array | undefined) => value },
-        });
-        for (const record of records) yield record[name] instanceof Uint8Array ? record[name] : undefined;
-      }
+      for await (const record of rowsOf(buffer, metadata, { group, start, columns: [name] }))
+        yield record[name] instanceof Uint8Array ? record[name] : undefined;
     }
-    start += rows;
+    start += Number(group.num_rows);
   }
 }
 
