@@ -47,11 +47,19 @@ export function textOfRecord(field: string): TextOfRecord {
         if ("text" in textAt(record, name)) continue;
         const value = valueAt(record, name);
         if (value === undefined) throw noSuchField(name, namesIn(record), where);
-        const kind = value === null ? "null" : Array.isArray(value) ? "a list" : typeof value === "object" ? "an object" : `a ${typeof value}`;
-        throw new LonghandError("data", `data: ${where} holds ${kind} in ${name}, not text; choose another \`field\``);
+        throw new LonghandError(
+          "data",
+          `data: ${where} holds ${kindOf(value)} in ${name}, not text; choose another \`field\``,
+        );
       }
     },
   };
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 type Part = { readonly literal: string } | { readonly field: string };
