@@ -43,6 +43,12 @@ In Node:
 ${objective === "causal" ? GENERATE : FILL}
 \`\`\`
 
+In a web page, with the folder served as \`model/\`:
+
+\`\`\`js
+${objective === "causal" ? WEB_GENERATE : WEB_FILL}
+\`\`\`
+
 ${graphsReadme({ model, training }, weights)}
 ## Python, with PyTorch
 
@@ -68,6 +74,21 @@ const model = await loadModel(".");
 const { text } = await fill(model, "It was a [MASK] night.");
 console.log(text);
 await model.close();`;
+
+const WEB_GENERATE = `import { loadModel } from "longhand/web";
+
+const model = await loadModel({ url: "model/" });
+for await (const piece of model.generate({ prompt: "It was", tokens: 100 })) {
+  if (piece.type === "text") document.body.append(piece.text);
+}
+model.close();`;
+
+const WEB_FILL = `import { loadModel } from "longhand/web";
+
+const model = await loadModel({ url: "model/" });
+const { text } = await model.fill("It was a [MASK] night.");
+document.body.append(text);
+model.close();`;
 
 const TORCH_GENERATE = `import longhand_model, torch
 from tokenizers import Tokenizer
