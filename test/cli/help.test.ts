@@ -90,7 +90,7 @@ describe("a command", { timeout: 60_000 }, () => {
 });
 
 describe("longhand doctor", { timeout: 60_000 }, () => {
-  const names = ["node", "processors", "memory", "huge pages", "engine", "webgpu", "cuda", "longhand"];
+  const names = ["node", "processors", "memory", "huge pages", "engine", "webgpu", "cuda", "mpi", "longhand"];
 
   it("says how each thing stands, and what to do where it is not well", async () => {
     const { stdout } = await succeed(["doctor"]);

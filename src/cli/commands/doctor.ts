@@ -6,7 +6,7 @@ import { printJson, type Streams } from "../output.ts";
 export function define(command: Command, streams: Streams): void {
   command
     .description(
-      "Checks Node, processors, memory, huge pages and graphics cards, and says what to do about each problem.",
+      "Checks Node, processors, memory, huge pages, graphics cards and MPI, and says what to do about each problem.",
     )
     .option("--json", "One JSON line a finding on stdout.")
     .addHelpText("after", "\nExample:\n  longhand doctor")

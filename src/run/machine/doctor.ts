@@ -1,5 +1,6 @@
 /** What this machine offers Longhand, and what to do about each problem found. */
 import { processors } from "../../base/processors.node.ts";
+import { lookForMpi, type Probed } from "../../mpi/look.node.ts";
 import { hugePages } from "../../runtime/huge-pages.node.ts";
 import { chooseBinding, ortVersion } from "../../runtime/ort-node.ts";
 import { machineMemory } from "./available-memory.ts";
@@ -18,7 +19,7 @@ export interface Finding {
 
 const GIB = 2 ** 30;
 
-/** Checks Node, processors, memory, huge pages, and the engine with its binding; computes one product on each device. */
+/** Checks Node, processors, memory, huge pages, the engine with its binding, and MPI; computes one product on each device. */
 export async function diagnose(): Promise<Finding[]> {
   return [
     node(),
@@ -28,6 +29,7 @@ export async function diagnose(): Promise<Finding[]> {
     await engine(),
     await graphics("webgpu"),
     await graphics("cuda"),
+    mpi(await lookForMpi()),
     finding("longhand", version),
   ];
 }
@@ -87,4 +89,23 @@ async function engine(): Promise<Finding> {
 async function graphics(device: "webgpu" | "cuda"): Promise<Finding> {
   const problem = obstacleTo(device) ?? (await problemOf(device));
   return problem === undefined ? finding(device, "works") : { name: device, value: problem, missing: true };
+}
+
+/** MPI is needed only to train over several processes: without it nothing is wrong. */
+function mpi(probed: readonly Probed[]): Finding {
+  const [{ launcher, version }] = probed;
+  if (launcher === undefined) {
+    const value =
+      version === undefined
+        ? "not installed: only training over several processes needs it, MPICH (apt-get install mpich) or Open MPI"
+        : `${version}, but no mpirun or mpiexec is on the PATH: training over several processes needs one, or srun`;
+    return { name: "mpi", value, missing: true };
+  }
+  const how = probed.map(({ launcher, version = "nothing" }) => `${version} by ${launcher}`).join(", ");
+  const failed = probed.find(({ problem }) => problem !== undefined);
+  return finding(
+    "mpi",
+    how,
+    failed && `two processes under ${failed.launcher} did not add up an array: ${failed.problem}`,
+  );
 }
