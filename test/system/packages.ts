@@ -24,12 +24,17 @@ export function systemPackages(): readonly SystemPackage[] {
   return [
     { name: "chromium", tests: "web pages", path: findChromium() },
     { name: "mpich", tests: "trainings in several processes", path: findMpich() },
+    { name: "openmpi-bin", tests: "the same under Open MPI", path: findOpenMpi() },
   ];
 }
 
 /** MPICH's launcher; its library alone runs a program on one machine at most. */
-function findMpich(): string | undefined {
+export function findMpich(): string | undefined {
   return findProgram(["mpiexec.mpich", "mpiexec.hydra"]);
+}
+
+export function findOpenMpi(): string | undefined {
+  return findProgram(["mpirun.openmpi", "orterun"]);
 }
 
 function findProgram(names: readonly string[]): string | undefined {
