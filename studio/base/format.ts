@@ -16,6 +16,18 @@ export function whole(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : GROUPED.format(value);
 }
 
+/** A place on an axis whose marks are so far apart: 12,345 or, far apart, 12k, 3M. */
+export function place(value: number, apart = 1): string {
+  const [unit, name] = (
+    [
+      [1e9, "B"],
+      [1e6, "M"],
+      [1e3, "k"],
+    ] as const
+  ).find(([size]) => apart >= size) ?? [1, ""];
+  return value === 0 ? "0" : `${GROUPED.format(value / unit)}${name}`;
+}
+
 /** 950, 12.3k, 4.56M. */
 export function short(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";

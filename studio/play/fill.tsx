@@ -105,7 +105,7 @@ function Blanks({ filled: shown }: { readonly filled: Filled }) {
     <aside class="side" aria-label="The blanks">
       {blanks.map((alternatives, index) => (
         <section key={`${index}/${blanks.length}`} aria-label={`Blank ${index + 1}`}>
-          <h3>{`Blank ${index + 1}`}</h3>
+          <h2>{`Blank ${index + 1}`}</h2>
           <Alternatives
             label={`What could stand in blank ${index + 1}`}
             alternatives={alternatives}

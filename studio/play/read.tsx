@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Button, LongText, Message } from "../base/controls.tsx";
-import { figures, short, whole } from "../base/format.ts";
+import { figures, place, short, whole } from "../base/format.ts";
 import { Scroll } from "../base/scroll.tsx";
 import { Chart } from "../plot/chart.tsx";
 import { newGroup } from "../plot/group.ts";
@@ -101,7 +101,7 @@ function Shown({ reading: { texts, bits, end } }: { readonly reading: Reading })
         extent={extent}
         logY={true}
         axis="token"
-        formatX={(value) => short(Math.round(value))}
+        formatX={place}
         formatY={figures}
       />
       <p id="plot-keys" class="hidden">

@@ -143,7 +143,7 @@ function Side() {
         ]}
         onChange={(value) => setArgument("side", value, "alternatives")}
       />
-      <div role="status">{token === undefined ? <h3>What comes next</h3> : <About token={token} at={at ?? 0} />}</div>
+      <div role="status">{token === undefined ? <h2>What comes next</h2> : <About token={token} at={at ?? 0} />}</div>
       {attends ? <Attended at={at} /> : <Choices token={token} at={at} />}
     </aside>
   );
@@ -152,9 +152,9 @@ function Side() {
 function About({ token, at }: { readonly token: TextToken; readonly at: number }) {
   return (
     <>
-      <h3>
+      <h2>
         <span class="token-name">{inLine(token.text)}</span> <span class="quiet">{`token ${whole(at)}`}</span>
-      </h3>
+      </h2>
       <p class="quiet">{standing(token)}</p>
     </>
   );

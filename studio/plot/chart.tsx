@@ -17,7 +17,7 @@ interface Props {
   readonly logY: boolean;
   /** What x is: "step". */
   readonly axis: string;
-  readonly formatX: (value: number) => string;
+  readonly formatX: (value: number, apart?: number) => string;
   readonly formatY: (value: number) => string;
 }
 
@@ -44,7 +44,7 @@ export function Chart(props: Props) {
     drawing.current.draw(seen(group, extent));
   }, [curves, extent, group]);
 
-  const { from, to } = seen(group, extent);
+  const { from, to } = group.view.value ?? extent;
   return (
     <figure class="chart">
       <figcaption>

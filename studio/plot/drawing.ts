@@ -20,7 +20,8 @@ export interface Look {
   readonly curves: readonly Curve[];
   readonly logX: boolean;
   readonly logY: boolean;
-  readonly formatX: (value: number) => string;
+  /** Also as marks of the axis that are so far apart. */
+  readonly formatX: (value: number, apart?: number) => string;
   readonly formatY: (value: number) => string;
 }
 
@@ -57,22 +58,8 @@ export class Drawing {
           y: { distr: look.logY ? 3 : 1, range: (_, min, max) => heightOf(min, max, look.logY) },
         },
         axes: [
-          {
-            ...axis,
-            grid,
-            size: 26,
-            gap: 4,
-            space: 64,
-            values: (_, values) => values.map((value) => shown(value, look.formatX)),
-          },
-          {
-            ...axis,
-            grid,
-            size: 52,
-            gap: 6,
-            space: 32,
-            values: (_, values) => values.map((value) => shown(value, look.formatY)),
-          },
+          { ...axis, grid, size: 26, gap: 4, space: 64, incrs: WHOLE, values: marksOf(look.formatX, look.logX) },
+          { ...axis, grid, size: 52, gap: 6, space: 32, values: marksOf(look.formatY, look.logY) },
         ],
         series: [
           {},
@@ -143,7 +130,14 @@ const UNBOUND: uPlot.Cursor.Bind = {
   ...{ mousemove: nothing, mouseleave: nothing, mouseenter: nothing },
 };
 
-const shown = (value: number | null, format: (value: number) => string) => (value === null ? "" : format(value));
+/** Steps, tokens and seconds are counted: no mark stands between two of them. */
+const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+
+/** On a logarithmic axis marks are as far apart as they are from zero; some there stay without a number (null). */
+function marksOf(format: (value: number, apart?: number) => string, log: boolean) {
+  return (_: uPlot, values: readonly (number | null)[], __: number, ___: number, apart: number): string[] =>
+    values.map((value) => (value === null ? "" : format(value, log ? value : apart)));
+}
 
 /** What has no logarithm is not drawn. */
 function withoutLog(values: (number | null)[]): void {

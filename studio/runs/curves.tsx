@@ -1,6 +1,6 @@
 /** Curves of the chosen runs: one plot for each number, all with the same window of x. */
 import { computed, effect } from "@preact/signals";
-import { bytes, duration, figures, short } from "../base/format.ts";
+import { bytes, duration, figures, place, short } from "../base/format.ts";
 import { Chart } from "../plot/chart.tsx";
 import type { Curve } from "../plot/drawing.ts";
 import { type Extent, newGroup } from "../plot/group.ts";
@@ -21,9 +21,9 @@ const PLOTS: Readonly<Record<Metric, { title: string; unit: string; format: (val
   memory: { title: "Memory", unit: "resident", format: bytes },
 };
 
-const AXES: Readonly<Record<Axis, { name: string; format: (value: number) => string }>> = {
-  step: { name: "step", format: (value) => short(Math.round(value * 100) / 100) },
-  tokens: { name: "tokens", format: short },
+const AXES: Readonly<Record<Axis, { name: string; format: (value: number, apart?: number) => string }>> = {
+  step: { name: "step", format: place },
+  tokens: { name: "tokens", format: place },
   seconds: { name: "after", format: duration },
 };
 

@@ -48,7 +48,11 @@ export interface PageOptions extends BrowserContextOptions {
   readonly context?: BrowserContext;
 }
 
-export async function openPage(browser: Browser, site: Site, options: PageOptions = {}): Promise<OpenPage> {
+export async function openPage(
+  browser: Browser,
+  site: Pick<Site, "url">,
+  options: PageOptions = {},
+): Promise<OpenPage> {
   const { path = "/", context = await browser.newContext(options) } = options;
   const found: string[] = [];
   const page = await context.newPage();

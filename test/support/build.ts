@@ -13,9 +13,9 @@ export default function setup(): void {
 }
 
 function newestSource(): number {
-  const files = ["src", "reproduce"].flatMap((folder) =>
+  const files = ["src", "reproduce", "studio"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(root, folder, name)),
   );
-  const sources = files.filter((path) => /\.(ts|py)$/.test(path) && !path.endsWith(".test.ts"));
+  const sources = files.filter((path) => /\.(tsx?|py|css|html|svg)$/.test(path) && !path.endsWith(".test.ts"));
   return Math.max(0, ...sources.map((path) => statSync(path).mtimeMs));
 }
