@@ -67,12 +67,14 @@ export async function expectAccessible(
   await page.evaluate(axe);
   for (const colorScheme of schemes) {
     await page.emulateMedia({ colorScheme });
-    const { violations }: AxeResults = await page.evaluate("axe.run({ iframes: false })");
-    const found = violations.map(
-      ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`,
-    );
-    expect(found, `${name}, ${colorScheme}`).toEqual([]);
+    // Colours that are still turning from one scheme to the other are not those that are meant.
+    await expect.poll(() => faults(page), { message: `${name}, ${colorScheme}`, timeout: 10_000 }).toEqual([]);
   }
   const [wide, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   expect(wide, `${name}: wider than the page`).toBeLessThanOrEqual(width);
+}
+
+async function faults(page: Page): Promise<string[]> {
+  const { violations }: AxeResults = await page.evaluate("axe.run({ iframes: false })");
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
 }
