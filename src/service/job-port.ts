@@ -9,6 +9,8 @@ export interface PortJob<P extends JobProtocol> {
   readonly signal: AbortSignal;
   /** Whether its reader is slow. */
   paused(): boolean;
+  /** Resolves once its reader is no longer slow, or the job is cancelled. */
+  unpaused(): Promise<void>;
   /** What is told with the next call of `flush`, or at the end of the job. */
   tell(piece: P["piece"]): void;
 }
@@ -26,11 +28,14 @@ export interface PortWork<P extends JobProtocol> {
 interface Running {
   readonly controller: AbortController;
   paused: boolean;
+  /** Called when it is told to pause or to go on, and when it is cancelled. */
+  wake: () => void;
 }
 
 export class JobPort<P extends JobProtocol> {
   readonly #port: MessagePort;
   readonly #jobs = new Map<number, Running>();
+  readonly #answers = new Set<Promise<void>>();
   #pieces: (readonly [number, P["piece"]])[] = [];
 
   constructor(port: MessagePort | null) {
@@ -66,22 +71,46 @@ export class JobPort<P extends JobProtocol> {
   }
 
   #receive(message: ToThread<P>, work: PortWork<P>): void {
-    if (message.type === "job") return void this.#answer(message.id, message.job, work);
-    if (message.type === "stop") return void work.stop().then(() => this.#port.close());
+    if (message.type === "job") {
+      const answer = this.#answer(message.id, message.job, work);
+      this.#answers.add(answer);
+      return void answer.finally(() => this.#answers.delete(answer));
+    }
+    if (message.type === "stop") return void this.#stop(work);
     const running = this.#jobs.get(message.id);
     if (running === undefined) return;
     if (message.type === "cancel") running.controller.abort(new RequestError(499, "the request was cancelled"));
     else running.paused = message.paused;
+    running.wake();
     work.changed?.();
   }
 
+  /** Jobs that still run are cancelled, and have ended before what they use is closed. */
+  async #stop(work: PortWork<P>): Promise<void> {
+    for (const { controller, wake } of this.#jobs.values()) {
+      controller.abort(new RequestError(503, "the model is being closed"));
+      wake();
+    }
+    work.changed?.();
+    await Promise.all(this.#answers);
+    await work.stop();
+    this.#port.close();
+  }
+
   async #answer(id: number, job: P["job"], work: PortWork<P>): Promise<void> {
-    const running: Running = { controller: new AbortController(), paused: false };
+    const running: Running = { controller: new AbortController(), paused: false, wake: () => {} };
     this.#jobs.set(id, running);
     const { signal } = running.controller;
     const tell = (piece: P["piece"]) => void this.#pieces.push([id, piece]);
     try {
-      const result = await work.run(job, { signal, paused: () => running.paused, tell });
+      const unpaused = async () => {
+        while (running.paused && !signal.aborted) {
+          await new Promise<void>((resolve) => {
+            running.wake = resolve;
+          });
+        }
+      };
+      const result = await work.run(job, { signal, paused: () => running.paused, unpaused, tell });
       this.flush();
       this.#post({ type: "done", id, result });
     } catch (error) {

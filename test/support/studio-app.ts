@@ -60,5 +60,7 @@ export function studioUnderTest({ page, program = [process.execPath] }: StudioUn
       .split("\n")
       .map((line) => JSON.parse(line) as T);
   }
-  return { outside, folder, parts, warnings, ask, answer, lines };
+  /** Its address, for what needs a network. */
+  const listen = () => app.listen({ host: "127.0.0.1", port: 0 });
+  return { listen, outside, folder, parts, warnings, ask, answer, lines };
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sampleText } from "../../../test/cli/command.ts";
 import { makeRun } from "../../../test/support/made-up-run.ts";
-import { studioUnderTest } from "../../../test/support/studio-app.ts";
+import { studioUnderTest, TOKEN } from "../../../test/support/studio-app.ts";
+import { resume } from "../../run/train/resume.ts";
 import { train } from "../../run/train/train.ts";
 import { loadModel } from "../../run/use/model.ts";
 import { generate } from "../../use/generate.ts";
@@ -20,7 +21,7 @@ import type {
   WriteRequest,
 } from "../api.ts";
 
-const { folder, outside, ask, answer, lines } = studioUnderTest();
+const { folder, outside, ask, answer, lines, listen } = studioUnderTest();
 
 beforeAll(async () => {
   const data = join(outside, "book.txt");
@@ -191,6 +192,30 @@ describe("the playground", { timeout: 60_000 }, () => {
     const { text, blanks } = await answer<FillAnswer>("/api/fill", { body });
     expect(blanks.map((own) => own.length)).toEqual([4, 4]);
     expect(text).toBe(`Call me${blanks[0][0].text}. Some${blanks[1][0].text} ago`);
+  });
+
+  it("stops for a client that leaves", async () => {
+    const { text } = await read("It was");
+    const address = await listen();
+    const controller = new AbortController();
+    const headers = { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" };
+    const body = JSON.stringify({ text, count: 100_000 });
+    const { signal } = controller;
+    const { body: stream } = await fetch(`${address}/api/write`, { method: "POST", headers, body, signal });
+    const reader = (stream as ReadableStream<Uint8Array>).getReader();
+    expect(Buffer.from((await reader.read()).value as Uint8Array).toString()).toMatch(/^\{"type":"token"/);
+    controller.abort();
+    const { end } = await write({ text }); // waits for its turn
+    expect(end.length).toBeLessThan(50_000);
+    expect((await write({ text })).end.length).toBe(end.length);
+  });
+
+  it("goes on with the newest checkpoint, when it is asked for the model again", async () => {
+    const { text } = await read("It was");
+    await resume(join(folder, "book"), { steps: 13 });
+    expect((await write({ text, count: 1 })).end.reason).toBe("count");
+    expect(await model("book")).toMatchObject({ step: 13 });
+    expect((await ask("/api/write", { body: { text, count: 1 } })).status).toBe(404);
   });
 
   it("keeps the texts used last, and no others", async () => {

@@ -17,7 +17,7 @@ export async function scoreText(
   text: string,
   { running, flush }: { readonly running: PortJob<Studying>; readonly flush: () => void },
 ): Promise<Answer> {
-  const { signal, tell, paused } = running;
+  const { signal, tell, unpaused } = running;
   const positions = new Positions();
   let texts: string[] = [];
   let bits: number[] = [];
@@ -29,7 +29,7 @@ export async function scoreText(
     texts = [];
     bits = [];
     await turn(); // a cancellation must arrive
-    while (paused() && !signal.aborted) await turn();
+    await unpaused();
     signal.throwIfAborted();
   };
   let end: Answer | undefined;

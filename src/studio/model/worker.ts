@@ -68,7 +68,7 @@ class Study {
     return { text: number, tokens: read, ...text.next(top) };
   }
 
-  async #write(job: WriteJob, { signal, tell, paused }: PortJob<Studying>): Promise<Studying["results"]["write"]> {
+  async #write(job: WriteJob, { signal, tell, unpaused }: PortJob<Studying>): Promise<Studying["results"]["write"]> {
     const { keep, token, count, top, seed, ...sampling } = samplingOf(job);
     const { tokenizer } = this.#model;
     const text = this.#text(job.text);
@@ -90,7 +90,7 @@ class Study {
     let reason: "end" | "count" | "cancelled" = "count";
     for (; written < count; written++) {
       await turn(); // a cancellation must arrive
-      while (paused() && !signal.aborted) await turn();
+      await unpaused();
       if (signal.aborted) {
         reason = "cancelled";
         break;
