@@ -1,4 +1,4 @@
-/** Before any test: builds `dist`, which bin/longhand.js runs, when a source file is newer. */
+/** Before any test: builds `dist`, which bin/longhand.js and the pages run, when anything that it is made of is newer. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -14,8 +14,10 @@ export default function setup(): void {
 
 function newestSource(): number {
   const files = ["src", "reproduce", "studio"].flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((name) => join(root, folder, name)),
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.endsWith(".test.ts"))
+      .map(({ parentPath, name }) => join(parentPath, name)),
   );
-  const sources = files.filter((path) => /\.(tsx?|py|css|html|svg)$/.test(path) && !path.endsWith(".test.ts"));
-  return Math.max(0, ...sources.map((path) => statSync(path).mtimeMs));
+  const settings = readdirSync(root).filter((name) => /^(package(-lock)?|tsconfig.*|vite\..*)\.(json|ts)$/.test(name));
+  return Math.max(...[...files, ...settings.map((name) => join(root, name))].map((path) => statSync(path).mtimeMs));
 }

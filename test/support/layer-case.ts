@@ -40,3 +40,14 @@ export function ofRealTokens<A extends Float32Array | Float64Array>(
 ): A {
   return rows.map((value, at) => (mask === undefined || mask[Math.floor(at / d)] === 1 ? value : 0)) as A;
 }
+
+/** Values one after the other. */
+export function joined(parts: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -12,7 +12,7 @@ import { Scope } from "../../src/nn/scope.ts";
 import { Visibility } from "../../src/nn/visibility.ts";
 import { interpret, type Result } from "../reference/interpreter.ts";
 import { expectClose } from "./compare.ts";
-import { random, randomValues } from "./layer-case.ts";
+import { joined, random, randomValues } from "./layer-case.ts";
 
 type Values = Readonly<Record<string, ArrayLike<number>>>;
 
@@ -225,7 +225,7 @@ export class RecurrentReader {
   #run(graph: Program, texts: readonly Text[], values: Values): Record<string, Result> {
     const all: Record<string, ArrayLike<number>> = { ...this.#parameters, ...values };
     for (const name of Object.keys(this.#recurrence.state)) {
-      all[`state.${name}`] = texts.flatMap(({ state }) => [...state[name]]);
+      all[`state.${name}`] = joined(texts.map(({ state }) => state[name]));
     }
     return interpret(graph, Object.fromEntries(Object.entries(all).filter(([name]) => graph.inputs.has(name))));
   }
