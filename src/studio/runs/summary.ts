@@ -1,4 +1,5 @@
 /** What the list says of a run: config.json, the end of metrics.jsonl, the newest checkpoint, and who works there. */
+import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -8,9 +9,9 @@ import { describeIssues } from "../../base/issues.ts";
 import { listCheckpoints } from "../../checkpoint/checkpoints.node.ts";
 import { CONFIG_FILE } from "../../checkpoint/config-file.ts";
 import { readConfig } from "../../checkpoint/run-folder.node.ts";
-import { workerIn } from "../../checkpoint/run-lock.node.ts";
+import { LOCK_FILE, workerIn } from "../../checkpoint/run-lock.node.ts";
 import type { MetricsRecord, RunProcess, RunSummary } from "../api.ts";
-import { type FileState, MetricsFile } from "./metrics-file.ts";
+import { type FileState, METRICS_FILE, MetricsFile } from "./metrics-file.ts";
 
 /** What is shown of a configuration. Less is asked of it than of one that is trained on, whose architecture must be known here. */
 const shownSchema = z.looseObject({
@@ -80,7 +81,8 @@ export class RunWatch {
   readonly #path: string;
   readonly #run: string;
   #config: { readonly mark: string; readonly shown: ShownConfig | string } | undefined;
-  #metrics: { readonly state: FileState; readonly newest: Newest } | undefined;
+  #metrics: { readonly mark: string; readonly state: FileState; readonly newest: Newest } | undefined;
+  #checkpoint: { readonly mark: string; readonly step: number | undefined } | undefined;
 
   constructor(run: string, path: string) {
     this.#run = run;
@@ -88,19 +90,18 @@ export class RunWatch {
   }
 
   async summary(): Promise<RunSummary> {
-    const [config, metrics, checkpoints] = await Promise.all([
+    const [config, metrics, checkpoint] = await Promise.all([
       this.#readConfig(),
       this.#readMetrics(),
-      listCheckpoints(this.#path).catch(() => []),
+      this.#newestCheckpoint(),
     ]);
     const { step, finished, train, evaluation } = metrics?.newest ?? NONE;
-    const newest = checkpoints.at(-1);
     const about = {
       run: this.#run,
       changed: Math.round(metrics?.state.changed ?? (await changeOf(this.#path))),
       metricsBytes: metrics?.state.bytes ?? 0,
       step,
-      ...(newest && { checkpoint: newest.step }),
+      ...(checkpoint !== undefined && { checkpoint }),
     };
     if (typeof config === "string") return { ...about, status: "damaged", problem: config };
     const { data, model, training } = config;
@@ -121,8 +122,7 @@ export class RunWatch {
   }
 
   async #readConfig(): Promise<ShownConfig | string> {
-    const status = await stat(join(this.#path, CONFIG_FILE)).catch(() => undefined);
-    const mark = status ? `${status.ino} ${status.mtimeMs} ${status.size}` : "";
+    const mark = await markOf(join(this.#path, CONFIG_FILE));
     if (this.#config?.mark !== mark)
       this.#config = { mark, shown: await shownConfig(this.#path).catch((error) => messageOf(error)) };
     return this.#config.shown;
@@ -130,7 +130,9 @@ export class RunWatch {
 
   async #readMetrics() {
     const known = this.#metrics;
-    this.#metrics = await MetricsFile.read(this.#path, async (file) => {
+    const mark = await markOf(join(this.#path, METRICS_FILE));
+    if (known?.mark === mark) return known;
+    const read = await MetricsFile.read(this.#path, async (file) => {
       const { state } = file;
       const grown = known?.state.generation === state.generation ? state.bytes - known.state.bytes : -1;
       if (known === undefined || grown < 0 || grown > MOST_TAIL_BYTES) return { state, newest: await newestOf(file) };
@@ -138,8 +140,24 @@ export class RunWatch {
       const { records, next } = await file.lines(known.state.bytes, grown);
       return { state: { ...state, bytes: next }, newest: after(known.newest, records) };
     });
+    this.#metrics = read && { mark, ...read };
     return this.#metrics;
   }
+
+  async #newestCheckpoint(): Promise<number | undefined> {
+    const mark = await markOf(join(this.#path, "checkpoints"));
+    if (this.#checkpoint?.mark !== mark) {
+      const checkpoints = await listCheckpoints(this.#path).catch(() => []);
+      this.#checkpoint = { mark, step: checkpoints.at(-1)?.step };
+    }
+    return this.#checkpoint.step;
+  }
+}
+
+/** Another where a file or folder has changed. */
+async function markOf(path: string): Promise<string> {
+  const status = await stat(path).catch(() => undefined);
+  return status ? `${status.ino} ${status.mtimeMs} ${status.size}` : "";
 }
 
 async function changeOf(path: string): Promise<number> {
@@ -149,6 +167,7 @@ async function changeOf(path: string): Promise<number> {
 /** The process that trains in a folder. A lock that cannot be read is nobody's. */
 export async function processIn(path: string): Promise<RunProcess | undefined> {
   try {
+    if (!existsSync(join(path, LOCK_FILE))) return undefined;
     const worker = workerIn(path);
     if (worker === undefined) return undefined;
     const here = worker.host === hostname();

@@ -39,6 +39,8 @@ export class Trainings {
   readonly #folder: string;
   readonly #program: readonly string[];
   readonly #asked = new Map<string, number>();
+  /** Those that this studio has started and that have not ended: how they end is still to be told. */
+  readonly #children = new Set<string>();
   #notes: Map<string, Note> | undefined;
 
   /** `program`: the words that start Longhand's command line. */
@@ -76,7 +78,9 @@ export class Trainings {
     const identity = processIdentity(pid);
     const note: Note = { id, run, command: line, pid, started, ...(identity !== undefined && { identity }) };
     notes.set(id, note);
+    this.#children.add(id);
     child.on("exit", (code) => {
+      this.#children.delete(id);
       const ended = { ...note, exitCode: code };
       notes.set(id, ended);
       void this.#write(ended).catch(() => {}); // the folder is gone, and the note with it
@@ -130,11 +134,11 @@ export class Trainings {
     return join(this.#folder, `${id}.log`);
   }
 
-  async #shown({ identity: _, ...note }: Note): Promise<Training> {
-    const { exitCode, ...rest } = note;
-    const running = runs({ ...note, identity: _ });
+  async #shown(note: Note): Promise<Training> {
+    const { identity: _, exitCode, ...shown } = note;
+    const running = this.#children.has(note.id) || runs(note);
     const outputBytes = (await stat(this.#output(note.id)).catch(() => undefined))?.size ?? 0;
-    return { ...rest, running, ...(!running && { exitCode: exitCode ?? null }), outputBytes };
+    return { ...shown, running, ...(!running && { exitCode: exitCode ?? null }), outputBytes };
   }
 
   async #write(note: Note): Promise<void> {
