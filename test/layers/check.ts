@@ -40,7 +40,7 @@ function brokenRule(file: string, imported: Import, rules: Rules): string | unde
   return (target && wrongRoom(file, target, rules)) ?? wrongPlatform(file, target, imported, rules);
 }
 
-/** A page runs in a browser, and what it needs of `src` is a few files. The file that says how it is built runs in Node. */
+/** A page runs in a browser, and what it needs of `src` is a few files. The files that say how it is built run in Node. */
 function wrongOnPage(
   page: string,
   file: string,
@@ -48,10 +48,10 @@ function wrongOnPage(
   { name }: Import,
   { pages }: Rules,
 ): string | undefined {
-  if (file.endsWith("/vite.config.ts")) return undefined;
+  if (file.endsWith("/vite.config.ts") || file.endsWith(".node.ts")) return undefined;
   if (name.startsWith("node:")) return "this file must run in a browser";
   const ofSource = target?.startsWith("src/") && !pages[page].includes(target.slice("src/".length));
-  return ofSource ? `of src, ${page} may import ${pages[page].join(", ")}` : undefined;
+  return ofSource ? `of src, ${page} may import ${pages[page].join(", ") || "nothing but longhand/web"}` : undefined;
 }
 
 function wrongRoom(file: string, target: string, { rooms }: Rules): string | undefined {

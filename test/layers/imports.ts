@@ -28,7 +28,7 @@ export function importsOf(text: string): Import[] {
 
 /** Of every TypeScript file of this repository. */
 export function repositoryImports(): ImportsByFile {
-  const files = ["src", "reproduce", "test", "bench", "examples", "studio"].flatMap(filesBelow).sort();
+  const files = ["src", "reproduce", "test", "bench", "examples", "site", "studio"].flatMap(filesBelow).sort();
   return new Map(files.map((path) => [path, importsOf(readFileSync(new URL(path, ROOT), "utf8"))]));
 }
 

@@ -91,6 +91,6 @@ export const rules: Rules = {
   browserPackages: ["zod", "@bufbuild/protobuf", "onnxruntime-web", "@huggingface/tokenizers", "fflate"],
   engines: "runtime/ort-*.ts",
   byName: ["reproduce", "examples"],
-  pages: { studio: ["studio/api.ts", "studio/columns.ts", "config/train-groups.ts"] },
+  pages: { site: [], studio: ["studio/api.ts", "studio/columns.ts", "config/train-groups.ts"] },
   circles: [],
 };

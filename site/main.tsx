@@ -1,0 +1,9 @@
+/** Starts the page. */
+import "uplot/dist/uPlot.min.css";
+import "./style.css";
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { loadRuns } from "./state.ts";
+
+render(<App />, document.body);
+void loadRuns();

@@ -1,0 +1,124 @@
+/** A run as it learns: how far it is, its curve, what it writes. */
+import { Chart } from "./chart.tsx";
+import { count, duration, figure } from "./format.ts";
+import { activity, download, goOn, pause, type Shown, shown } from "./state.ts";
+
+export function Progress() {
+  const run = shown.value;
+  if (run === undefined) {
+    return (
+      <section class="sheet empty" aria-labelledby="progress">
+        <h2 id="progress">Progress</h2>
+        <p class="quiet">The curve and the samples of a training appear here.</p>
+      </section>
+    );
+  }
+  const doing = activity.value;
+  const training = doing.kind === "train" && doing.name === run.name;
+  const idle = doing.kind === "idle";
+  const done = run.step >= run.steps;
+  return (
+    <section class="sheet" aria-labelledby="progress">
+      <h2 id="progress">{run.name}</h2>
+      <p class="row">
+        <label for="steps">
+          Step {count(run.step)} of {count(run.steps)}
+        </label>
+        <span class="quiet">
+          {training ? (doing.stopping ? "stopping…" : leftOf(run)) : done ? "finished" : "paused"}
+        </span>
+      </p>
+      <progress id="steps" max={run.steps} value={run.step} />
+      <Figures run={run} />
+      <Chart run={run} />
+      <div class="row">
+        {training ? (
+          <button type="button" class="main" disabled={doing.stopping} onClick={pause}>
+            Pause
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="main"
+            disabled={!idle}
+            onClick={() => void goOn(run.name, done ? 2 * run.steps : undefined)}
+          >
+            {done ? `Train to step ${count(2 * run.steps)}` : "Continue"}
+          </button>
+        )}
+        <button type="button" disabled={!idle} onClick={() => void download(run.name)}>
+          Download
+        </button>
+      </div>
+      {run.engine !== undefined && <p class="quiet">{run.engine}</p>}
+      {run.warnings.map((text) => (
+        <p key={text} class="warning">
+          {text}
+        </p>
+      ))}
+      <Samples run={run} />
+    </section>
+  );
+}
+
+function leftOf({ step, steps, tokensPerSecond, train }: Shown): string {
+  if (tokensPerSecond === undefined || train.length < 2) return "beginning…";
+  const [first, last] = [train[Math.max(0, train.length - 20)], train[train.length - 1]];
+  const seconds = times.secondsBetween(first.step, last.step);
+  return seconds === undefined
+    ? "learning…"
+    : `${duration((seconds / (last.step - first.step)) * (steps - step))} left`;
+}
+
+/** When the page was told of steps. */
+const times = {
+  at: new Map<number, number>(),
+  secondsBetween(from: number, to: number): number | undefined {
+    const now = performance.now();
+    if (!this.at.has(to)) this.at.set(to, now);
+    const [begin, end] = [this.at.get(from), this.at.get(to)];
+    return begin === undefined || end === undefined || from === to ? undefined : (end - begin) / 1000;
+  },
+};
+
+function Figures({ run }: { readonly run: Shown }) {
+  const heldOut = run.heldOut.at(-1);
+  const figures = [
+    ["Loss", run.train.at(-1) && figure(run.train.at(-1)?.loss ?? 0), "nats a token"],
+    ["Perplexity", heldOut && figure(Math.exp(heldOut.loss)), "of text it has not seen"],
+    ["Speed", run.tokensPerSecond && count(run.tokensPerSecond), "tokens a second"],
+    ["Parameters", run.parameters && count(run.parameters), ""],
+  ] as const;
+  return (
+    <dl class="figures">
+      {figures.map(([name, value, unit]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            {value ?? "–"} <span class="quiet">{value === undefined ? "" : unit}</span>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Samples({ run: { samples } }: { readonly run: Shown }) {
+  if (samples.length === 0) return null;
+  return (
+    <>
+      <h3>What it writes</h3>
+      <ol class="samples">
+        {samples.toReversed().map(({ step, prompt, text }) => (
+          <li key={step}>
+            <span class="quiet">step {count(step)}</span>
+            <p>
+              <b>{prompt}</b>
+              {text}
+            </p>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
