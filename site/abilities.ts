@@ -10,17 +10,18 @@ export interface Ability {
 export function missing(): string | undefined {
   if (typeof WebAssembly === "undefined") return "This browser has no WebAssembly, which computes the model.";
   if (typeof Worker === "undefined") return "This browser has no workers, in which the model is trained.";
+  const flag: string = "v"; // not a literal, which an older browser could not even read
   try {
-    /[\p{L}--[a]]/v;
+    RegExp("[\\p{L}--[a]]", flag);
   } catch {
     return "This browser is too old to divide text into words as the model needs it: it lacks the v flag of expressions.";
   }
   return undefined;
 }
 
-export function abilities(): Ability[] {
+export async function abilities(): Promise<Ability[]> {
   const secure = isSecureContext;
-  const gpu = navigator.gpu !== undefined;
+  const gpu = Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
   const isolated = crossOriginIsolated;
   const files = navigator.storage?.getDirectory !== undefined;
   const needs = "; it needs https or localhost";
@@ -28,7 +29,7 @@ export function abilities(): Ability[] {
     {
       there: gpu,
       text: gpu
-        ? "WebGPU is there; it is used where it is a graphics card."
+        ? "WebGPU: used where it is a graphics card."
         : `No WebGPU, so the processor computes${secure ? "" : needs}.`,
     },
     {

@@ -1,5 +1,7 @@
 /** The page from top to bottom. */
-import { abilities, missing } from "./abilities.ts";
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { type Ability, abilities, missing } from "./abilities.ts";
 import { LearnForm } from "./learn.tsx";
 import { Play } from "./play.tsx";
 import { Progress } from "./progress.tsx";
@@ -8,6 +10,12 @@ import { problem, spoken } from "./state.ts";
 
 export function App() {
   const lack = missing();
+  const given = useSignal<readonly Ability[]>([]);
+  useEffect(() => {
+    void abilities().then((found) => {
+      given.value = found;
+    });
+  }, []);
   return (
     <>
       <header class="top">
@@ -61,7 +69,7 @@ export function App() {
         <section class="sheet" aria-labelledby="browser">
           <h2 id="browser">What this browser gives</h2>
           <ul class="abilities">
-            {abilities().map(({ there, text }) => (
+            {given.value.map(({ there, text }) => (
               <li key={text} class={there ? "there" : "lacking"}>
                 {text}
               </li>

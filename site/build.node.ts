@@ -36,7 +36,7 @@ const { values } = parseArgs({
 });
 
 const root = resolve(import.meta.dirname, "..");
-const say = (text: string) => process.stderr.write(`${text}\n`);
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 function chapters(): string {
   const require = createRequire(import.meta.url);

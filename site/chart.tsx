@@ -9,11 +9,12 @@ const HEIGHT = 220;
 export function Chart({ run }: { readonly run: Shown }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
+  const latest = useRef(run);
   useEffect(() => {
     const place = host.current as HTMLDivElement;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsOf(place), [[], [], []], place);
+      plot.current = new uPlot(optionsOf(place), dataOf(latest.current), place);
     };
     draw();
     const sizes = new ResizeObserver(() => plot.current?.setSize({ width: place.clientWidth, height: HEIGHT }));
@@ -28,6 +29,7 @@ export function Chart({ run }: { readonly run: Shown }) {
     };
   }, []);
   useEffect(() => {
+    latest.current = run;
     plot.current?.setData(dataOf(run));
   }, [run.train, run.heldOut]);
   const [last, first] = [run.train.at(-1), run.train[0]];

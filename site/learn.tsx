@@ -20,10 +20,13 @@ interface Field {
 const FIELDS: readonly Field[] = [
   { name: "context", label: "Context", hint: "tokens an example", value: 128, least: 16 },
   { name: "batch", label: "Batch", hint: "examples a step", value: 4, least: 1 },
-  { name: "vocab", label: "Vocabulary", hint: "tokens, at most 30,000", value: 1024, least: 260 },
-  { name: "seed", label: "Seed", hint: "of first values and order", value: 1, least: 0 },
+  { name: "vocab", label: "Vocabulary", hint: "tokens", value: 1024, least: 260 },
+  { name: "seed", label: "Seed", hint: "of its chances", value: 1, least: 0 },
 ];
 const STEPS: Field = { name: "steps", label: "Steps", hint: "more learn more", value: 300, least: 1 };
+
+/** Characters that the field holds: browsers take minutes to paste or change very long texts. */
+const MOST_SHOWN = 50_000;
 
 export function LearnForm() {
   const text = useSignal("");
@@ -32,6 +35,14 @@ export function LearnForm() {
   const busy = activity.value.kind !== "idle";
   const trained = runs.value.runs.filter(({ step }) => step > 0);
 
+  const long = text.value.length > MOST_SHOWN;
+  const paste = (event: ClipboardEvent & { readonly currentTarget: HTMLTextAreaElement }) => {
+    const pasted = event.clipboardData?.getData("text/plain").replaceAll("\r\n", "\n") ?? "";
+    const { selectionStart: from, selectionEnd: to } = event.currentTarget;
+    if (long || text.value.length + pasted.length <= MOST_SHOWN) return;
+    event.preventDefault();
+    text.value = text.value.slice(0, from) + pasted + text.value.slice(to);
+  };
   const take = async (files: FileList | null) => {
     const file = files?.[0];
     if (file === undefined) return;
@@ -56,7 +67,7 @@ export function LearnForm() {
     const every = Math.max(1, Math.min(25, Math.round(steps / 8)));
     const prompt = String(data.get("prompt") ?? "");
     const own = from === "" ? { vocab, preset: String(data.get("preset")) } : {};
-    const settings = { ...own, ...rest, steps, evalEvery: every, saveEvery: every, evalTokens: 4096 };
+    const settings = { ...own, ...rest, steps, evalEvery: every, saveEvery: every, evalTokens: 2048 };
     void learn({
       name: name.value.replace(/\.\w+$/, ""),
       text: { name: name.value, texts: [text.value] },
@@ -73,8 +84,11 @@ export function LearnForm() {
         <textarea
           id="text"
           rows={9}
-          value={text.value}
+          value={text.value.slice(0, MOST_SHOWN)}
+          readOnly={long}
+          aria-describedby="amount"
           placeholder="Paste some pages: the more text, the better the model. A few hundred kilobytes are a good start."
+          onPaste={paste}
           onInput={(event) => {
             text.value = event.currentTarget.value;
           }}
@@ -83,6 +97,7 @@ export function LearnForm() {
           {text.value === ""
             ? "No text yet."
             : `${count(text.value.length)} characters, ${count(text.value.length / 3.2)} tokens or so.`}
+          {long && " Only its beginning is shown."}
         </p>
         <div class="row">
           <label class="button">
@@ -100,6 +115,16 @@ export function LearnForm() {
           <button type="button" onClick={sample}>
             Take Moby-Dick
           </button>
+          {long && (
+            <button
+              type="button"
+              onClick={() => {
+                text.value = "";
+              }}
+            >
+              Clear
+            </button>
+          )}
         </div>
         <div class="fields">
           <label>
@@ -122,7 +147,7 @@ export function LearnForm() {
             ))}
             <label>
               Sample that is continued
-              <input name="prompt" value="The " autocomplete="off" />
+              <input name="prompt" value="The" autocomplete="off" />
             </label>
             <label>
               Begin from
@@ -164,7 +189,15 @@ function NumberField({ name, label, hint, value, least }: Field) {
       <span>
         {label} <span class="quiet">{hint}</span>
       </span>
-      <input type="number" name={name} min={least} step={1} required defaultValue={String(value)} />
+      <input
+        type="number"
+        name={name}
+        min={least}
+        max={name === "vocab" ? 30_000 : undefined}
+        step={1}
+        required
+        defaultValue={String(value)}
+      />
     </label>
   );
 }

@@ -72,7 +72,7 @@ export function Play() {
         </label>
         <label>
           Beginning
-          <textarea name="prompt" rows={3} defaultValue="The whale " />
+          <textarea name="prompt" rows={3} defaultValue="The whale" />
         </label>
         <div class="fields">
           <label>
@@ -81,7 +81,7 @@ export function Play() {
           </label>
           <label>
             <span>
-              Temperature <span class="quiet">0: always the likeliest</span>
+              Temperature <span class="quiet">0 to 2</span>
             </span>
             <input type="number" name="temperature" min={0} max={2} step={0.05} required defaultValue="0.8" />
           </label>

@@ -108,7 +108,7 @@ function Samples({ run: { samples } }: { readonly run: Shown }) {
   return (
     <>
       <h3>What it writes</h3>
-      <ol class="samples">
+      <ol class="samples" tabIndex={0} aria-label="What it writes">
         {samples.toReversed().map(({ step, prompt, text }) => (
           <li key={step}>
             <span class="quiet">step {count(step)}</span>

@@ -67,7 +67,7 @@ export function Runs() {
       </div>
       <p class="quiet">
         A downloaded run is what <code>longhand train</code> writes: unzip it, then{" "}
-        <code>longhand generate --run folder</code>. What Node has trained can be opened here.
+        <code>longhand generate folder "The"</code>. What Node has trained can be opened here.
       </p>
     </section>
   );

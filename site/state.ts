@@ -68,7 +68,7 @@ export async function attempt<T>(what: Activity, work: (trainer: WebTrainer) => 
 
 function sentence(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return text.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase()); // no name of a file or a setting
 }
 
 function restart(): void {
@@ -89,7 +89,10 @@ export async function learn(training: NewTraining): Promise<void> {
   const name = await attempt({ kind: "prepare", stage: "Dividing the text into tokens", done: 0 }, (own) =>
     own.begin(training, onEvent),
   );
-  if (name !== undefined) await goOn(name);
+  if (name === undefined) return;
+  await look(name);
+  document.getElementById("progress")?.scrollIntoView({ block: "nearest" });
+  await goOn(name);
 }
 
 export async function goOn(name: string, steps?: number): Promise<void> {
