@@ -2,7 +2,8 @@
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
  * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
  * distant half, the engine's options, what a step asks of a graphics card, the server, scoring beside evaluation, writing
- * beside a peer, training in a browser, and every architecture beside PyTorch. Progress goes to stderr, the report to stdout.
+ * beside a peer, the studio's page, training in a browser, and every architecture beside PyTorch. Progress goes to stderr,
+ * the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
@@ -22,6 +23,7 @@ import { benchPeer } from "./peer.ts";
 import { machineText, type Sections, sectionsText } from "./report.ts";
 import { benchScore } from "./score.ts";
 import { benchServe } from "./serve.ts";
+import { benchStudio } from "./studio.ts";
 import { benchTraining } from "./training.ts";
 import { benchWeb } from "./web.ts";
 
@@ -31,7 +33,7 @@ const HELP = `npm run bench -- [options]
   --rounds N       rounds that are counted (default 9); medians come with quartiles
   --warmup N       steps before them (default 4; with fewer than 3 the peak memory is not reached)
   --only SECTION   training, context, decode, data, documents, distant, engine, device-nodes, memory, architectures,
-                   serve, score, peer or web (default: the first four; the others take long)
+                   serve, score, peer, studio or web (default: the first four; the others take long)
   --context LIST   contexts of the architectures (default 512,2048,8192); they divide ${TOKENS_PER_STEP} tokens a step
   --preset NAME    size of the architectures, and of the models of engine, device-nodes, serve and peer (default tiny)
   --model LIST     which architectures (default all)
@@ -54,6 +56,7 @@ const sectionNames = [
   "serve",
   "score",
   "peer",
+  "studio",
   "web",
 ] as const;
 type SectionName = (typeof sectionNames)[number];
@@ -152,6 +155,7 @@ async function main({ json, sections, ...options }: Options): Promise<void> {
     serve: wanted("serve") ? await benchServe({ ...options, note }) : null,
     score: wanted("score") ? await benchScore({ ...options, note }) : null,
     peer: wanted("peer") ? await benchPeer({ ...options, note }) : null,
+    studio: wanted("studio") ? await benchStudio({ ...options, note }) : null,
     web: wanted("web") ? await benchWeb({ ...options, note }) : null,
   };
   if (json)

@@ -13,9 +13,11 @@ import type { MemoryReport } from "./memory.ts";
 import type { PeerReport } from "./peer.ts";
 import { finePercent, line, mebibytes, percent, shape, show } from "./report-lines.ts";
 import { peerText, scoreText, serveText } from "./report-serving.ts";
+import { studioText } from "./report-studio.ts";
 import { webText } from "./report-web.ts";
 import type { ScoreReport } from "./score.ts";
 import type { ServeReport } from "./serve.ts";
+import type { StudioReport } from "./studio.ts";
 import type { TrainingReport } from "./training.ts";
 import type { WebReport } from "./web.ts";
 
@@ -33,6 +35,7 @@ export interface Sections {
   readonly serve: ServeReport | null;
   readonly score: ScoreReport | null;
   readonly peer: PeerReport | null;
+  readonly studio: StudioReport | null;
   readonly web: WebReport | null;
 }
 
@@ -53,7 +56,7 @@ export function machineText(machine: Machine, versions: Versions): string {
 
 export function sectionsText(sections: Sections): string {
   const { training, context, decode, data, distant, documents, engine, deviceNodes } = sections;
-  const { memory, architectures, serve, score, peer, web } = sections;
+  const { memory, architectures, serve, score, peer, studio, web } = sections;
   const parts: string[] = [];
   if (training) parts.push(trainingText(training));
   if (context) parts.push(contextText(context));
@@ -68,6 +71,7 @@ export function sectionsText(sections: Sections): string {
   if (serve) parts.push(serveText(serve));
   if (score) parts.push(scoreText(score));
   if (peer) parts.push(peerText(peer));
+  if (studio) parts.push(studioText(studio));
   if (web) parts.push(webText(web));
   return parts.join("\n\n");
 }
