@@ -2,8 +2,8 @@
  * `npm run bench [-- --json]`: speed and memory of training beside PyTorch, training at growing contexts, decoding at
  * growing positions, memory of long contexts, preparing a corpus, keeping documents apart, a mean instead of a sum in the
  * distant half, the engine's options, what a step asks of a graphics card, the server, scoring beside evaluation, writing
- * beside a peer, the studio's page, training in a browser, and every architecture beside PyTorch. Progress goes to stderr,
- * the report to stdout.
+ * beside a peer, the studio's page, training in a browser, and every architecture beside PyTorch. Progress goes to
+ * stderr, the report to stdout.
  */
 import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
