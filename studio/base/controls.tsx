@@ -62,7 +62,9 @@ interface LongTextProps extends TextProps {
 
 export function LongText({ onInput, rows = 6, hint = "", placeholder = "", ...rest }: LongTextProps) {
   const on = (event: Event) => onInput(writtenIn(event));
-  return <wa-textarea size="s" resize="vertical" {...{ rows, hint, placeholder, ...rest }} onInput={on} />;
+  return (
+    <wa-textarea size="s" resize="vertical" spellcheck={false} {...{ rows, hint, placeholder, ...rest }} onInput={on} />
+  );
 }
 
 export interface Option {

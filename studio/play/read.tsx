@@ -1,13 +1,14 @@
 /** A long text as a model reads it: shaded by surprise, with perplexity against position. */
 import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { Button, LongText, Message } from "../base/controls.tsx";
+import { Button, Message } from "../base/controls.tsx";
 import { figures, place, short, whole } from "../base/format.ts";
 import { Scroll } from "../base/scroll.tsx";
 import { Chart } from "../plot/chart.tsx";
 import { newGroup } from "../plot/group.ts";
 import { ModelChoice, modelFor } from "./model.tsx";
-import { type Ending, perplexityAlong, problem, type Reading, read, reading, working, written } from "./reading.ts";
+import { type Ending, perplexityAlong, problem, type Reading, read, reading, working } from "./reading.ts";
+import { OpenFile, Source, sourceText } from "./source.tsx";
 import { Tokens } from "./tokens.tsx";
 
 const model = modelFor("causal");
@@ -29,20 +30,12 @@ export function Read() {
         onSubmit={(event) => {
           event.preventDefault();
           page.value = 0;
-          read(run, written.value);
+          read(run, sourceText());
         }}
       >
-        <LongText
-          label="Text to read"
-          rows={6}
-          placeholder="Paste a text, or open a file."
-          value={written.value}
-          onInput={(value) => {
-            written.value = value;
-          }}
-        />
+        <Source />
         <div class="row">
-          <Button kind="main" type="submit" disabled={busy || written.value === ""}>
+          <Button kind="main" type="submit" disabled={busy || sourceText() === ""}>
             Read
           </Button>
           <OpenFile />
@@ -57,22 +50,6 @@ export function Read() {
       {problem.value !== undefined && <Message kind="problem">{problem.value}</Message>}
       {reading.value !== undefined && reading.value.bits.length > 0 && <Shown reading={reading.value} />}
     </div>
-  );
-}
-
-function OpenFile() {
-  return (
-    <label class="file">
-      Open a file
-      <input
-        type="file"
-        accept=".txt,.md,.text,text/*"
-        onChange={async (event) => {
-          const [file] = event.currentTarget.files ?? [];
-          if (file !== undefined) written.value = await file.text();
-        }}
-      />
-    </label>
   );
 }
 

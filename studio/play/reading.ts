@@ -14,10 +14,12 @@ export interface Reading {
   readonly end?: Ending;
 }
 
-export const written = signal("");
 export const reading = signal<Reading | undefined>(undefined);
 export const problem = signal<string | undefined>(undefined);
 export const working = signal<AbortController | undefined>(undefined);
+
+/** A long text comes in thousands of parts: the page shows them a few times a second. */
+const PAUSE_MS = 250;
 
 export async function read(run: string, text: string): Promise<void> {
   working.peek()?.abort();
@@ -27,6 +29,7 @@ export async function read(run: string, text: string): Promise<void> {
   reading.value = { texts: [], bits: [] };
   const texts: string[] = [];
   const bits: number[] = [];
+  let shown = performance.now();
   try {
     for await (const event of askLines("POST /api/score", { run, text }, own.signal)) {
       if (event.type === "error") {
@@ -37,13 +40,17 @@ export async function read(run: string, text: string): Promise<void> {
       } else {
         for (const one of event.texts) texts.push(one);
         for (const one of event.bits) bits.push(one);
+        if (performance.now() - shown < PAUSE_MS) continue;
+        shown = performance.now();
         reading.value = { texts, bits };
       }
     }
   } catch (error) {
     if (!own.signal.aborted) problem.value = sentenceOf(error);
   }
-  if (working.peek() === own) working.value = undefined;
+  if (working.peek() !== own) return;
+  working.value = undefined;
+  if (reading.peek()?.end === undefined) reading.value = { texts, bits };
 }
 
 const STRETCHES = 240;

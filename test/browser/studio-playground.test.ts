@@ -102,6 +102,26 @@ describe.skipIf(chromiumPath === undefined)(`the playground${withoutChromium}`, 
     await page.getByRole("button", { name: "Read", exact: true }).click();
     await page.getByRole("button", { name: "Later" }).click({ timeout: 30_000 });
     await page.getByText(/^tokens 2,000 to [\d,]+ of/).waitFor();
+    await page.getByRole("button", { name: "Take it away" }).click();
+    await page.getByLabel("Text to read").waitFor();
+    await close();
+  });
+
+  it("takes 10,000 lines that are pasted, shows what is read so far, and stops", async () => {
+    const { page, close } = await studio.open("#/read");
+    await page.getByLabel("Text to read").focus();
+    await page.evaluate((text) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", text);
+      const options = { clipboardData, bubbles: true, cancelable: true, composed: true };
+      document.activeElement?.dispatchEvent(new ClipboardEvent("paste", options));
+    }, "A line of a book that is long.\n".repeat(10_000));
+    await page.getByText("Pasted text").waitFor();
+    await page.getByRole("button", { name: "Read", exact: true }).click();
+    await page.getByRole("listbox").getByRole("option").first().waitFor({ timeout: 60_000 });
+    await page.getByRole("button", { name: "Stop" }).click();
+    await expect.poll(() => page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
+    expect(await page.getByRole("listbox").getByRole("option").count()).toBeGreaterThan(100);
     await close();
   });
 
