@@ -67,17 +67,17 @@ export function addRunRoutes(app: FastifyInstance, { folder, columns, live }: St
 
   app.get("/api/events", async (_, reply) => {
     const events = new ReplyStream(reply, "events");
-    const end = await live.listen((event: StudioEvent) => {
-      if (reply.raw.writableLength > MOST_UNREAD)
-        reply.raw.destroy(); // it is told everything when it comes back
-      else events.send(event);
-    });
-    const close = () => {
+    let end = () => {};
+    reply.raw.once("close", () => {
       end();
       events.close();
-    };
-    if (reply.raw.destroyed) close();
-    else reply.raw.once("close", close);
+    });
+    end = await live.listen((event: StudioEvent) => {
+      // A page that does not read is told everything when it comes back.
+      if (reply.raw.writableLength > MOST_UNREAD) reply.raw.destroy();
+      else events.send(event);
+    });
+    if (reply.raw.destroyed) end();
   });
 
   app.get("/api/reports", async (): Promise<Answer<"GET /api/reports">> => ({ reports: await reportsIn(folder) }));

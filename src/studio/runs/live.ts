@@ -10,6 +10,8 @@ import type { RunSummary, StudioEvent, Training } from "../api.ts";
 /** Time in which writes are collected before the folder is looked at. */
 const COLLECT_MS = 150;
 const LOOK_MS = 1000;
+/** A look may take this part of the time: a training needs the processors. */
+const LOOK_SHARE = 1 / 15;
 /** Folders that the system watches for us: those of the newest runs. */
 const MOST_WATCHED = 64;
 
@@ -37,6 +39,8 @@ export class Live {
   #timer: NodeJS.Timeout | undefined;
   /** When the folder is looked at next, by performance.now(). */
   #planned = Number.POSITIVE_INFINITY;
+  /** Milliseconds that the last look took. */
+  #took = 0;
   #looking: Promise<void> | undefined;
   #again = false;
 
@@ -84,6 +88,7 @@ export class Live {
   }
 
   async #lookOnce(): Promise<void> {
+    const begun = performance.now();
     const [summaries, trainings] = await Promise.all([this.#sources.summaries(), this.#sources.trainings()]);
     for (const summary of summaries) {
       const news = newsOf(summary);
@@ -102,6 +107,7 @@ export class Live {
       this.#trainings.set(training.id, { news, training });
       if (before?.news !== news) this.#tell({ type: "training", training });
     }
+    this.#took = performance.now() - begun;
     const newest = summaries.slice(0, MOST_WATCHED).map(({ run }) => run);
     if (this.#listeners.size > 0) this.#watch(["", ...newest, ...this.#sources.others]);
   }
@@ -112,7 +118,8 @@ export class Live {
 
   /** Looks after so long, or earlier where that is planned: writes that go on and on put nothing off. */
   #plan(milliseconds: number): void {
-    const wanted = performance.now() + milliseconds;
+    const wait = Math.max(milliseconds, this.#took / LOOK_SHARE);
+    const wanted = performance.now() + wait;
     if (wanted >= this.#planned) return;
     this.#planned = wanted;
     clearTimeout(this.#timer);
@@ -123,7 +130,7 @@ export class Live {
         .finally(() => {
           if (this.#listeners.size > 0) this.#plan(LOOK_MS);
         });
-    }, milliseconds);
+    }, wait);
   }
 
   #watch(names: readonly string[]): void {
