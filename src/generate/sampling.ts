@@ -81,8 +81,8 @@ export class Sampler {
   /** Room for the tokens that are left, [V]. */
   readonly #keys: Float64Array;
   readonly #ids: Int32Array;
-  /** The tokens among which the last choice was made. */
-  #left: Int32Array = new Int32Array();
+  /** The tokens among which the last choice was made; undefined: all. */
+  #left: Int32Array | undefined;
 
   /** Throws like checkSampling. */
   constructor(V: number, options: SamplingOptions) {
@@ -106,7 +106,7 @@ export class Sampler {
   /** See `sample`. */
   choose(logits: Float32Array, uniform: number): number {
     const { temperature, topK, topP, minP, typicalP, repetitionPenalty } = this.#options;
-    const [V, scores, weights, keys, ids] = [logits.length, this.#scores, this.#weights, this.#keys, this.#ids];
+    const [V, scores, weights, ids] = [logits.length, this.#scores, this.#weights, this.#ids];
     scores.set(logits);
     this.#recent?.penalise(scores, repetitionPenalty);
     const best = likeliest(scores);
@@ -116,14 +116,25 @@ export class Sampler {
       this.#left = ids.subarray(0, 1);
       return best;
     }
-    for (let id = 0; id < V; id++) weights[id] = Math.exp((scores[id] - scores[best]) / temperature);
+    const largest = scores[best];
+    if (topK >= V && topP === 1 && minP === 0 && typicalP === 1) {
+      this.#left = undefined;
+      let total = 0;
+      for (let id = 0; id < V; id++) {
+        weights[id] = Math.exp((scores[id] - largest) / temperature);
+        total += weights[id];
+      }
+      return drawOfAll(weights, total * uniform);
+    }
 
-    let left = ids;
-    if (topK < V || topP < 1) {
-      const first = firstByCount(rankedKeys(scores, { keys }), topK);
-      left = idsOf(topP < 1 ? firstByWeight(first, weights, topP * totalWeight(first, weights)) : first, ids);
-    } else {
-      for (let id = 0; id < V; id++) ids[id] = id;
+    let left = topK < V ? idsOf(firstByCount(rankedKeys(scores, { keys: this.#keys }), topK), ids) : allIds(ids);
+    for (let i = 0; i < left.length; i++) {
+      const id = left[i];
+      weights[id] = Math.exp((scores[id] - largest) / temperature);
+    }
+    if (topP < 1) {
+      const keys = topK < V ? this.#keys.subarray(0, topK) : rankedKeys(scores, { keys: this.#keys });
+      left = idsOf(firstByWeight(keys, weights, topP * totalWeight(keys, weights)), ids);
     }
     if (minP > 0) left = likelyEnough(left, weights, minP);
     if (typicalP < 1) left = this.#mostTypical(left, typicalP);
@@ -133,7 +144,7 @@ export class Sampler {
 
   /** Entropy in nats of the distribution from which the last token was drawn. */
   entropy(): number {
-    return entropyOf(this.#left, this.#weights);
+    return entropyOf(this.#left ?? allIds(this.#ids), this.#weights);
   }
 
   /** The fewest of the tokens nearest to their entropy that have the share `mass` of their probability. */
@@ -158,6 +169,23 @@ function likelyEnough(ids: Int32Array, weights: Float64Array, minP: number): Int
   let count = 0;
   for (let i = 0; i < ids.length; i++) if (weights[ids[i]] >= minP) ids[count++] = ids[i];
   return ids.subarray(0, count);
+}
+
+/** All tokens, in order. */
+function allIds(ids: Int32Array): Int32Array {
+  for (let id = 0; id < ids.length; id++) ids[id] = id;
+  return ids;
+}
+
+/** The token at which the weights [V], added up in order, exceed a share of their total; one with weight. */
+function drawOfAll(weights: Float64Array, share: number): number {
+  let remaining = share;
+  let chosen = 0;
+  for (let id = 0; id < weights.length && remaining >= 0; id++) {
+    if (weights[id] > 0) chosen = id; // the last one, in case rounding leaves a remainder
+    remaining -= weights[id];
+  }
+  return chosen;
 }
 
 /** A token by weight; at least one has some. */

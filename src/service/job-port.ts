@@ -11,7 +11,7 @@ export interface PortJob<P extends JobProtocol> {
   paused(): boolean;
   /** Resolves once its reader is no longer slow, or the job is cancelled. */
   unpaused(): Promise<void>;
-  /** What is told with the next call of `flush`, or at the end of the job. */
+  /** What is told with one of the next calls of `flushSoon`, or at the end of the job. */
   tell(piece: P["piece"]): void;
 }
 
@@ -25,6 +25,12 @@ export interface PortWork<P extends JobProtocol> {
   stop(): Promise<void>;
 }
 
+/**
+ * Pieces that come faster wait for each other so long: a message costs the thread and its reader as much as choosing a token
+ * of a small model does, and nobody reads text that fast.
+ */
+const TOGETHER_MS = 5;
+
 interface Running {
   readonly controller: AbortController;
   paused: boolean;
@@ -37,6 +43,8 @@ export class JobPort<P extends JobProtocol> {
   readonly #jobs = new Map<number, Running>();
   readonly #answers = new Set<Promise<void>>();
   #pieces: (readonly [number, P["piece"]])[] = [];
+  #flushed = 0;
+  #waiting: NodeJS.Timeout | undefined;
 
   constructor(port: MessagePort | null) {
     if (port === null) throw new Error("this script runs as a worker thread");
@@ -51,10 +59,20 @@ export class JobPort<P extends JobProtocol> {
     this.#post({ type: "statistics", statistics });
   }
 
-  /** Pieces of one step go in one message. */
-  flush(): void {
+  /** Sends the pieces so far in one message: at once, or where the last one has just gone a little later. */
+  flushSoon(): void {
+    if (this.#pieces.length === 0 || this.#waiting !== undefined) return;
+    const wait = this.#flushed + TOGETHER_MS - performance.now();
+    if (wait <= 0) this.#flush();
+    else this.#waiting = setTimeout(() => this.#flush(), wait);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#waiting);
+    this.#waiting = undefined;
     if (this.#pieces.length > 0) this.#post({ type: "pieces", pieces: this.#pieces });
     this.#pieces = [];
+    this.#flushed = performance.now();
   }
 
   /** Prepares the work, says that the thread is ready or why not, and takes jobs until it is told to stop. */
@@ -111,10 +129,10 @@ export class JobPort<P extends JobProtocol> {
         }
       };
       const result = await work.run(job, { signal, paused: () => running.paused, unpaused, tell });
-      this.flush();
+      this.#flush();
       this.#post({ type: "done", id, result });
     } catch (error) {
-      this.flush();
+      this.#flush();
       const failure = failureOf(error);
       if (failure.status === 500)
         this.warn(`a request failed: ${error instanceof Error ? error.stack : messageOf(error)}`);

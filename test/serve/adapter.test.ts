@@ -28,7 +28,7 @@ async function written(adapters: readonly string[] | undefined): Promise<string>
 
 it("writes and goes on with sessions as the model with its adapter", { timeout: 60_000 }, async () => {
   const sessions = join(folder, "sessions");
-  const server = await start({ models: [book], adapter: [adapter], sessions });
+  const server = await start({ models: [book], adapter: [adapter], sessions, host: "localhost" });
   const [adapted, plain] = [await written([adapter]), await written(undefined)];
   expect(adapted).not.toBe(plain);
   const greedy = { temperature: 0, max_tokens: 24 };

@@ -2,13 +2,11 @@
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { loadModel } from "../../src/run/use/model.ts";
 import { type Server, serve } from "../../src/serve/serve.ts";
-import { generate } from "../../src/use/generate.ts";
-import { fail, succeed } from "../cli/command.ts";
+import { fail } from "../cli/command.ts";
 import { type Body, complete, metric, send, servers, trainedModels, until } from "./server.ts";
 
-const { folder, text, book } = trainedModels("masked");
+const { folder, book } = trainedModels("masked");
 const start = servers();
 const lines: string[] = [];
 let server: Server;
@@ -285,21 +283,6 @@ describe("a server", () => {
     expect(JSON.parse((events.at(-1) as string).slice("data: ".length)) as Body).toMatchObject({
       error: { code: "timeout" },
     });
-  });
-
-  it("takes an adapter, and writes what the library writes with it", async () => {
-    const tuned = join(folder, "tuned");
-    const settings = ["--steps", "30", "--lr", "0.3", "--adapter", "rank=2", "--threads", "1"];
-    await succeed(["train", "--from", book, "--data", text, "--out", tuned, ...settings]);
-    const adapted = await start({ models: [book], adapter: [tuned], host: "localhost" });
-    const fields = { ...own, max_tokens: 20, temperature: 0 };
-    const model = await loadModel(book, { adapter: [tuned] });
-    let expected = "";
-    for await (const piece of generate(model, { prompt: "It was", tokens: 20, temperature: 0 }))
-      if (piece.type === "end") expected = piece.text;
-    await model.close();
-    expect((await complete(adapted, fields)).choices[0].text).toBe(expected);
-    expect((await complete(server, fields)).choices[0].text).not.toBe(expected);
   });
 
   it("refuses what it cannot be started with, in one sentence", async () => {

@@ -73,7 +73,11 @@ async function causalModel(model: LoadedModel, folder: SessionFolder | undefined
   const limits = { count: sessionCount, bytes: sessionMegabytes * 1e6, ageMs: sessionHours * 3_600_000 };
   const sessions = new Sessions(limits, folder, warn);
   await sessions.open();
-  const served = new ServedModel(model, setup, { session: sessionOf(model), sessions, afterStep: () => port.flush() });
+  const served = new ServedModel(model, setup, {
+    session: sessionOf(model),
+    sessions,
+    afterStep: () => port.flushSoon(),
+  });
   await warmUp(served);
   return served;
 }

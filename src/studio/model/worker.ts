@@ -48,7 +48,7 @@ class Study {
       case "fill":
         return this.#lane.run(() => this.#fill(job.text, job.topK));
       case "score":
-        return scoreText(this.#model, job.text, { running, flush: () => port.flush() });
+        return scoreText(this.#model, job.text, { running, flush: () => port.flushSoon() });
     }
   }
 
@@ -81,7 +81,7 @@ class Study {
       const at = text.tokens.length;
       const [described] = await text.read([token], top);
       tell({ type: "token", at, token: described });
-      port.flush();
+      port.flushSoon();
     };
     if (token !== undefined) await add(token);
     continuation.read(text.tokens);
