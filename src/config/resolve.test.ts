@@ -145,7 +145,7 @@ describe("config.json of the first version", () => {
       training: {
         ...old.training,
         ...{ objective: "causal", documents: "joined", carry: false, carryEvery: 8, recompute: "none" },
-        sampleTokens: 64,
+        ...{ sampleTokens: 64, syncEvery: 0 },
         schedule: { ...old.training.schedule, search: false, cooldown: 0, cooldownShape: "sqrt" },
         optimizer: {
           ...old.training.optimizer,

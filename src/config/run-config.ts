@@ -114,6 +114,12 @@ function checkTogether({ data, from, model, training }: RunConfig): void {
   }
   const unknown = freeze && freezeProblem(model, freeze);
   if (unknown !== undefined) throw new LonghandError("usage", unknown);
+  if (training.syncEvery > 0 && training.carry) {
+    throw new LonghandError(
+      "usage",
+      "`syncEvery` cannot be combined with `carry`, whose states are those of every step",
+    );
+  }
   if (training.schedule.warmup > training.steps) {
     throw new LonghandError("usage", `warmup ${training.schedule.warmup} exceeds the ${training.steps} steps`);
   }

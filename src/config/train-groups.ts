@@ -25,6 +25,7 @@ export const trainGroups: readonly { readonly name: string; readonly fields: rea
     fields: [
       ...(["steps", "context", "batch", "accumulate", "documents", "carry", "carryEvery"] as const),
       ...(["lr", "warmup", "schedule", "cooldown", "optimizer", "weightDecay", "clip", "ema", "seed"] as const),
+      "syncEvery",
     ],
   },
   {

@@ -67,6 +67,13 @@ export const stepFields = {
   evalEvery: whole(1).default(100).describe("Steps between evaluations."),
   saveEvery: whole(1).default(100).describe("Steps between checkpoints."),
   keep: whole(1).default(3).describe("Newest checkpoints to keep."),
+  syncEvery: cameLater(
+    whole(0)
+      .default(0)
+      .describe(
+        "Under mpirun or srun, over slow links: so many steps of its own a process takes before all meet; 0: they meet in every step.",
+      ),
+  ),
   sample: z
     .string()
     .optional()

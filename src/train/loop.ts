@@ -157,7 +157,9 @@ export async function* trainLoop(inputs: LoopInputs): AsyncGenerator<TrainEvent>
     });
     take?.(results);
     yield* record(results);
-    stopping = await agree(stopRequested());
+    // Processes that take steps of their own hear of each other when results are known.
+    const met = communicator.size === 1 || results.length > 0;
+    stopping = met && (await agree(stopRequested()));
     const last = submitted === steps;
     const evaluates = last || submitted % options.evalEvery === 0;
     const saves = last || submitted % options.saveEvery === 0 || submitted === coolsFrom(options.schedule, steps);

@@ -17,6 +17,8 @@ export interface OptimizerState {
   readonly v: FloatArrays;
   /** The average of the parameters, where one is kept: the model that is evaluated, saved and used. */
   readonly average?: FloatArrays | undefined;
+  /** The momentum of steps between meetings of processes (local-steps.ts), where they meet only now and then. */
+  readonly outer?: FloatArrays | undefined;
 }
 
 /** Zeros, and where there is an average the parameters themselves: of those that are trained. `rules`: default, all by AdamW. */

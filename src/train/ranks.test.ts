@@ -13,6 +13,7 @@ import { ortNodeEngine } from "../runtime/ort-node.ts";
 import { emptyLanes, gatherLanes } from "./carried.ts";
 import { alone, type Communicator } from "./communicator.ts";
 import { createEvaluator } from "./evaluate.ts";
+import { withLocalSteps, withOuter } from "./local-steps.ts";
 import { type EvalRecord, type LoopInputs, type LoopOptions, type LoopState, trainLoop } from "./loop.ts";
 import { initialOptimizerState } from "./optimizer.ts";
 import { shareOf } from "./share.ts";
@@ -43,6 +44,8 @@ interface Kind {
   readonly accumulate: number;
   readonly masked?: boolean;
   readonly carry?: boolean;
+  /** Steps between meetings; default: they meet in every step. */
+  readonly every?: number;
 }
 
 const optionsOf = ({ batch, accumulate }: Kind): LoopOptions => ({
@@ -59,7 +62,7 @@ interface Trained {
 
 /** `stopAt`: the step at which this process is asked to stop. */
 async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number): Promise<Trained> {
-  const { batch, accumulate, masked = false, carry = false } = kind;
+  const { batch, accumulate, masked = false, carry = false, every } = kind;
   const config = parseModelConfig({
     ...{ architecture: "flash", vocabSize, width: 16, layers: 1, shared: 8, chunk: 8, maxLength: context },
     causal: !masked,
@@ -68,15 +71,20 @@ async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number
   const carried = carry ? (carriedState(config) as CarriedState) : undefined;
   const { rows } = shareOf(kind, communicator);
   const masking = masked ? { vocabSize, special: { endOfText, padding: 1, mask: 2 } } : undefined;
-  const how = { masked, carried, communicator, endOfText: carry ? undefined : endOfText };
-  const step = await createTrainStep(engine, model, { batch: rows, context, whole: batch }, how);
+  const how = { masked, carried, endOfText: carry ? undefined : endOfText };
+  const shape = { batch: rows, context, whole: batch };
+  const step =
+    every === undefined
+      ? await createTrainStep(engine, model, shape, { ...how, communicator })
+      : withLocalSteps(await createTrainStep(engine, model, shape, how), { every, communicator });
   const evaluator = carried
     ? createWholeEvaluator(engine, model, { carried, endOfText, communicator })
     : await createEvaluator(engine, model, { batch: 2, context }, { masking, endOfText, communicator });
   const parameters = initialise(parametersOf(config), 1);
   const lanes = carry ? 2 * batch * accumulate : 0;
+  const optimizer = initialOptimizerState(parameters, undefined, 0.9);
   const state: LoopState = {
-    ...{ parameters, optimizer: initialOptimizerState(parameters, undefined, 0.9) },
+    ...{ parameters, optimizer: every === undefined ? optimizer : withOuter(optimizer) },
     ...{ step: 0, updates: 0, skippedInRow: 0, seconds: 0, data: firstPlace(corpora, lanes) },
     carried: carried && emptyLanes(carried, corpora.length * lanes),
   };
@@ -139,6 +147,19 @@ describe.each(Object.entries(kinds))("%s", (_, kind) => {
 it("ends for all of them when one is asked to stop", async () => {
   const ranks = await trainedByRanks(2, kinds["a batch"], [undefined, 3]);
   expect(ranks.map(({ state }) => state.step)).toEqual([3, 3]);
+});
+
+it("is alike after meetings every few steps, at which all are told and a stop is heard", async () => {
+  const kind: Kind = { batch: 4, accumulate: 1, every: 2 };
+  const ranks = await trainedByRanks(2, kind, [undefined, 3]);
+  for (const { state, losses } of ranks) {
+    expect(state).toEqual({ ...ranks[0].state, seconds: state.seconds, step: 3 });
+    expect(losses).toHaveLength(3); // steps 1 and 2, and 3, before whose evaluation they met
+  }
+  const [{ losses, evaluations }] = await trainedByRanks(2, kind);
+  expectClose([losses[0]], (await trainedBy(alone, kind)).losses.slice(0, 1), { name: "loss", tolerance: 1e-6 });
+  expect(losses).toHaveLength(6);
+  expect(evaluations[1].loss).toBeLessThan(evaluations[0].loss);
 });
 
 describe("a share", () => {

@@ -17,6 +17,7 @@ import { gatherLanes } from "../train/carried.ts";
 import { alone, type Communicator } from "../train/communicator.ts";
 import { createEvaluator, type Evaluator, evaluationShape, type TextLoss } from "../train/evaluate.ts";
 import type { HostLoops } from "../train/host-loops.ts";
+import { withLocalSteps } from "../train/local-steps.ts";
 import { type EvalRecord, type LoopInputs, type LoopState, type TrainEvent, trainLoop } from "../train/loop.ts";
 import type { LossProgram, TrainingProgram } from "../train/objective.ts";
 import { coolsFrom } from "../train/schedule.ts";
@@ -162,16 +163,19 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const endOfText = documentStartOf(config, tokenizer);
   const { context, batch, recompute } = training;
   const carried = carryOf(config);
-  const options = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops, communicator };
+  const every = training.syncEvery;
+  const how = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops };
+  const options = every > 0 ? { ...how, onDevice: false } : { ...how, communicator };
   const tuning = tuningOf(training);
   const shape = { batch: shareOf(training, communicator).rows, context, whole: batch };
-  const step = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), shape, options);
+  const made = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), shape, options);
+  const step = every > 0 ? withLocalSteps(made, { every, communicator }) : made;
   const model = modelOf(config.model, { tuning });
   const borders = { endOfText: tokenizer.special.endOfText, separate: endOfText !== undefined };
-  const how = { built: built?.evaluation, communicator };
+  const evaluating = { built: built?.evaluation, communicator };
   const evaluator: Evaluator<TextLoss> = carried
-    ? createWholeEvaluator(engine, model, { carried, endOfText: borders.endOfText, ...how })
-    : await createEvaluator(engine, model, evaluationShape(context), { masking, endOfText, ...how });
+    ? createWholeEvaluator(engine, model, { carried, endOfText: borders.endOfText, ...evaluating })
+    : await createEvaluator(engine, model, evaluationShape(context), { masking, endOfText, ...evaluating });
   const onWarning = (message: string) => onEvent({ type: "warning", message });
   // Diverged parameters are not saved: the last good checkpoint stays the newest.
   const [first] = tokens.heldOut;

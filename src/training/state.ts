@@ -16,6 +16,7 @@ import { tuningOf } from "../models/tuning.ts";
 import type { CarriedState } from "../nn/past.ts";
 import { initialise, type Parameter } from "../nn/scope.ts";
 import { emptyLanes, type LaneStates } from "../train/carried.ts";
+import { withOuter } from "../train/local-steps.ts";
 import type { LoopState, TrainingState } from "../train/loop.ts";
 import { trainedOf } from "../train/objective.ts";
 import { type FloatArrays, initialOptimizerState, type OptimizerState } from "../train/optimizer.ts";
@@ -72,7 +73,9 @@ export function initialState(config: RunConfig, start: Tensors = {}): TrainingSt
   };
   const parameters = Object.fromEntries(declared.map((parameter) => [parameter.path, own(parameter)]));
   const changing = Object.fromEntries(trained.map(({ path }) => [path, parameters[path]]));
-  const optimizer = initialOptimizerState(changing, rulesOf(trained, training.optimizer), training.optimizer.ema);
+  const rules = rulesOf(trained, training.optimizer);
+  const moments = initialOptimizerState(changing, rules, training.optimizer.ema);
+  const optimizer = training.syncEvery > 0 ? withOuter(moments) : moments;
   return {
     ...{ parameters, optimizer, step: 0, updates: 0, skippedInRow: 0, seconds: 0 },
     ...(training.adapter && { base: start }),
@@ -110,11 +113,11 @@ export function storedState({
  */
 function modelAndOptimizer(
   parameters: Tensors,
-  { m, v, average }: OptimizerState,
+  { m, v, average, outer = {} }: OptimizerState,
 ): Pick<CheckpointContent, "model" | "optimizer"> {
   const named = (prefix: string, arrays: FloatArrays) =>
     Object.entries(arrays).map(([path, data]) => [`${prefix}.${path}`, { ...parameters[path], data }] as const);
-  const moments = [...named("m", m), ...named("v", v)];
+  const moments = [...named("m", m), ...named("v", v), ...named("outer", outer)];
   if (!average) return { model: parameters, optimizer: Object.fromEntries(moments) };
   const latest = Object.keys(average).map((path) => [`latest.${path}`, parameters[path]] as const);
   const model = Object.fromEntries(
@@ -166,13 +169,14 @@ export function restoreState(
   const arraysOf = (tensors: Tensors): FloatArrays =>
     Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data as Float32Array]));
   const [m, v] = (["m", "v"] as const).map((prefix) => arraysOf(saved(prefix, Object.keys(moments[prefix]))));
+  const outer = arraysOf(saved("outer", Object.keys(moments.outer ?? {})));
   const { positions, ...counted } = counters.data;
   const averaged = Object.keys(moments.average ?? {});
   const latest = moments.average ? saved("latest", averaged) : {};
   const average = arraysOf(Object.fromEntries(averaged.map((path) => [path, model[path]])));
   const restored = {
     parameters: { ...base, ...model, ...latest },
-    optimizer: { m, v, ...(moments.average && { average }) },
+    optimizer: { m, v, ...(moments.average && { average }), ...(moments.outer && { outer }) },
     ...{ step, ...counted },
     ...(Object.keys(base).length > 0 && { base }),
   };

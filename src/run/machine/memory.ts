@@ -53,6 +53,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly tuning?: Tuning;
   /** Whether an average of the parameters is kept. Default: false. */
   readonly averaged?: boolean;
+  /** Whether processes take steps of their own. Default: false. */
+  readonly local?: boolean;
   /** Processes that train together: the batch is a part of one's. Default: 1. */
   readonly processes?: number;
   /** Whether the process evaluates as well. Default: true. */
@@ -86,13 +88,18 @@ function builtWhole(config: ModelConfig, model: Model = modelOf(config)): LossPr
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
-  const { accumulate, carryEvery = 1, corpora = 1, averaged = false, processes = 1 } = inputs;
+  const { accumulate, carryEvery = 1, corpora = 1, averaged = false, processes = 1, local = false } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
   // Gradients, with the copy that one of the bindings returns, both moments (of Muon one, and its
-  // updates), the sums of several batches or processes, and the average of the parameters.
+  // updates), the sums of several batches or processes, the average of the parameters, and between meetings of processes
+  // the parameters of the last one and their momentum.
   const copies =
-    (chooseBinding("cpu").binding === "node" ? 2 : 1) + 2 + (accumulate * processes > 1 ? 1 : 0) + (averaged ? 1 : 0);
+    (chooseBinding("cpu").binding === "node" ? 2 : 1) +
+    2 +
+    (accumulate * processes > 1 ? 1 : 0) +
+    (averaged ? 1 : 0) +
+    (local ? 2 : 0);
   const fixed = PROCESS_BYTES + NODE_BYTES * program.nodes.length;
   // States: every lane's, those that a step begins with, and their copies afterwards.
   const carried = (corpora * carryEvery * processes + 2) * accumulate * ofBatch + 2 * ofBatch;
@@ -212,6 +219,7 @@ function inputsOf({ data, model, training }: RunConfig, processes = 1): Training
     corpora,
     tuning: tuningOf(training),
     averaged: training.optimizer.ema > 0,
+    local: training.syncEvery > 0,
     documents: documents === "separate",
   };
 }

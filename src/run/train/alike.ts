@@ -73,9 +73,9 @@ export async function requireSameState(communicator: Communicator, state: LoopSt
 /** SHA-256 of everything that an update changes, in hexadecimal. */
 export function digestOfState({ parameters, optimizer }: LoopState): string {
   const hash = createHash("sha256");
-  const { m, v, average = {} } = optimizer;
+  const { m, v, average = {}, outer = {} } = optimizer;
   const trained = Object.keys(m).map((path) => [path, parameters[path].data] as const);
-  for (const entries of [trained, ...[m, v, average].map((arrays) => Object.entries(arrays))]) {
+  for (const entries of [trained, ...[m, v, average, outer].map((arrays) => Object.entries(arrays))]) {
     for (const [path, { buffer, byteOffset, byteLength }] of entries) {
       hash.update(path).update(new Uint8Array(buffer, byteOffset, byteLength));
     }
