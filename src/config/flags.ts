@@ -10,7 +10,10 @@ export function withFlags(text: string): string {
   return text.replace(/`([a-z][\w.]*)`/g, (_, field: string) => flagOf(field));
 }
 
-/** The words by which a command is given a setting. A list that is written after one flag ends where the next flag begins. */
+/**
+ * The words by which a command is given a setting. A list that is written after one flag ends where the next flag
+ * begins.
+ */
 export function flagWords(field: string, value: unknown, { variadic = false } = {}): string[] {
   const flag = flagOf(field);
   if (value === true) return [flag];

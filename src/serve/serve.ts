@@ -33,7 +33,10 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Loads the models and listens. Throws "usage" for a wrong setting, "io" for an address that cannot be had, and as loadModel. */
+/**
+ * Loads the models and listens. Throws "usage" for a wrong setting, "io" for an address that cannot be had, and as
+ * loadModel.
+ */
 export async function serve(options: ServeOptions): Promise<Server> {
   const { models: paths, key, log, onWarning = () => {}, threads, device, adapter, ...given } = options;
   const settings = parseSettings(serveSettingsSchema, given);

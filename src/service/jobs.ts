@@ -1,6 +1,6 @@
 /**
- * What the thread that answers requests and a thread that works say to each other. A job has a number, which the one who
- * gives it chooses; it ends with `done` or `failed`. Everything here can be cloned from thread to thread.
+ * What the thread that answers requests and a thread that works say to each other. A job has a number, which the one
+ * who gives it chooses; it ends with `done` or `failed`. Everything here can be cloned from thread to thread.
  */
 
 /** What one kind of thread understands. */

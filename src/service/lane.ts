@@ -1,4 +1,7 @@
-/** Work that is done one piece at a time, in the order in which it was asked for, with a turn of the event loop after each. */
+/**
+ * Work that is done one piece at a time, in the order in which it was asked for, with a turn of the event loop after
+ * each.
+ */
 import { setImmediate as turn } from "node:timers/promises";
 
 export class Lane {

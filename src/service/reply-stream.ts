@@ -1,6 +1,6 @@
 /**
- * An answer that comes in parts: server-sent events or lines of JSON. Its headers are sent with the first part, so that an
- * error before it has a status of its own. What makes the parts waits while the client does not read.
+ * An answer that comes in parts: server-sent events or lines of JSON. Its headers are sent with the first part, so
+ * that an error before it has a status of its own. What makes the parts waits while the client does not read.
  */
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";

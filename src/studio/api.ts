@@ -1,14 +1,17 @@
 /**
  * The studio's interface over HTTP, as types alone: what the page asks and what the server answers. All paths are under
- * `/api/`. Arguments of GET are query parameters, those of POST a JSON object. A refusal is a `Refusal` with its status.
- * Answers marked NDJSON come as lines of JSON while the work goes on; leaving the connection cancels it.
+ * `/api/`. Arguments of GET are query parameters, those of POST a JSON object. A refusal is a `Refusal` with its
+ * status. Answers marked NDJSON come as lines of JSON while the work goes on; leaving the connection cancels it.
  *
  * The address that `longhand studio` prints has `?token=…`, for which the page is answered with a cookie (HttpOnly,
  * SameSite=Strict); the page then removes the token from the address bar. Programs send `Authorization: Bearer TOKEN`.
  * Numbers that JSON lacks (NaN, infinities) are null.
  */
 
-/** With the status 400 (wrong request), 401 (no token), 403 (wrong Host or Origin), 404, 409 (not now), 500 or 503. */
+/**
+ * With the status 400 (wrong request), 401 (no token), 403 (wrong Host or Origin), 404, 409 (not as things are), 413,
+ * 415, 500 or 503.
+ */
 export interface Refusal {
   /** One sentence that can be shown. */
   readonly error: string;
@@ -25,7 +28,9 @@ export interface Api {
   "GET /api/columns": { readonly query: RunQuery; readonly answer: ArrayBuffer };
   /** `run` once for each run: ?run=a&run=b */
   "GET /api/differences": { readonly query: { readonly run: readonly string[] }; readonly answer: Differences };
-  /** Server-sent events, each a `StudioEvent` as the data of a message without a name. Complete after a reconnection. */
+  /**
+   * Server-sent events, each a `StudioEvent` as the data of a message without a name. Complete after a reconnection.
+   */
   "GET /api/events": { readonly query: Record<string, never>; readonly answer: StudioEvent };
 
   "GET /api/settings": { readonly query: Record<string, never>; readonly answer: TrainingForm };
@@ -56,7 +61,7 @@ export interface Api {
   };
 }
 
-// The studio ------------------------------------------------------------------------------------------------------------
+// The studio ----------------------------------------------------------------------------------------------------------
 
 export interface StudioFacts {
   /** Of Longhand. */
@@ -67,7 +72,7 @@ export interface StudioFacts {
   readonly memoryBytes: number;
 }
 
-// Runs ------------------------------------------------------------------------------------------------------------------
+// Runs ----------------------------------------------------------------------------------------------------------------
 
 export interface RunQuery {
   /** Path of the run below the runs folder, with / between its parts: RunSummary.run. */
@@ -75,8 +80,8 @@ export interface RunQuery {
 }
 
 /**
- * running: a process is training in the folder now; finished: all steps are done; stopped: some are missing, and it can be
- * resumed; damaged: `problem` says what cannot be read.
+ * running: a process is training in the folder now; finished: all steps are done; stopped: some are missing, and it
+ * can be resumed; damaged: `problem` says what cannot be read.
  */
 export type RunStatus = "running" | "finished" | "stopped" | "damaged";
 
@@ -144,7 +149,9 @@ export interface MetricsQuery extends RunQuery {
 export interface MetricsPage {
   /** Changes when the file was written anew: a resumed run removes records of later steps. */
   readonly generation: string;
-  /** True when the file was written anew since the generation asked for: `records` begin at the start; forget the old. */
+  /**
+   * True when the file was written anew since the generation asked for: `records` begin at the start; forget the old.
+   */
   readonly reset: boolean;
   readonly from: number;
   readonly next: number;
@@ -184,7 +191,10 @@ export type MetricsRecord =
   | { readonly type: "skip"; readonly step: number; readonly reason: string }
   | { readonly type: "checkpoint"; readonly step: number; readonly path: string }
   | { readonly type: "finished"; readonly step: number }
-  /** Written by the model after an evaluation, where the setting `sample` says with what to begin. `text` goes on from it. */
+  /**
+   * Written by the model after an evaluation, where the setting `sample` says with what to begin. `text` goes on from
+   * it.
+   */
   | { readonly type: "sample"; readonly step: number; readonly prompt: string; readonly text: string };
 
 /** What decodeColumns of columns.ts returns for `GET /api/columns`. Missing numbers are NaN. */
@@ -221,7 +231,10 @@ export interface Differences {
   readonly same: number;
 }
 
-/** Something changed: ask for what you show. After connecting, one `run` for each run and one `training` for each come first. */
+/**
+ * Something changed: ask for what you show. After connecting, one `run` for each run and one `training` for each come
+ * first.
+ */
 export type StudioEvent =
   /** New, or with new records: GET /api/metrics from where you are. */
   | { readonly type: "run"; readonly summary: RunSummary }
@@ -231,7 +244,7 @@ export type StudioEvent =
   /** What came first is complete. */
   | { readonly type: "ready" };
 
-// Training --------------------------------------------------------------------------------------------------------------
+// Training ------------------------------------------------------------------------------------------------------------
 
 export interface TrainingForm {
   /** JSON schema (draft 2020-12) of the settings of a new training, with `description` and `default` of each field. */
@@ -265,7 +278,10 @@ export interface JsonSchema {
 
 /** Either a new training or one that goes on. */
 export type TrainingRequest =
-  /** Only fields that differ from their default need be there. `out` is a name below the runs folder; default: of the data. */
+  /**
+   * Only fields that differ from their default need be there. `out` is a name below the runs folder; default: of the
+   * data.
+   */
   | { readonly settings: Readonly<Record<string, unknown>> }
   | { readonly resume: string; readonly settings?: Readonly<Record<string, unknown>> };
 
@@ -304,7 +320,7 @@ export interface OutputPage {
   readonly text: string;
 }
 
-// Playground ------------------------------------------------------------------------------------------------------------
+// Playground ----------------------------------------------------------------------------------------------------------
 
 export interface ModelFacts {
   readonly run: string;
@@ -351,7 +367,10 @@ export interface TextRequest extends RunQuery {
 }
 
 export interface TextAnswer {
-  /** To be named when it is gone on with. Texts unused for longest are forgotten: then 404, and the text is to be read again. */
+  /**
+   * To be named when it is gone on with. Texts unused for longest are forgotten: then 404, and the text is to be read
+   * again.
+   */
   readonly text: string;
   readonly tokens: readonly TextToken[];
   /** What could come next. */
@@ -410,7 +429,10 @@ export interface Attention {
 }
 
 export interface AttentionOfLayer {
-  /** One row for each head (the gated unit has one): weights of `tokens`; relu2 gives any number of 0 or more, softmax sums to 1. */
+  /**
+   * One row for each head (the gated unit has one): weights of `tokens`; relu2 gives any number of 0 or more, softmax
+   * sums to 1.
+   */
   readonly heads: readonly (readonly number[])[];
   /** Euclidean norms of what the exact and the distant half each add to the output at the position. */
   readonly localNorm: number;
@@ -459,7 +481,7 @@ export type ScoreEvent =
     }
   | { readonly type: "error"; readonly error: string };
 
-// Reports of `longhand reproduce` ----------------------------------------------------------------------------------------
+// Reports of `longhand reproduce` -------------------------------------------------------------------------------------
 
 export interface Report {
   /** Path of its folder below the runs folder. */

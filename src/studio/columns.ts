@@ -1,7 +1,8 @@
 /**
- * The numbers of a run as one binary answer, for runs of many steps: 100,000 are 5 MB, which a page reads without parsing
- * numbers. The length of a header as uint32, little-endian as all numbers here; the header, JSON padded with spaces to a
- * multiple of 8 bytes in all; then the columns one after another, each padded to a multiple of 8 bytes. It runs in a browser.
+ * The numbers of a run as one binary answer, for runs of many steps: 100,000 are 5 MB, which a page reads without
+ * parsing numbers. The length of a header as uint32, little-endian as all numbers here; the header, JSON padded with
+ * spaces to a multiple of 8 bytes in all; then the columns one after another, each padded to a multiple of 8 bytes.
+ * It runs in a browser.
  */
 import type { RunColumns } from "./api.ts";
 

@@ -1,7 +1,8 @@
 /**
- * What a position of a text attends to, layer by layer: the weights of the exact attention, and how much it and the distant
- * half add. From the model's own graph, whose layers are asked to show what they see (nn/layer.ts). A model that goes on
- * from window to window reads the text chunk by chunk, and the chunk of the position last; others read all of it at once.
+ * What a position of a text attends to, layer by layer: the weights of the exact attention, and how much it and the
+ * distant half add. From the model's own graph, whose layers are asked to show what they see (nn/layer.ts). A model
+ * that goes on from window to window reads the text chunk by chunk, and the chunk of the position last; others read
+ * all of it at once.
  */
 import { LonghandError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
@@ -48,7 +49,9 @@ interface Observed {
   readonly shown: readonly { readonly heads: number; readonly local: boolean; readonly distant: boolean }[];
 }
 
-/** Whether a model has exact weights that can be shown: not Performer and Combiner, nor a model that reads both sides. */
+/**
+ * Whether a model has exact weights that can be shown: not Performer and Combiner, nor a model that reads both sides.
+ */
 export function showsAttention(config: ModelConfig): boolean {
   if (!config.causal) return false;
   const carried = carriedState(config);
@@ -77,7 +80,10 @@ export class AttentionViewer {
     this.#carried = carriedState(config.model);
   }
 
-  /** Of the token at a position of a text. Calls must follow one another. Throws "usage" for a position that is too far. */
+  /**
+   * Of the token at a position of a text. Calls must follow one another. Throws "usage" for a position that is too
+   * far.
+   */
   async at(tokens: Int32Array, position: number): Promise<AttentionAt> {
     if (!(Number.isInteger(position) && position >= 0 && position < tokens.length))
       throw new LonghandError("usage", `position: expected one from 0 to ${tokens.length - 1}, got ${position}`);

@@ -9,8 +9,8 @@ import { stopSignal } from "../signals.ts";
 export function define(command: Command, streams: Streams): void {
   command
     .description(
-      "Serves a web page to watch, compare and start trainings, and to play with models, for this machine alone. Prints its " +
-        "address, with a token that opens it. Trainings that were started from it go on when it ends.",
+      "Serves a web page to watch, compare and start trainings, and to play with models, for this machine alone. " +
+        "Prints its address, with a token that opens it. Trainings that were started from it go on when it ends.",
     )
     .argument("[folder]", "folder of runs", "runs")
     .addHelpText("after", "\nExample:\n  longhand studio runs")

@@ -1,7 +1,7 @@
 /**
- * Who may ask: whoever knows the token, from a page of this server or a program. A page elsewhere can point a name of its
- * own at this machine (DNS rebinding: the Host tells), and can make a browser send requests here (CSRF: Origin and
- * Sec-Fetch-Site tell; no answer has CORS headers, so it could not read any).
+ * Who may ask: whoever knows the token, from a page of this server or a program. A page elsewhere can point a name of
+ * its own at this machine (DNS rebinding: the Host tells), and can make a browser send requests here (CSRF: Origin
+ * and Sec-Fetch-Site tell; no answer has CORS headers, so it could not read any).
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { RequestError } from "../../service/failure.ts";
@@ -45,7 +45,9 @@ export const REPORT_HEADERS: Readonly<Record<string, string>> = {
   "x-frame-options": "SAMEORIGIN",
 };
 
-/** Refuses requests for another host and from pages of another origin, which may link to the page itself. Throws 403. */
+/**
+ * Refuses requests for another host and from pages of another origin, which may link to the page itself. Throws 403.
+ */
 export function requireOwnOrigin({ headers }: FastifyRequest, isPage: boolean): void {
   const { host, origin, "sec-fetch-site": site } = headers;
   if (!namesLoopback(host)) throw new RequestError(403, "expected a Host of this machine, such as localhost");

@@ -1,4 +1,7 @@
-/** The page of the studio, as it was built: files known by name when the server starts, so that no path leads elsewhere. */
+/**
+ * The page of the studio, as it was built: files known by name when the server starts, so that no path leads
+ * elsewhere.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, relative, sep } from "node:path";
 

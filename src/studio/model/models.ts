@@ -38,7 +38,10 @@ export class Models {
     this.#onWarning = onWarning;
   }
 
-  /** Loads the newest checkpoint of a run, unless that is loaded. Throws 404, 400 for a run without one, and as loadModel. */
+  /**
+   * Loads the newest checkpoint of a run, unless that is loaded. Throws 404, 400 for a run without one, and as
+   * loadModel.
+   */
   async facts(run: string): Promise<ModelFacts> {
     const newest = (await listCheckpoints(await this.#folder.place(run))).at(-1);
     const known = this.#loading.get(run);

@@ -1,4 +1,6 @@
-/** The playground over HTTP: texts written and taken back, alternatives, attention, blanks and scores of small models. */
+/**
+ * The playground over HTTP: texts written and taken back, alternatives, attention, blanks and scores of small models.
+ */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";

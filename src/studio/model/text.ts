@@ -1,6 +1,7 @@
 /**
- * A text that is read and written token by token, and can be taken back to any of its tokens. States along the text are kept
- * where they fit, so that little or nothing is read again: in a bounded memory, the farther apart the longer the text.
+ * A text that is read and written token by token, and can be taken back to any of its tokens. States along the text
+ * are kept where they fit, so that little or nothing is read again: in a bounded memory, the farther apart the longer
+ * the text.
  */
 import { LonghandError } from "../../base/errors.ts";
 import type { Decoder } from "../../generate/decoder.ts";

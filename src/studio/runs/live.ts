@@ -1,7 +1,7 @@
 /**
- * Tells listeners what changes in a runs folder. The system says where something was written, where it can; besides, the
- * folder is looked at again and again, which also serves file systems that say nothing (of networks, in containers). Without
- * listeners nothing is looked at.
+ * Tells listeners what changes in a runs folder. The system says where something was written, where it can; besides,
+ * the folder is looked at again and again, which also serves file systems that say nothing (of networks, in
+ * containers). Without listeners nothing is looked at.
  */
 import { type FSWatcher, watch } from "node:fs";
 import { join } from "node:path";

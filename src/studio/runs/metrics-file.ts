@@ -1,4 +1,7 @@
-/** Reading metrics.jsonl while a training writes it: whole lines from any byte on, and the newest of what is asked for. */
+/**
+ * Reading metrics.jsonl while a training writes it: whole lines from any byte on, and the newest of what is asked
+ * for.
+ */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { readFully, systemCode } from "../../base/files.node.ts";

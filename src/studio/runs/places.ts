@@ -1,6 +1,6 @@
 /**
- * Where things lie below the runs folder. Names come from requests: none of them leads out of the folder, neither by its
- * parts nor by symbolic links.
+ * Where things lie below the runs folder. Names come from requests: none of them leads out of the folder, neither by
+ * its parts nor by symbolic links.
  */
 import { lstat, realpath } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
@@ -38,8 +38,8 @@ export async function placeBelow(folder: string, name: string): Promise<string> 
 }
 
 /**
- * The path of something that is to be made below the folder. Throws 400 where a part of its path is a symbolic link that
- * leads out, or a file.
+ * The path of something that is to be made below the folder. Throws 400 where a part of its path is a symbolic link
+ * that leads out, or a file.
  */
 export async function newPlaceBelow(folder: string, name: string): Promise<string> {
   const path = pathBelow(folder, name);

@@ -1,4 +1,7 @@
-/** What the studio says of runs: lists, metrics as they grow, columns, differences, and never anything outside of its folder. */
+/**
+ * What the studio says of runs: lists, metrics as they grow, columns, differences, and never anything outside of its
+ * folder.
+ */
 import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";

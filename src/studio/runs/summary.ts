@@ -13,7 +13,10 @@ import { LOCK_FILE, workerIn } from "../../checkpoint/run-lock.node.ts";
 import type { MetricsRecord, RunProcess, RunSummary } from "../api.ts";
 import { type FileState, METRICS_FILE, MetricsFile } from "./metrics-file.ts";
 
-/** What is shown of a configuration. Less is asked of it than of one that is trained on, whose architecture must be known here. */
+/**
+ * What is shown of a configuration. Less is asked of it than of one that is trained on, whose architecture must be
+ * known here.
+ */
 const shownSchema = z.looseObject({
   data: z.looseObject({
     path: z.union([z.string(), z.array(z.string())]).optional(),

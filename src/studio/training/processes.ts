@@ -1,6 +1,6 @@
 /**
- * Trainings that were started from the studio. Each is a process of its own, which goes on when the studio ends: it writes
- * to a file, not to a pipe, and is noted in `.studio` in the runs folder, where a later studio finds it.
+ * Trainings that were started from the studio. Each is a process of its own, which goes on when the studio ends: it
+ * writes to a file, not to a pipe, and is noted in `.studio` in the runs folder, where a later studio finds it.
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -91,8 +91,8 @@ export class Trainings {
   }
 
   /**
-   * Asks the process to stop as Ctrl-C does; a second time ends it at once. `worker` is the process that holds the run, where
-   * one does. Returns how often it was asked. Throws 409 where none runs.
+   * Asks the process to stop as Ctrl-C does; a second time ends it at once. `worker` is the process that holds the
+   * run, where one does. Returns how often it was asked. Throws 409 where none runs.
    */
   async stop(run: string, worker: { readonly pid: number; readonly here: boolean } | undefined): Promise<number> {
     const own = [...(await this.#read()).values()].find((note) => note.run === run && runs(note));

@@ -1,4 +1,7 @@
-/** Trainings from the studio: their command lines, processes that outlive it, what they wrote, and how they are stopped. */
+/**
+ * Trainings from the studio: their command lines, processes that outlive it, what they wrote, and how they are
+ * stopped.
+ */
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
