@@ -50,7 +50,7 @@ export interface ExportSource {
   /** The bytes of a file. Throws where it is missing, and, before memory is taken for it, where it has another length. */
   read(name: string, length?: number): Promise<Uint8Array>;
   /** 64 hexadecimal digits. */
-  sha256(bytes: Uint8Array): string;
+  sha256(bytes: Uint8Array): string | Promise<string>;
   tokenizer(json: string, file: string): TextTokenizer;
 }
 
@@ -88,7 +88,7 @@ export async function readListed(
   }
   const { bytes: length, sha256: digest } = files[name];
   const bytes = await source.read(name, length);
-  if (source.sha256(bytes) === digest) return bytes;
+  if ((await source.sha256(bytes)) === digest) return bytes;
   throw new LonghandError(
     "checkpoint",
     `${source.fileOf(name)}: it does not match its checksum: it was changed after it was exported`,

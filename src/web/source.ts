@@ -68,7 +68,14 @@ function blobSource(
 }
 
 function source(path: string, fileOf: ExportSource["fileOf"], read: ExportSource["read"]): ExportSource {
-  return { path, fileOf, read, sha256: sha256Hex, tokenizer: webTokenizer };
+  return { path, fileOf, read, sha256: sha256Here, tokenizer: webTokenizer };
+}
+
+/** By the browser, some twenty times as fast, where it is given to the page: over https and from localhost. */
+async function sha256Here(bytes: Uint8Array): Promise<string> {
+  if (!isSecureContext) return sha256Hex(bytes);
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 interface ReadOptions extends Reading {
