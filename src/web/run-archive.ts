@@ -4,8 +4,9 @@
  */
 import { unzipSync, type Zippable, zipSync } from "fflate";
 import { LonghandError, messageOf } from "../base/errors.ts";
-import { checkpointFolder } from "../checkpoint/checkpoint-files.ts";
-import { CONFIG_FILE } from "../checkpoint/config-file.ts";
+import { checkpointFolder, utf8Of } from "../checkpoint/checkpoint-files.ts";
+import { CONFIG_FILE, configFields } from "../checkpoint/config-file.ts";
+import { EXPORT_FORMAT } from "../use/export-files.ts";
 import type { RunFiles } from "./run-files.ts";
 import { CHECKPOINTS, checkpointSteps } from "./web-run.ts";
 
@@ -32,6 +33,13 @@ export async function archiveOf(files: RunFiles, name: string): Promise<Uint8Arr
   return zipSync(entries) as Uint8Array<ArrayBuffer>;
 }
 
+/** A file that a person picked, by itself or in a folder. */
+export interface PickedFile {
+  /** "book.zip", or below the folder that was picked: "book/config.json". */
+  readonly path: string;
+  readonly file: File;
+}
+
 export interface UnpackedRun {
   /** Of its folder or zip file. */
   readonly name: string;
@@ -42,27 +50,35 @@ export interface UnpackedRun {
  * The run in the files that a person picked: one zip file, or the files of a folder. Throws "checkpoint" where there is no
  * run or export among them, "usage" for more than 2 GiB.
  */
-export async function unpackRun(picked: readonly File[]): Promise<UnpackedRun> {
+export async function unpackRun(picked: readonly PickedFile[]): Promise<UnpackedRun> {
   const [first] = picked;
   if (first === undefined)
     throw new LonghandError("usage", "files: expected a zip file or a folder of a run, got none");
-  const zipped = picked.length === 1 && (first.name.toLowerCase().endsWith(".zip") || (await isZip(first)));
-  const all = zipped ? unzipped(first.name, new Uint8Array(await first.arrayBuffer())) : await read(picked);
+  const { path: given, file } = first;
+  const zipped = picked.length === 1 && (given.toLowerCase().endsWith(".zip") || (await isZip(file)));
+  const all = zipped ? unzipped(given, new Uint8Array(await file.arrayBuffer())) : await read(picked);
   const configs = [...all.keys()].filter((path) => path === CONFIG_FILE || path.endsWith(`/${CONFIG_FILE}`));
   const [config] = configs.sort((a, b) => a.split("/").length - b.split("/").length);
   if (config === undefined) {
     throw new LonghandError(
       "checkpoint",
-      `${first.name}: this is no model of Longhand: there is no ${CONFIG_FILE} in it; choose the zip file or folder of a run`,
+      `${given}: this is no model of Longhand: there is no ${CONFIG_FILE} in it; choose the zip file or folder of a run`,
     );
   }
+  refuseExport(all.get(config) as Uint8Array, config);
   const folder = config.slice(0, -CONFIG_FILE.length);
   const own = [...all]
     .filter(([path]) => path.startsWith(folder))
     .map(([path, bytes]) => [path.slice(folder.length), bytes] as const);
   const files = new Map(own.filter(([path]) => OF_RUN.test(path)));
-  const called = folder === "" ? first.name.replace(/\.[^.]*$/, "") : (folder.split("/").at(-2) as string);
+  const called = folder === "" ? given.replace(/\.[^.]*$/, "") : (folder.split("/").at(-2) as string);
   return { name: called, files };
+}
+
+/** An export has no more than its weights: there is nothing to go on with. */
+function refuseExport(bytes: Uint8Array, file: string): void {
+  if (configFields(utf8Of(bytes, file), file).format !== EXPORT_FORMAT) return;
+  throw new LonghandError("checkpoint", `${file}: this is an export; to train on, open the run that it was made from`);
 }
 
 async function isZip(file: File): Promise<boolean> {
@@ -87,13 +103,12 @@ function unzipped(name: string, bytes: Uint8Array): Map<string, Uint8Array> {
   }
 }
 
-async function read(picked: readonly File[]): Promise<Map<string, Uint8Array>> {
-  const pathOf = (file: File) => file.webkitRelativePath || file.name;
+async function read(picked: readonly PickedFile[]): Promise<Map<string, Uint8Array>> {
   requireRoom(
-    pathOf(picked[0]),
-    picked.reduce((sum, { size }) => sum + size, 0),
+    picked[0].path,
+    picked.reduce((sum, { file }) => sum + file.size, 0),
   );
-  const entries = picked.map(async (file) => [pathOf(file), new Uint8Array(await file.arrayBuffer())] as const);
+  const entries = picked.map(async ({ path, file }) => [path, new Uint8Array(await file.arrayBuffer())] as const);
   return new Map(await Promise.all(entries));
 }
 

@@ -2,6 +2,7 @@
 import type { GenerateSettings } from "../config/use-settings.ts";
 import type { TrainResult } from "../training/run-training.ts";
 import type { EngineChoice, EngineOptions } from "./engine.ts";
+import type { PickedFile } from "./run-archive.ts";
 import type { StoredRun } from "./stored-runs.ts";
 import type { TextToLearn, WebTrainEvent, WebTrainSettings } from "./train.ts";
 
@@ -54,6 +55,6 @@ export type TrainProtocol = {
   /** A zip file. */
   download: { readonly args: string; readonly result: Uint8Array<ArrayBuffer> };
   /** The name of the run that was taken in. */
-  upload: { readonly args: readonly File[]; readonly result: string };
+  upload: { readonly args: readonly PickedFile[]; readonly result: string };
   remove: { readonly args: string; readonly result: undefined };
 };

@@ -2,6 +2,7 @@
 import { LonghandError } from "../base/errors.ts";
 import type { TrainResult } from "../training/run-training.ts";
 import { WorkerCalls } from "./calls.ts";
+import type { PickedFile } from "./run-archive.ts";
 import type {
   ContinuedTraining,
   NewTraining,
@@ -42,6 +43,9 @@ export interface WebTrainer {
   close(): void;
 }
 
+/** A file that is sent to a worker leaves its path behind. */
+const pickedFile = (file: File): PickedFile => ({ path: file.webkitRelativePath || file.name, file });
+
 const defaultWorker = () => new Worker(new URL("./train-worker.js", import.meta.url), { type: "module" });
 
 export function openTrainer({ worker = defaultWorker }: TrainerOptions = {}): WebTrainer {
@@ -54,7 +58,7 @@ export function openTrainer({ worker = defaultWorker }: TrainerOptions = {}): We
     write: (text, onText) => calls.call("write", text, onText),
     records: (name) => calls.call("records", name),
     download: (name) => calls.call("download", name),
-    upload: (files) => calls.call("upload", files),
+    upload: (files) => calls.call("upload", files.map(pickedFile)),
     remove: (name) => calls.call("remove", name).then(() => {}),
     close: () => calls.end(new LonghandError("usage", "trainer: used after it was closed")),
   };
