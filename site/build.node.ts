@@ -82,7 +82,7 @@ function makeDocs(out: string): boolean {
   const files = entries.flatMap((name) => ["--entryPoints", join("src", name)]);
   const typedoc = ["--tsconfig", "tsconfig.web.json", "--skipErrorChecking", "--out", join(out, "docs")];
   const look = ["--name", "Longhand", "--disableSources", "--validation.notExported", "false", "--logLevel", "Error"];
-  const pages = ["--projectDocuments", "docs/*.md"];
+  const pages = ["--projectDocuments", "docs/*.md", "--favicon", "site/public/icon.svg"];
   const args = ["exec", "--yes", ...packages, "--", "typedoc", ...typedoc, ...look, ...files, ...pages];
   const { status } = spawnSync("npm", args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   return status === 0 && existsSync(join(out, "docs/index.html"));

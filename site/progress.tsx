@@ -89,13 +89,14 @@ function Figures({ run }: { readonly run: Shown }) {
     ["Speed", run.tokensPerSecond && count(run.tokensPerSecond), "tokens a second"],
     ["Parameters", run.parameters && count(run.parameters), ""],
   ] as const;
+  const known = figures.filter(([, value]) => value !== undefined);
   return (
     <dl class="figures">
-      {figures.map(([name, value, unit]) => (
+      {known.map(([name, value, unit]) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>
-            {value ?? "–"} <span class="quiet">{value === undefined ? "" : unit}</span>
+            {value} <span class="quiet">{unit}</span>
           </dd>
         </div>
       ))}

@@ -32,14 +32,15 @@ async function takePictures(page: Page): Promise<void> {
   if (PICTURES === undefined) return;
   mkdirSync(PICTURES, { recursive: true });
   for (const [width, height] of [
-    [390, 844],
+    [390, 1500],
     [1440, 1000],
   ]) {
     for (const colorScheme of ["light", "dark"] as const) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme });
       await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100))));
-      await page.screenshot({ path: join(PICTURES, `tab-${width}-${colorScheme}.png`), fullPage: true });
+      await page.locator(width < 600 ? "#progress" : "header").evaluate((element) => element.scrollIntoView());
+      await page.screenshot({ path: join(PICTURES, `tab-${width}-${colorScheme}.png`) });
     }
   }
 }
@@ -128,11 +129,27 @@ describe.skipIf(chromiumPath === undefined)(`the page to try Longhand in a tab${
       await expect.poll(() => written.textContent().catch(() => ""), { timeout: 60_000 }).toMatch(/^The whale.+/s);
       await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
     }
+    await page.getByRole("button", { name: "Show my text" }).click();
+    await page.getByRole("img", { name: /Loss by step/ }).waitFor();
     await takePictures(page);
     expect(problems()).toEqual([]);
     await close();
     await context.close();
   }, 240_000);
+
+  it("trains on a host without https, and says that nothing is kept there", async () => {
+    const plain = await openChromium({ flags: ["--host-resolver-rules=MAP plain.test 127.0.0.1"] });
+    const url = site.url.replace("127.0.0.1", "plain.test");
+    const { page, problems, close } = await openPage(plain, { ...site, url }, { path: "/try/" });
+    await page.getByText("Runs are lost when the tab is closed").waitFor();
+    await page.getByLabel("Text", { exact: true }).fill("The sea, the whale and the ship. ".repeat(200));
+    await fillForm(page, 2);
+    await page.getByRole("button", { name: "Start learning" }).click();
+    await page.getByText("finished", { exact: true }).waitFor({ timeout: 60_000 });
+    expect(problems().filter((problem) => !problem.startsWith(`request: ${url}`))).toEqual([]);
+    await close();
+    await plain.close();
+  });
 
   it("is reached from the keyboard, has no room that scrolls sideways, and says what it lacks", async () => {
     const { page, close } = await openPage(browser, site, { path: "/try/", viewport: { width: 390, height: 844 } });
