@@ -3,6 +3,12 @@ import { z } from "zod";
 import { whole } from "./fields.ts";
 
 export const processesSettingsSchema = z.strictObject({
+  shard: z
+    .enum(["optimizer"])
+    .optional()
+    .describe(
+      "Under mpirun or srun: optimizer divides the optimiser's moments over the processes, which then send each other parameters.",
+    ),
   compareEvery: whole(1)
     .default(100)
     .describe("Under mpirun or srun: steps between comparisons of the processes' parameters."),
@@ -14,6 +20,6 @@ export const processesSettingsSchema = z.strictObject({
     .meta({ value: "seconds" }),
 });
 
-export const processesGroups = [{ name: "Several processes", fields: ["compareEvery", "waitLimit"] }] as const;
+export const processesGroups = [{ name: "Several processes", fields: ["shard", "compareEvery", "waitLimit"] }] as const;
 
 export type ProcessesSettings = z.infer<typeof processesSettingsSchema>;

@@ -72,8 +72,8 @@ export class MpiCommunicator implements Communicator {
     return Array.from({ length: this.size }, (_, rank) => all.subarray(rank * bytes, (rank + 1) * bytes));
   }
 
-  async broadcast(array: Uint8Array, meeting: Meeting): Promise<void> {
-    await this.#at(array, (address) => this.#ask({ kind: "broadcast", address, bytes: array.length }, meeting));
+  async broadcast(array: Uint8Array, meeting: Meeting, root = 0): Promise<void> {
+    await this.#at(array, (address) => this.#ask({ kind: "broadcast", address, bytes: array.length, root }, meeting));
   }
 
   /** Leaves the job, as every rank must before it ends. */

@@ -75,8 +75,8 @@ export interface MpiLibrary {
   arrived(request: MpiRequest): boolean;
   /** Adds so many floats over all ranks, in place. Blocks until it is done. */
   sum(address: bigint, length: number): void;
-  /** Takes them from rank 0. Blocks until it is done. */
-  broadcast(address: bigint, bytes: number): void;
+  /** Takes so many bytes from rank `root`. Blocks until it is done. */
+  broadcast(from: { readonly address: bigint; readonly bytes: number; readonly root: number }): void;
   finalise(): void;
   /** Ends the processes of all ranks. */
   abort(status: number): void;
@@ -196,9 +196,9 @@ function calls(
         reduce(inPlace, address + BigInt(4 * from), Math.min(MOST_FLOATS, length - from), float, add, world);
       }
     },
-    broadcast(address, bytes) {
+    broadcast({ address, bytes, root }) {
       for (let from = 0; from < bytes; from += MOST_BYTES) {
-        broadcast(address + BigInt(from), Math.min(MOST_BYTES, bytes - from), byte, 0, world);
+        broadcast(address + BigInt(from), Math.min(MOST_BYTES, bytes - from), byte, root, world);
       }
     },
     finalise: () => finalise(),

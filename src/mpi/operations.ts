@@ -10,7 +10,8 @@ interface Timed {
 export type Operation =
   | ({ readonly kind: "open"; readonly libraries: readonly string[] } & Timed)
   | ({ readonly kind: "sum"; readonly address: bigint; readonly length: number } & Timed)
-  | ({ readonly kind: "gather" | "broadcast"; readonly address: bigint; readonly bytes: number } & Timed)
+  | ({ readonly kind: "gather"; readonly address: bigint; readonly bytes: number } & Timed)
+  | ({ readonly kind: "broadcast"; readonly address: bigint; readonly bytes: number; readonly root: number } & Timed)
   | ({ readonly kind: "close" } & Timed);
 
 export interface Opened {

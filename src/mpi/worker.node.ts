@@ -42,7 +42,7 @@ function perform(operation: Operation): Opened | undefined {
   }
   wait(mpi, mpi.beginBarrier(), operation);
   if (operation.kind === "sum") mpi.sum(operation.address, operation.length);
-  else if (operation.kind === "broadcast") mpi.broadcast(operation.address, operation.bytes);
+  else if (operation.kind === "broadcast") mpi.broadcast(operation);
   else mpi.finalise();
   return undefined;
 }

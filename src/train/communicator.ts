@@ -20,8 +20,8 @@ export interface Communicator {
   sum(array: Float32Array, meeting: Meeting): Promise<void>;
   /** What each rank gives, by rank; all give as many bytes. */
   gather(own: Uint8Array, meeting: Meeting): Promise<readonly Uint8Array[]>;
-  /** Fills these bytes on every rank with those of rank 0. */
-  broadcast(bytes: Uint8Array, meeting: Meeting): Promise<void>;
+  /** Fills these bytes on every rank with those of one; default: of rank 0. */
+  broadcast(bytes: Uint8Array, meeting: Meeting, root?: number): Promise<void>;
 }
 
 /** A process by itself. */

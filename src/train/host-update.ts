@@ -9,10 +9,19 @@ import { mapsOf, muonProgram, updateName } from "./muon.ts";
 import { adamwLoops, clipScale, type ParameterUpdate } from "./optimizer.ts";
 import { emaKeep, MOMENTUM, type OptimizerConfig, rulesOf } from "./optimizer-config.ts";
 
+import type { Shard } from "./shard.ts";
+
 export interface HostUpdate {
   /** Updates parameters and state in place. */
   apply(step: ParameterUpdate): Promise<void>;
   release(): Promise<void>;
+}
+
+export interface HostUpdateOptions {
+  /** Default: the caller's thread. */
+  readonly loops?: HostLoops;
+  /** What of the state is this process's; default: everything. */
+  readonly shard?: Shard | undefined;
 }
 
 /** `config` says which parameters are updated how; rates, decays and momenta are those of each step's own. */
@@ -20,16 +29,19 @@ export async function createHostUpdate(
   engine: Engine,
   parameters: readonly FlatPart[],
   config: OptimizerConfig,
-  loops: HostLoops = loopsHere,
+  { loops = loopsHere, shard }: HostUpdateOptions = {},
 ): Promise<HostUpdate> {
   const rules = rulesOf(parameters, config);
-  const maps = mapsOf(parameters.filter(({ path }) => rules.get(path)?.by === "muon"));
+  const own = parameters.filter(({ path }) => shard === undefined || shard.owns(path));
+  const maps = mapsOf(own.filter(({ path }) => rules.get(path)?.by === "muon"));
   const muon: CompiledFunction | undefined = maps.length > 0 ? await engine.compile(muonProgram(maps)) : undefined;
   const directions = Object.fromEntries(maps.map(({ path, shape }) => [path, new Float32Array(shape[0] * shape[1])]));
   return {
     async apply(step) {
-      await loops.run([...adamwLoops(step, rules), ...momentumLoops(step)]);
-      if (muon) await loops.run(moveLoops(step, await muon.run(directions)));
+      const part = shard ? { ...step, gradients: shard.own(step.gradients) } : step;
+      await loops.run([...adamwLoops(part, rules), ...momentumLoops(part)]);
+      if (muon) await loops.run(moveLoops(part, await muon.run(directions)));
+      await shard?.exchange(step.parameters, `the parameters of update ${step.step}`);
       const { ema } = step.config;
       if (ema) await loops.run(averageLoops(step, emaKeep(ema, step.step)));
     },

@@ -15,7 +15,8 @@ import { alone, type Communicator } from "./communicator.ts";
 import { createEvaluator } from "./evaluate.ts";
 import { withLocalSteps, withOuter } from "./local-steps.ts";
 import { type EvalRecord, type LoopInputs, type LoopOptions, type LoopState, trainLoop } from "./loop.ts";
-import { initialOptimizerState } from "./optimizer.ts";
+import { initialOptimizerState, type OptimizerState } from "./optimizer.ts";
+import { Shard } from "./shard.ts";
 import { shareOf } from "./share.ts";
 import { createTrainStep } from "./step.ts";
 import { createWholeEvaluator } from "./whole.ts";
@@ -44,6 +45,8 @@ interface Kind {
   readonly accumulate: number;
   readonly masked?: boolean;
   readonly carry?: boolean;
+  /** Whether the moments are divided. */
+  readonly divided?: boolean;
   /** Steps between meetings; default: they meet in every step. */
   readonly every?: number;
 }
@@ -58,11 +61,13 @@ interface Trained {
   readonly losses: readonly number[];
   readonly evaluations: readonly EvalRecord[];
   readonly state: LoopState;
+  /** The moments of all processes, where they are divided. */
+  readonly whole: OptimizerState | undefined;
 }
 
 /** `stopAt`: the step at which this process is asked to stop. */
 async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number): Promise<Trained> {
-  const { batch, accumulate, masked = false, carry = false, every } = kind;
+  const { batch, accumulate, masked = false, carry = false, divided = false, every } = kind;
   const config = parseModelConfig({
     ...{ architecture: "flash", vocabSize, width: 16, layers: 1, shared: 8, chunk: 8, maxLength: context },
     causal: !masked,
@@ -73,14 +78,15 @@ async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number
   const masking = masked ? { vocabSize, special: { endOfText, padding: 1, mask: 2 } } : undefined;
   const how = { masked, carried, endOfText: carry ? undefined : endOfText };
   const shape = { batch: rows, context, whole: batch };
+  const parameters = initialise(parametersOf(config), 1);
+  const shard = divided ? new Shard(parameters, communicator) : undefined;
   const step =
     every === undefined
-      ? await createTrainStep(engine, model, shape, { ...how, communicator })
+      ? await createTrainStep(engine, model, shape, { ...how, communicator, shard })
       : withLocalSteps(await createTrainStep(engine, model, shape, how), { every, communicator });
   const evaluator = carried
     ? createWholeEvaluator(engine, model, { carried, endOfText, communicator })
     : await createEvaluator(engine, model, { batch: 2, context }, { masking, endOfText, communicator });
-  const parameters = initialise(parametersOf(config), 1);
   const lanes = carry ? 2 * batch * accumulate : 0;
   const optimizer = initialOptimizerState(parameters, undefined, 0.9);
   const state: LoopState = {
@@ -102,7 +108,8 @@ async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number
   if (state.carried) await gatherLanes(communicator, state.carried, batch * accumulate);
   await step.release();
   await evaluator.release();
-  return { losses, evaluations, state };
+  const whole = await shard?.whole(state.optimizer, "the moments");
+  return { losses, evaluations, state, whole };
 }
 
 /** What all of so many processes come to. */
@@ -147,6 +154,23 @@ describe.each(Object.entries(kinds))("%s", (_, kind) => {
 it("ends for all of them when one is asked to stop", async () => {
   const ranks = await trainedByRanks(2, kinds["a batch"], [undefined, 3]);
   expect(ranks.map(({ state }) => state.step)).toEqual([3, 3]);
+});
+
+it("is the same to the bit with moments that are divided, and each process has its own alone", async () => {
+  const kind: Kind = { batch: 3, accumulate: 1 };
+  const [first] = await trainedByRanks(3, kind);
+  const divided = await trainedByRanks(3, { ...kind, divided: true });
+  for (const { state, losses } of divided) {
+    expect(losses).toEqual(first.losses);
+    expect(state.parameters).toEqual(first.state.parameters);
+    expect(state.optimizer.average).toEqual(first.state.optimizer.average);
+  }
+  expect(divided[0].whole).toEqual(first.state.optimizer);
+  const kept = divided.map(({ state }) =>
+    Object.keys(state.optimizer.m).filter((path) => state.optimizer.m[path].some(Boolean)),
+  );
+  expect(kept.flat().sort()).toEqual(Object.keys(first.state.optimizer.m).sort());
+  for (const paths of kept) expect(paths.length).toBeGreaterThan(0);
 });
 
 it("is alike after meetings every few steps, at which all are told and a stop is heard", async () => {

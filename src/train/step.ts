@@ -25,6 +25,7 @@ import {
 } from "./objective.ts";
 import { type FloatArrays, normOf, squareLoops } from "./optimizer.ts";
 import { predictedIn } from "./predicted.ts";
+import type { Shard } from "./shard.ts";
 import type { Batch, StepInputs, TrainStep } from "./training-step.ts";
 
 export interface TrainStepOptions {
@@ -44,6 +45,8 @@ export interface TrainStepOptions {
   readonly loops?: HostLoops | undefined;
   /** Processes that each take a part of the step, whose mean it is; then on the host. Default: this one alone. */
   readonly communicator?: Communicator | undefined;
+  /** What of the optimiser's state is this process's, of several; default: everything. */
+  readonly shard?: Shard | undefined;
   /** On a device: reads the result of each step when it is taken, as for timing it. Default: of several together. */
   readonly tellEach?: boolean;
 }
@@ -55,7 +58,7 @@ export async function createTrainStep(
   options: TrainStepOptions = {},
 ): Promise<TrainStep> {
   const { weighted = false, masked = false, endOfText, carried, communicator = alone } = options;
-  const { onDevice = engine.separateMemory && communicator.size === 1, built, tellEach, loops } = options;
+  const { onDevice = engine.separateMemory && communicator.size === 1, built, tellEach, loops, shard } = options;
   const documents = endOfText !== undefined;
   const known = onDevice ? undefined : built;
   const form = onDevice ? ({ dense: true, fewest: "operators" } as const) : {};
@@ -70,7 +73,7 @@ export async function createTrainStep(
   });
   const afterOf = carried && ((results: HostArraysByName) => copied(statesAfter(results, carried)));
   if (onDevice) return createDeviceStep(engine, { training, inputsOf, afterOf, tellEach });
-  return createHostStep(engine, { training, inputsOf, afterOf, loops, communicator });
+  return createHostStep(engine, { training, inputsOf, afterOf, loops, communicator, shard });
 }
 
 interface HostStepOptions {
@@ -80,11 +83,12 @@ interface HostStepOptions {
   readonly afterOf?: ((results: HostArraysByName) => FloatArrays) | undefined;
   readonly loops?: HostLoops | undefined;
   readonly communicator: Communicator;
+  readonly shard: Shard | undefined;
 }
 
 async function createHostStep(
   engine: Engine,
-  { training, inputsOf, afterOf, loops = loopsHere, communicator }: HostStepOptions,
+  { training, inputsOf, afterOf, loops = loopsHere, communicator, shard }: HostStepOptions,
 ): Promise<TrainStep> {
   const compiled = await engine.compile(training.program);
   const trained = trainedOf(training.parameters);
@@ -133,7 +137,7 @@ async function createHostStep(
     const gradientNorm = normOf(await loops.run(squareLoops(gradients))) * scale;
     const applied = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (applied) {
-      optimizer ??= await createHostUpdate(engine, trained, config, loops);
+      optimizer ??= await createHostUpdate(engine, trained, config, { loops, shard });
       await optimizer.apply({
         ...{ parameters, gradients, scale, state, step: update, learningRate, gradientNorm, config },
       });

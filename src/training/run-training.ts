@@ -21,6 +21,7 @@ import { withLocalSteps } from "../train/local-steps.ts";
 import { type EvalRecord, type LoopInputs, type LoopState, type TrainEvent, trainLoop } from "../train/loop.ts";
 import type { LossProgram, TrainingProgram } from "../train/objective.ts";
 import { coolsFrom } from "../train/schedule.ts";
+import type { Shard } from "../train/shard.ts";
 import { shareOf } from "../train/share.ts";
 import { createTrainStep } from "../train/step.ts";
 import type { ModelParameters } from "../train/training-step.ts";
@@ -122,6 +123,8 @@ export interface RunTraining {
   readonly search?: ((search: RateSearch) => Promise<RunConfig | undefined>) | undefined;
   /** Processes that train together, whose keepers keep one run. Default: this one alone. */
   readonly communicator?: Communicator | undefined;
+  /** What of the optimiser's state is this process's: the rest of `state` is not used. Default: everything. */
+  readonly shard?: Shard | undefined;
   /** Called after each step that was taken. */
   readonly afterStep?: (() => Promise<void>) | undefined;
 }
@@ -150,7 +153,7 @@ export function beginning(config: RunConfig, corpora: readonly NamedCorpus[], st
 /** Throws as trainLoop, and "diverged" when the last state could not be saved because its loss is not finite. */
 export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const { tokens, state, engine, keeper, loops, built, deviceReason, start, onEvent, signal, search } = run;
-  const { communicator = alone, afterStep } = run;
+  const { communicator = alone, shard, afterStep } = run;
   const { corpora, tokenizer, trainTokens } = tokens;
   const settled = async (config: RunConfig) => {
     const changed = withTextDecay(config, trainTokens);
@@ -165,7 +168,7 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const carried = carryOf(config);
   const every = training.syncEvery;
   const how = { masked: masking !== undefined, endOfText, carried, built: built?.training, loops };
-  const options = every > 0 ? { ...how, onDevice: false } : { ...how, communicator };
+  const options = every > 0 ? { ...how, onDevice: false } : { ...how, communicator, shard };
   const tuning = tuningOf(training);
   const shape = { batch: shareOf(training, communicator).rows, context, whole: batch };
   const made = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), shape, options);
@@ -187,7 +190,9 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
     if (unsaved !== undefined) return onWarning(`step ${state.step} is not saved: ${unsaved}`);
     if (state.carried) await gatherLanes(communicator, state.carried, examplesPerStepOf(config));
     const always = coolsFrom(training.schedule, training.steps);
-    const path = await keeper.saveCheckpoint(storedState(state), { keep: training.keep, always });
+    const what = `the moments of step ${state.step}`;
+    const optimizer = shard ? await shard.whole(state.optimizer, what) : state.optimizer;
+    const path = await keeper.saveCheckpoint(storedState({ ...state, optimizer }), { keep: training.keep, always });
     const event = { type: "checkpoint", step: state.step, path } as const;
     keeper.record(event);
     onEvent(event);

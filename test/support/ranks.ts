@@ -33,8 +33,8 @@ export function ranksHere(size: number): Communicator[] {
         for (let i = 0; i < array.length; i++) array[i] = all.reduce((sum, { [i]: x }) => Math.fround(sum + x), 0);
       },
       gather: (own, { what }) => meet(own.slice(), `gathering ${own.length}: ${what}`),
-      async broadcast(bytes, { what }) {
-        bytes.set((await meet(bytes.slice(), `broadcasting ${bytes.length}: ${what}`))[0]);
+      async broadcast(bytes, { what }, root = 0) {
+        bytes.set((await meet(bytes.slice(), `broadcasting ${bytes.length} from ${root}: ${what}`))[root]);
       },
     };
   });

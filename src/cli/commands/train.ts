@@ -62,13 +62,13 @@ export function define(command: Command, streams: Streams): void {
 
 async function runTrain(options: Record<string, unknown>, streams: Streams): Promise<void> {
   const launch = launchOf(process.env);
-  const { compareEvery, waitLimit, ...own } = options;
-  const processes = parseSettings(processesSettingsSchema, given({ compareEvery, waitLimit }));
+  const { shard, compareEvery, waitLimit, ...own } = options;
+  const processes = parseSettings(processesSettingsSchema, given({ shard, compareEvery, waitLimit }));
   const stopping = "stopping after this step and saving; once more to stop at once";
   const stop = stopSignal(launch === undefined || launch.rank === 0 ? stopping : undefined);
   try {
     await inJob(launch, { limitMs: 1000 * processes.waitLimit, streams }, async (communicator) => {
-      const how = { signal: stop.signal, communicator, compareEvery: processes.compareEvery };
+      const how = { signal: stop.signal, communicator, shard: processes.shard, compareEvery: processes.compareEvery };
       if (communicator === undefined || communicator.rank === 0) await trainAndTell(own, how, streams);
       else await trainQuietly(own, how);
     });
@@ -77,7 +77,7 @@ async function runTrain(options: Record<string, unknown>, streams: Streams): Pro
   }
 }
 
-type How = Pick<TrainOptions, "signal" | "communicator" | "compareEvery">;
+type How = Pick<TrainOptions, "signal" | "communicator" | "shard" | "compareEvery">;
 
 async function trainAndTell(options: Record<string, unknown>, how: How, streams: Streams): Promise<void> {
   const { resume: run, json, ...flags } = options;

@@ -55,6 +55,8 @@ export interface TrainingMemoryInputs extends BatchShape {
   readonly averaged?: boolean;
   /** Whether processes take steps of their own. Default: false. */
   readonly local?: boolean;
+  /** Whether processes divide the moments. Default: false. */
+  readonly divided?: boolean;
   /** Processes that train together: the batch is a part of one's. Default: 1. */
   readonly processes?: number;
   /** Whether the process evaluates as well. Default: true. */
@@ -88,7 +90,15 @@ function builtWhole(config: ModelConfig, model: Model = modelOf(config)): LossPr
 }
 
 function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, inputs: TrainingMemoryInputs): number {
-  const { accumulate, carryEvery = 1, corpora = 1, averaged = false, processes = 1, local = false } = inputs;
+  const {
+    accumulate,
+    carryEvery = 1,
+    corpora = 1,
+    averaged = false,
+    processes = 1,
+    local = false,
+    divided = false,
+  } = inputs;
   const training = programMemory(program);
   const ofBatch = states.reduce((sum, name) => sum + 4 * (program.outputs.get(name)?.size ?? 0), 0);
   // Gradients, with the copy that one of the bindings returns, both moments (of Muon one, and its
@@ -96,7 +106,7 @@ function memoryOf({ training: { program, states }, evaluation }: BuiltPrograms, 
   // the parameters of the last one and their momentum.
   const copies =
     (chooseBinding("cpu").binding === "node" ? 2 : 1) +
-    2 +
+    (divided ? 2 / processes : 2) +
     (accumulate * processes > 1 ? 1 : 0) +
     (averaged ? 1 : 0) +
     (local ? 2 : 0);
@@ -130,8 +140,9 @@ function heldByEvaluation({ program }: LossProgram): number {
 export function memoryNeeded(
   config: RunConfig,
   processes = 1,
+  divided = false,
 ): { readonly needed: number; readonly built: BuiltPrograms } {
-  const inputs = inputsOf(config, processes);
+  const inputs = { ...inputsOf(config, processes), divided };
   const built = build(inputs);
   return { needed: memoryOf(built, inputs), built };
 }
@@ -140,6 +151,8 @@ export interface MemoryRequest {
   readonly resumed?: boolean;
   /** That train together: in all, and of those on this machine. Default: this one alone. */
   readonly processes?: { readonly all: number; readonly here: number };
+  /** Whether they divide the optimiser's moments. Default: false. */
+  readonly divided?: boolean;
 }
 
 /**
@@ -149,13 +162,13 @@ export interface MemoryRequest {
  */
 export function requireMemory(
   config: RunConfig,
-  { resumed = false, processes = { all: 1, here: 1 } }: MemoryRequest = {},
+  { resumed = false, processes = { all: 1, here: 1 }, divided = false }: MemoryRequest = {},
 ): BuiltPrograms | undefined {
   if (config.engine.device !== "cpu") return undefined;
   const available = availableMemory() / processes.here;
-  const { needed, built } = memoryNeeded(config, processes.all);
+  const { needed, built } = memoryNeeded(config, processes.all, divided);
   if (needed <= available) return built;
-  const inputs = inputsOf(config, processes.all);
+  const inputs = { ...inputsOf(config, processes.all), divided };
   const choices = resumed ? recomputationThatFits(inputs, available) : whatFits(inputs, available);
   const otherwise = resumed ? "go on where there is more" : "choose a smaller `preset` or a shorter `context`";
   const advice = choices.length === 0 ? otherwise : `${listed(choices)} would fit`;

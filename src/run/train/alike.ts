@@ -9,6 +9,7 @@ import { sha256 } from "../../base/files.node.ts";
 import { processors } from "../../base/processors.node.ts";
 import { type Communicator, gatherTexts } from "../../train/communicator.ts";
 import type { LoopState } from "../../train/loop.ts";
+import type { Shard } from "../../train/shard.ts";
 import type { RunData } from "../data/run-tokens.ts";
 import { version } from "../machine/version.ts";
 import { AgreedError } from "./together.ts";
@@ -26,13 +27,17 @@ export function factsOfMachine(): Facts {
 }
 
 /** What a process learns from, and what it begins with. */
-export function factsOfRun({ tokenizer, train, heldOut, digests }: RunData, state: LoopState): Facts {
+export function factsOfRun(
+  { tokenizer, train, heldOut, digests }: RunData,
+  state: LoopState,
+  division?: Shard | undefined,
+): Facts {
   const lengths = [train, heldOut].map((sequences) => sequences.map(({ tokens }) => tokens));
   return {
     tokenizer: tokenizer.digest,
     text: digestOf([digests, lengths]),
     "step to go on from": `${state.step}`,
-    parameters: digestOfState(state),
+    parameters: digestOfState(state, division),
   };
 }
 
@@ -56,9 +61,13 @@ export async function requireAlike(communicator: Communicator, factsOf: () => Fa
 }
 
 /** Throws AgreedError "engine" where parameters or moments have come to differ. */
-export async function requireSameState(communicator: Communicator, state: LoopState): Promise<void> {
+export async function requireSameState(
+  communicator: Communicator,
+  state: LoopState,
+  division?: Shard | undefined,
+): Promise<void> {
   if (communicator.size === 1) return;
-  const own = digestOfState(state);
+  const own = digestOfState(state, division);
   const all = await gatherTexts(communicator, own, { what: `the comparison after step ${state.step}` });
   const rank = all.findIndex((digest) => digest !== all[0]);
   if (rank < 0) return;
@@ -70,12 +79,15 @@ export async function requireSameState(communicator: Communicator, state: LoopSt
   );
 }
 
-/** SHA-256 of everything that an update changes, in hexadecimal. */
-export function digestOfState({ parameters, optimizer }: LoopState): string {
+/** SHA-256 of everything that an update changes on every process, in hexadecimal; moments that are divided are not. */
+export function digestOfState({ parameters, optimizer }: LoopState, division?: Shard | undefined): string {
   const hash = createHash("sha256");
   const { m, v, average = {}, outer = {} } = optimizer;
   const trained = Object.keys(m).map((path) => [path, parameters[path].data] as const);
-  for (const entries of [trained, ...[m, v, average, outer].map((arrays) => Object.entries(arrays))]) {
+  for (const entries of [
+    trained,
+    ...[...(division ? [] : [m, v]), average, outer].map((arrays) => Object.entries(arrays)),
+  ]) {
     for (const [path, { buffer, byteOffset, byteLength }] of entries) {
       hash.update(path).update(new Uint8Array(buffer, byteOffset, byteLength));
     }

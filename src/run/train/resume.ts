@@ -20,7 +20,7 @@ import { type MemoryRequest, requireMemory } from "../machine/memory.ts";
 import { neighboursOf } from "../machine/neighbours.ts";
 import { digestOf, factsOfMachine, factsOfRun, requireAlike } from "./alike.ts";
 import { copyRun } from "./copy-run.ts";
-import { lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { divisionOf, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { startOf } from "./start.ts";
 import { ANY_TIME_MS, fromFirst, together } from "./together.ts";
 
@@ -44,8 +44,8 @@ export async function resume(original: string, options: ResumeOptions = {}): Pro
     const what = "the opening of the checkpoint";
     const processes = { all: communicator.size, here };
     const opened = await together(communicator, { what }, () => open(told, options, processes));
-    const { run, config, data, state } = opened;
-    await requireAlike(communicator, () => factsOfRun(data, state));
+    const { run, config, data, state, division } = opened;
+    await requireAlike(communicator, () => factsOfRun(data, state, division));
     return await runLoop(run, config, data, state, { ...options, ...opened });
   } finally {
     found?.lock?.release();
@@ -73,7 +73,7 @@ async function find(original: string, { onEvent = () => {}, ...options }: Resume
 /** Everything that the next step needs, from the checkpoint; the first process writes the configuration that has changed. */
 async function open(
   { run, before, changes }: Found,
-  { onEvent = () => {}, communicator = alone }: ResumeOptions,
+  { onEvent = () => {}, communicator = alone, ...options }: ResumeOptions,
   processes: NonNullable<MemoryRequest["processes"]>,
 ) {
   const first = communicator.rank === 0;
@@ -86,7 +86,8 @@ async function open(
     ? restoreState(await loadLatestCheckpoint(run, { onWarning: warn }), initial)
     : initial;
   const config = withEnding(before, { run, step: state.step }, changes);
-  const built = requireMemory(config, { resumed: true, processes });
+  const division = divisionOf(config, state, { communicator, shard: options.shard });
+  const built = requireMemory(config, { resumed: true, processes, divided: division !== undefined });
   const tokenizer = await loadRunTokenizer(run, config);
   const data = await openRunTokens(join(run, "data"), config, tokenizer);
   const corpora = corporaOf(config, data);
@@ -100,7 +101,8 @@ async function open(
     data.close();
     throw error;
   }
-  return { run, config, data, state: { ...state, data: place }, built, start };
+  const optimizer = division?.alone(state.optimizer) ?? state.optimizer;
+  return { run, config, data, state: { ...state, optimizer, data: place }, built, start, division };
 }
 
 /**

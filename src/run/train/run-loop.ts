@@ -8,6 +8,7 @@ import type { RunConfig } from "../../config/run-config.ts";
 import { ortNodeEngine } from "../../runtime/ort-node.ts";
 import { alone, type Communicator } from "../../train/communicator.ts";
 import type { LoopState } from "../../train/loop.ts";
+import { Shard } from "../../train/shard.ts";
 import { tokensOf } from "../../training/corpora.ts";
 import {
   type LoopEvent,
@@ -43,6 +44,8 @@ export interface TrainOptions {
    * all of them, most of it by an AgreedError. Default: this one alone.
    */
   readonly communicator?: Communicator | undefined;
+  /** With several: what is divided over them instead of kept by each. Default: nothing. */
+  readonly shard?: "optimizer" | undefined;
   /** With several: steps between comparisons of their parameters. Default: 100. */
   readonly compareEvery?: number | undefined;
 }
@@ -70,6 +73,23 @@ export interface LoopRunOptions extends TrainOptions {
   readonly deviceReason?: string | undefined;
   /** Parameters that the run begins from, where it has not begun. */
   readonly start?: Start | undefined;
+  /** What of the optimiser's state is this process's. Default: everything. */
+  readonly division?: Shard | undefined;
+}
+
+/** What of the state of a run is this process's, where that is divided. Throws "usage" where it cannot be. */
+export function divisionOf(
+  { training }: RunConfig,
+  { parameters, optimizer }: Pick<LoopState, "parameters" | "optimizer">,
+  { communicator = alone, shard }: Pick<TrainOptions, "communicator" | "shard">,
+): Shard | undefined {
+  if (shard === undefined || communicator.size === 1) return undefined;
+  if (training.syncEvery > 0) {
+    const reason = "since processes that take steps of their own each need all moments";
+    throw new LonghandError("usage", `\`shard\` cannot be combined with \`syncEvery\`, ${reason}`);
+  }
+  const trained = Object.keys(optimizer.m).map((path) => [path, parameters[path]] as const);
+  return new Shard(Object.fromEntries(trained), communicator);
 }
 
 /** The loop over a run that is locked and whose data are open, which it closes. */
@@ -78,7 +98,7 @@ export async function runLoop(
   config: RunConfig,
   data: RunData,
   state: LoopState,
-  { signal, built, deviceReason, start, ...options }: LoopRunOptions,
+  { signal, built, deviceReason, start, division, ...options }: LoopRunOptions,
 ): Promise<TrainResult> {
   const { communicator = alone, compareEvery = COMPARE_EVERY } = options;
   const first = communicator.rank === 0;
@@ -106,12 +126,12 @@ export async function runLoop(
   const search = ({ config, ...inputs }: RateSearch) => findRate(run, config, { ...inputs, onEvent, writes: first });
   const keeper = communicator.size > 1 ? keptByFirst(own, communicator) : own;
   const afterStep = async () => {
-    if (state.step % compareEvery === 0) await requireSameState(communicator, state);
+    if (state.step % compareEvery === 0) await requireSameState(communicator, state, division);
   };
   try {
     return await runTraining({
       ...{ run, config, tokens, state, engine, keeper, loops, built, deviceReason, start },
-      ...{ onEvent, signal, search, communicator, afterStep },
+      ...{ onEvent, signal, search, communicator, shard: division, afterStep },
     });
   } catch (error) {
     // Losses are the same everywhere.

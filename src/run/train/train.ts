@@ -23,7 +23,7 @@ import { thisMachine } from "../machine/this-machine.ts";
 import { writeBase } from "../use/base.ts";
 import { readTrained, type TrainedModel } from "../use/trained.ts";
 import { digestOf, factsOfMachine, factsOfRun, requireAlike } from "./alike.ts";
-import { type LoopRunOptions, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
+import { divisionOf, type LoopRunOptions, lockRun, runLoop, type TrainOptions, type TrainResult } from "./run-loop.ts";
 import { sourceOf, startOf } from "./start.ts";
 import { ANY_TIME_MS, fromFirst, together } from "./together.ts";
 
@@ -46,8 +46,9 @@ export async function train(input: TrainSettingsInput, options: TrainOptions = {
     const begun = await together(communicator, { what }, () => own ?? openBegun(told, options, neighbours));
     const { run, config, data, start } = begun;
     const state = beginning(config, corporaOf(config, data), start);
-    await requireAlike(communicator, () => factsOfRun(data, state));
-    return await runLoop(run, config, data, state, { ...options, ...begun });
+    const division = await together(communicator, { what }, () => divisionOf(config, state, options));
+    await requireAlike(communicator, () => factsOfRun(data, state, division));
+    return await runLoop(run, config, data, state, { ...options, ...begun, division });
   } finally {
     own?.lock?.release();
   }
@@ -78,7 +79,10 @@ async function begin(input: TrainSettingsInput, options: TrainOptions, neighbour
   if (chosen !== undefined) config = { ...config, engine: { ...config.engine, device: chosen.device } };
   await requireDevice(config.engine.device);
   const processes = { all: communicator.size, here: neighbours.here };
-  const draft = { built: requireMemory(config, { processes }), vocabSize: config.model.vocabSize };
+  const draft = {
+    built: requireMemory(config, { processes, divided: options.shard !== undefined }),
+    vocabSize: config.model.vocabSize,
+  };
   const folder = await createRunFolder(run, { overwrite: settings.overwrite });
   let lock: RunLock | undefined;
   let data: RunData;
@@ -111,10 +115,10 @@ async function begin(input: TrainSettingsInput, options: TrainOptions, neighbour
 /** Opens what another process has made. */
 async function openBegun(
   { run, config }: Pick<Begun, "run" | "config">,
-  { communicator = alone }: TrainOptions,
+  { communicator = alone, shard }: TrainOptions,
   { here }: Neighbours,
 ): Promise<Begun> {
-  const built = requireMemory(config, { processes: { all: communicator.size, here } });
+  const built = requireMemory(config, { processes: { all: communicator.size, here }, divided: shard !== undefined });
   const start = await startOf(run, config, { started: false, onWarning: () => {} });
   const tokenizer = await loadRunTokenizer(run, config);
   const data = await openRunTokens(join(run, "data"), config, tokenizer);
