@@ -71,7 +71,7 @@ export function Write() {
             />
             <p class="quiet">
               {`${whole(known.tokens.length)} tokens, ${whole(known.given)} of them given. `}
-              The darker a token, the less the model expected it.
+              The stronger its shade, the less the model expected a token.
             </p>
           </>
         )}

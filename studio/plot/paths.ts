@@ -4,8 +4,9 @@
  */
 import type uPlot from "uplot";
 
-/** A curve that goes so many times as far up and down as to the side is painted in bars. */
-const NOISY = 2;
+/** A curve of many points that goes so many times as far up and down as to the side is painted in bars. */
+const NOISY = 8;
+const MANY = 200;
 
 /** Pixels of the points of a curve that are seen: at most two a column, as columns.ts leaves them. */
 interface Places {
@@ -32,7 +33,7 @@ function placesOf(plot: uPlot, number: number): Places {
     xs.push(x);
     ys.push(y);
   }
-  return { xs, ys, noisy: rise > NOISY * run };
+  return { xs, ys, noisy: xs.length > MANY && rise > NOISY * run };
 }
 
 /** Paints curves; one for each plot. */

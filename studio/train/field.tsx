@@ -1,7 +1,7 @@
 /** One setting in the form, by the kind of its schema. */
 import type { JsonSchema } from "../../src/studio/api.ts";
 import { Choice, NumberField, Switch, TextField } from "../base/controls.tsx";
-import { choicesOf, kindOf, placeholderOf, titleOf } from "./fields.ts";
+import { kindOf, placeholderOf, titleOf } from "./fields.ts";
 
 interface Props {
   readonly name: string;
@@ -38,7 +38,7 @@ export function Field({ name, flag, schema, value, onChange }: Props) {
           <Choice
             {...common}
             value={value ?? String(schema.default ?? "")}
-            options={(choicesOf(schema) ?? []).map((one) => ({ value: one, text: one }))}
+            options={(schema.enum ?? []).map((one) => ({ value: String(one), text: String(one) }))}
             clear={schema.default === undefined}
             onChange={onChange}
           />

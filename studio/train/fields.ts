@@ -8,17 +8,11 @@ export type Written = Readonly<Record<string, string>>;
 export type Kind = "switch" | "choice" | "number" | "list" | "text";
 
 export function kindOf(schema: JsonSchema): Kind {
-  if (choicesOf(schema) !== undefined) return "choice";
+  if (schema.enum !== undefined) return "choice";
   if (schema.type === "boolean") return "switch";
   if (schema.type === "number" || schema.type === "integer") return "number";
   if (schema.type === "array") return "list";
   return "text";
-}
-
-/** The values that a field takes, where they are a list: by its schema, or by what stands for its value in help. */
-export function choicesOf({ enum: values, type, value }: JsonSchema): readonly string[] | undefined {
-  if (values !== undefined) return values.map(String);
-  return type === "string" && value?.includes("|") ? value.split("|") : undefined;
 }
 
 /** The settings that were written and are not their defaults anyway. */

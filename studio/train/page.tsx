@@ -116,7 +116,11 @@ function Command({ command }: { readonly command: CommandLine | undefined }) {
   return (
     <>
       <div class="command">
-        <code>{command.line}</code>
+        <code>
+          {command.line.split(/ (?=--[a-z])/).map((part) => (
+            <span key={part}>{part} </span>
+          ))}
+        </code>
         <wa-copy-button value={command.line} copyLabel="Copy the command" />
       </div>
       <p class="quiet">
