@@ -2,12 +2,12 @@
 
 const GROUPED = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** Four figures: 63.05, 0.0001234, 12,345, 1.234e-9. */
+/** Four figures: 63.05, 0.0001234, 12,345, 1.23e-9. */
 export function figures(value: number | null | undefined): string {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size >= 1e9 || size < 1e-4) return value.toExponential(2);
+  if (size >= 1e9 || size < 1e-4) return Number(value.toPrecision(3)).toExponential();
   if (size >= 1000) return GROUPED.format(value);
   return String(Number(value.toPrecision(4)));
 }

@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import { perColumn } from "./columns.ts";
 import { Painter } from "./paths.ts";
 import type { Points } from "./points.ts";
+import { logTicks } from "./ticks.ts";
 import type { Range } from "./view.ts";
 
 export interface Curve {
@@ -58,8 +59,8 @@ export class Drawing {
           y: { distr: look.logY ? 3 : 1, range: (_, min, max) => heightOf(min, max, look.logY) },
         },
         axes: [
-          { ...axis, grid, size: 26, gap: 4, space: 64, incrs: WHOLE, values: marksOf(look.formatX, look.logX) },
-          { ...axis, grid, size: 52, gap: 6, space: 32, values: marksOf(look.formatY, look.logY) },
+          { ...axis, grid, size: 26, gap: 4, space: 64, incrs: WHOLE, ...marksOf(look.formatX, look.logX) },
+          { ...axis, grid, size: 52, gap: 6, space: 32, ...marksOf(look.formatY, look.logY) },
         ],
         series: [
           {},
@@ -133,10 +134,14 @@ const UNBOUND: uPlot.Cursor.Bind = {
 /** Steps, tokens and seconds are counted: no mark stands between two of them. */
 const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
-/** On a logarithmic axis marks are as far apart as they are from zero; some there stay without a number (null). */
-function marksOf(format: (value: number, apart?: number) => string, log: boolean) {
-  return (_: uPlot, values: readonly (number | null)[], __: number, ___: number, apart: number): string[] =>
-    values.map((value) => (value === null ? "" : format(value, log ? value : apart)));
+/** Marks of an axis and what they say. On a logarithmic one they are as far apart as they are from zero. */
+function marksOf(format: (value: number, apart?: number) => string, log: boolean): Partial<uPlot.Axis> {
+  if (!log) return { values: (_, values, __, ___, apart) => values.map((value) => format(value, apart)) };
+  return {
+    splits: (_, __, min, max) => logTicks(min, max),
+    filter: (_, values) => values,
+    values: (_, values) => values.map((value) => format(value, value)),
+  };
 }
 
 /** What has no logarithm is not drawn. */
