@@ -1,7 +1,7 @@
 /** The compiled programs that the decoders of one model share, with the parameters that each reads. */
 import type { HostArray } from "../base/dtype.ts";
 import type { Shape } from "../base/shape.ts";
-import { type DecodingArchitecture, newKey, type StateProgram } from "../nn/decoding.ts";
+import { type DecodingArchitecture, newKey, type StateProgram, stateGrows } from "../nn/decoding.ts";
 import { turnedPath } from "../nn/scope.ts";
 import type { DeviceTensor, Engine, HostArraysByName, InputsByName, ResidentFunction } from "../runtime/engine.ts";
 
@@ -58,7 +58,19 @@ export class DecodingPrograms {
       parameters[path] = this.#uploaded.get(path) ?? this.#parameters[path];
     }
     const stays = this.resident ? changed.map(({ key }) => newKey(key)) : [];
+    if (this.#fixes(program)) {
+      const fixed = parameters as HostArraysByName;
+      return { run: await this.engine.compileResident(program, stays, { fixed }), inputs, parameters: {}, changed };
+    }
     return { run: await this.engine.compileResident(program, stays), inputs, parameters, changed };
+  }
+
+  /**
+   * A single token takes less time than copying all parameters; with many, these are nothing. Where the state grows there is a
+   * program for every size of it, and they would be held as often.
+   */
+  #fixes({ inputs }: StateProgram["program"]): boolean {
+    return this.engine.copiesInputs === true && inputs.get("tokens")?.size === 1 && !stateGrows(this.#architecture);
   }
 
   /** A linear map [in, out] as [out, in], made when it is first asked for. */

@@ -113,3 +113,8 @@ export function entriesOf(layers: readonly Recurrence[]): ReadonlyMap<string, St
     layers.flatMap(({ state }, i) => Object.entries(state).map(([name, entry]) => [entryKey(i, name), entry] as const)),
   );
 }
+
+/** Whether the state takes more memory the longer a text is. */
+export function stateGrows({ state }: Pick<DecodingArchitecture, "state">): boolean {
+  return [...state.values()].some(({ change }) => change === "token-rows" || change === "span-rows");
+}

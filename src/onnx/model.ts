@@ -38,6 +38,8 @@ interface OnnxOptions {
   readonly fuseTransposes?: boolean;
   /** Rotations and products with transposed matrices become one node each (rotary.ts, gemm.ts). Default: false. */
   readonly fewNodes?: boolean;
+  /** Inputs that become initialisers. Default: none. */
+  readonly fixed?: Readonly<Record<string, HostArray>>;
 }
 
 /** The ONNX model of a program. Inputs and outputs keep the program's names. */
@@ -79,7 +81,7 @@ interface GraphParts {
 /** What a GraphProto is made of. */
 export function graphParts(program: Program, options: PartsOptions): GraphParts {
   const { mostParts = Number.POSITIVE_INFINITY, fuseTransposes = false, fewNodes = false, prefix = "" } = options;
-  const { largestInitialiser = LARGEST_INITIALISER_BYTES } = options;
+  const { largestInitialiser = LARGEST_INITIALISER_BYTES, fixed = {} } = options;
   verify(program);
   const fused = fuseTransposes ? fusedProducts(program) : undefined;
   const replacements = new Map(fewNodes ? [...transposedGemms(program), ...rotations(program)] : []);
@@ -95,8 +97,11 @@ export function graphParts(program: Program, options: PartsOptions): GraphParts 
   for (const [i, node] of program.nodes.entries()) {
     if (fewNodes && node.kind !== "input" && !needed.has(node)) continue;
     if (node.kind === "input") {
-      names.set(node.outputs[0], node.name);
-      inputs.push(valueInfo(node.name, node.outputs[0]));
+      const [tensor] = node.outputs;
+      const { name } = node;
+      names.set(tensor, name);
+      if (!Object.hasOwn(fixed, name)) inputs.push(valueInfo(name, tensor));
+      else initializers.set(name, initializer(name, tensor.shape, DATA_TYPE[tensor.dtype], bytesOf(fixed[name])));
     } else if (node.kind === "constant") {
       const [tensor] = node.outputs;
       const name = `${prefix}constant_${i}`;

@@ -12,6 +12,8 @@ export type Device = (typeof deviceNames)[number];
 export interface CompileOptions {
   /** Keeps equal subexpressions apart, so that each is computed: for timing one thing several times. Default false. */
   readonly keepDuplicates?: boolean;
+  /** Inputs that are the same at every run: they are taken into the program, copied, and no longer given. Default: none. */
+  readonly fixed?: HostArraysByName;
 }
 
 export interface Engine {
@@ -20,6 +22,8 @@ export interface Engine {
   readonly threads: number;
   /** Whether its tensors are in memory of their own. Else they are arrays of the host. */
   readonly separateMemory: boolean;
+  /** Whether each run copies what it is given, so that large inputs of short runs are better fixed. Default: false. */
+  readonly copiesInputs?: boolean;
   /** Bytes that crossed between host and device so far. Counted on the CPU too, where nothing is copied. */
   readonly traffic: Traffic;
   /** A function that returns all its outputs to the host. */

@@ -11,7 +11,7 @@ import { type Program, program } from "../graph/program.ts";
 import { input } from "../graph/tensor.ts";
 import { toOnnx } from "../onnx/model.ts";
 import type { CompiledFunction, CompileOptions, Device, DeviceTensor, Engine, ResidentFunction } from "./engine.ts";
-import { HeldTensor, OrtFunction, type OrtPackage, type OrtSession, wrap } from "./ort-function.ts";
+import { HeldTensor, OrtFunction, type OrtPackage, type OrtSession, requireInput, wrap } from "./ort-function.ts";
 
 export interface OrtOptions {
   /** Threads of one operation. Default: 1; the caller chooses, since the count is part of a run's identity. */
@@ -27,6 +27,8 @@ export interface OrtOptions {
   readonly dumpOptimizedTo?: string;
   /** Writes the runtime's profile of each program into this folder, under the program's name, when it is released. */
   readonly profileTo?: string;
+  /** Whether this package copies inputs at every run (engine.ts). Default: false. */
+  readonly copiesInputs?: boolean;
   /** More of the runtime's session options, by their keys (onnxruntime_session_options_config_keys.h). */
   readonly config?: Readonly<Record<string, string>>;
 }
@@ -44,6 +46,7 @@ export class OrtEngine implements Engine {
   readonly device: Device;
   readonly threads: number;
   readonly separateMemory: boolean;
+  readonly copiesInputs: boolean;
   readonly traffic = { sent: 0, received: 0 };
   readonly #ort: OrtPackage;
   readonly #options: OrtOptions;
@@ -56,6 +59,7 @@ export class OrtEngine implements Engine {
     this.device = options.device ?? "cpu";
     this.threads = options.threads ?? 1;
     this.separateMemory = this.device === "webgpu"; // CUDA in Node has no tensors that stay
+    this.copiesInputs = options.copiesInputs ?? false;
     this.#ort = ort;
     this.#options = options;
   }
@@ -85,7 +89,11 @@ export class OrtEngine implements Engine {
     for (const compiled of [...this.#functions]) await compiled.close();
   }
 
-  async #compile(program: Program, resident: readonly string[], { keepDuplicates = false }: CompileOptions) {
+  async #compile(
+    program: Program,
+    resident: readonly string[],
+    { keepDuplicates = false, fixed = {} }: CompileOptions,
+  ) {
     for (const name of resident) {
       if (!program.outputs.has(name))
         throw new LonghandError("engine", `${program.name}: expected an output to stay on the device, got ${name}`);
@@ -94,7 +102,8 @@ export class OrtEngine implements Engine {
     const { mostParts = device === "webgpu" ? WEBGPU_PARTS : undefined, fewNodes = device === "webgpu" } =
       this.#options;
     const fuseTransposes = device === "cpu" && !fewNodes;
-    const { bytes, constants } = toOnnx(program, { mostParts, fuseTransposes, fewNodes });
+    for (const [name, data] of Object.entries(fixed)) requireInput(program, name, data);
+    const { bytes, constants } = toOnnx(program, { mostParts, fuseTransposes, fewNodes, fixed });
     let session: OrtSession;
     try {
       session = await this.#ort.InferenceSession.create(bytes, {
@@ -108,7 +117,8 @@ export class OrtEngine implements Engine {
         cause: error,
       });
     }
-    const compiled = new OrtFunction(session, program, resident, {
+    const given = new Map([...program.inputs].filter(([name]) => !Object.hasOwn(fixed, name)));
+    const compiled = new OrtFunction(session, { ...program, inputs: given }, resident, {
       ort: this.#ort,
       device,
       traffic: this.traffic,

@@ -192,12 +192,7 @@ export class OrtFunction implements ResidentFunction {
       }
       if (!ArrayBuffer.isView(given))
         throw new LonghandError("engine", `${program}: input ${name} is a tensor of another engine`);
-      if (given.length !== sizeOf(tensor.shape)) {
-        throw new LonghandError(
-          "engine",
-          `${program}: input ${name} expected ${tensor.size} elements ${showShape(tensor.shape)}, got ${given.length}`,
-        );
-      }
+      requireSize(program, name, tensor, given);
       const before = this.#feeds[name];
       if (before?.location !== "cpu" || before.data !== given) this.#feeds[name] = wrap(ort, tensor, given);
       traffic.sent += given.byteLength;
@@ -234,6 +229,22 @@ export class OrtFunction implements ResidentFunction {
     for (const constant of this.#constants.splice(0)) constant.release();
     await this.#session.release();
   }
+}
+
+/** Throws "engine" for an input that there is not, or an array of another size. */
+export function requireInput({ name: program, inputs }: Program, name: string, data: HostArray): void {
+  const tensor = inputs.get(name);
+  if (tensor === undefined) throw new LonghandError("engine", `${program}: there is no input ${name}`);
+  requireSize(program, name, tensor, data);
+}
+
+function requireSize(program: string, name: string, { shape }: TensorType, { length }: HostArray): void {
+  const size = sizeOf(shape);
+  if (length === size) return;
+  throw new LonghandError(
+    "engine",
+    `${program}: input ${name} expected ${size} elements ${showShape(shape)}, got ${length}`,
+  );
 }
 
 export function wrap({ Tensor }: OrtPackage, { dtype, shape }: TensorType, data: HostArray): OrtTensor {

@@ -3,6 +3,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectClose } from "../../test/support/compare.ts";
 import type { HostArray } from "../base/dtype.ts";
 import { LonghandError } from "../base/errors.ts";
 import { randomKey, randomNormals } from "../base/random.ts";
@@ -44,6 +45,22 @@ describe.each(bindings)("%s", (binding) => {
     const [first, second] = await Promise.all([long.run({ x: values }), twice.run({ x: values })]);
     expect(bytesOf(first.y).equals(bytesOf(alone))).toBe(true);
     expect(bytesOf(second.y).equals(bytesOf(values.map((value) => 2 * value)))).toBe(true);
+  });
+
+  it("takes inputs that are the same at every run into the program, as they are then", async () => {
+    const [x, w] = [input("x", [SIZE, SIZE]), input("w", [SIZE, SIZE])];
+    const product = program("fixed", { y: x.matmul(w) });
+    const own = values.map((value) => 2 * value);
+    const given = await engine.compile(product);
+    const expected = (await given.run({ x: values, w: own })).y.slice();
+    const fixed = await engine.compile(product, { fixed: { w: own } });
+    own.fill(0);
+    expectClose((await fixed.run({ x: values })).y, expected, { name: "y", tolerance: 1e-6 });
+    await expect(fixed.run({ x: values, w: own })).rejects.toThrow("fixed: there is no input w");
+    await expect(engine.compile(product, { fixed: { v: own } })).rejects.toThrow("fixed: there is no input v");
+    await expect(engine.compile(product, { fixed: { w: own.slice(1) } })).rejects.toThrow(
+      `fixed: input w expected ${SIZE * SIZE} elements [${SIZE}, ${SIZE}], got ${SIZE * SIZE - 1}`,
+    );
   });
 
   it("refuses a second run of a function while one is under way, and goes on after it", async () => {

@@ -47,7 +47,7 @@ export async function ortWebEngine({ files, ...options }: OrtWebOptions = {}): P
   const onCreate = () => {
     if (device === "webgpu") void lossOf(ort).then((reason) => reason !== undefined && tellLoss(reason));
   };
-  return { engine: new OrtEngine(webPackage(ort, onCreate), options), lost };
+  return { engine: new OrtEngine(webPackage(ort, onCreate), { copiesInputs: device === "cpu", ...options }), lost };
 }
 
 async function load(device: "cpu" | "webgpu"): Promise<Ort> {

@@ -5,6 +5,7 @@
 import { LonghandError } from "../../base/errors.ts";
 import type { Decoder } from "../../generate/decoder.ts";
 import { decodingArchitecture } from "../../models/decoding.ts";
+import { stateGrows } from "../../nn/decoding.ts";
 import type { LoadedModel } from "../loaded-model.ts";
 import { DocumentScorer, type ScoredUnits } from "./document-scorer.ts";
 import type { LineUnits } from "./line-ledger.ts";
@@ -64,14 +65,16 @@ export function windowOf({ path, config }: LoadedModel, context: number | undefi
       `${path}: it was trained with the ${training.objective} objective and sees both sides of a token; score takes a causal model`,
     );
   }
-  const { maxLength, state } = decodingArchitecture(model);
+  const architecture = decodingArchitecture(model);
+  const { maxLength } = architecture;
   if (context !== undefined && context > maxLength) {
     const problem = `this ${model.architecture} model is made for at most ${maxLength} tokens`;
     throw new LonghandError("usage", `\`context\` ${context}: ${problem}`);
   }
-  const grows = [...state.values()].some(({ change }) => change === "token-rows" || change === "span-rows");
   if (context !== undefined) return context;
-  return grows || maxLength < Number.POSITIVE_INFINITY ? Math.min(training.context, maxLength) : undefined;
+  return stateGrows(architecture) || maxLength < Number.POSITIVE_INFINITY
+    ? Math.min(training.context, maxLength)
+    : undefined;
 }
 
 interface DocumentOptions {
