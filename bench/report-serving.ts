@@ -52,7 +52,7 @@ export function peerText({ preset, threads, sides }: PeerReport): string {
   if (sides === undefined) return `${title}: not compared; first install it: ${PEER_INSTALL}`;
   return [
     `${title}; medians (quartiles)`,
-    ...sides.flatMap(({ name, parameters, peakBytes, positions }) => [
+    ...sides.flatMap(({ name, parameters, peakBytes, positions }, side) => [
       line(
         `  ${name}`,
         `${parameters ? `${(parameters / 1e6).toFixed(1)} M parameters, ` : ""}peak ${mebibytes(peakBytes)}`,
@@ -60,7 +60,7 @@ export function peerText({ preset, threads, sides }: PeerReport): string {
       ...positions.map(({ position, tokensPerSecond, ratio, readPerSecond, residentBytes }) =>
         line(
           `    from position ${position}`,
-          `${show(tokensPerSecond, 1)} tokens/s, Longhand ${show(ratio, 2)} times as fast; ` +
+          `${show(tokensPerSecond, 1)} tokens/s${side === 0 ? "" : `, Longhand ${show(ratio, 2)} times as fast`}; ` +
             `${readPerSecond.toFixed(0)} read a second, ${mebibytes(residentBytes)}`,
         ),
       ),

@@ -8,6 +8,7 @@
 import { LonghandError } from "../base/errors.ts";
 import { LONGEST_WINDOW, RecentTokens } from "./recent-tokens.ts";
 import { firstByCount, firstByWeight, idsOf, rankedKeys, totalWeight } from "./selection.ts";
+import { softmaxWeights } from "./softmax-weights.ts";
 
 export interface SamplingOptions {
   /** Divides the logits; 0 always takes the likeliest token. Default 1. */
@@ -119,19 +120,14 @@ export class Sampler {
     const largest = scores[best];
     if (topK >= V && topP === 1 && minP === 0 && typicalP === 1) {
       this.#left = undefined;
-      let total = 0;
-      for (let id = 0; id < V; id++) {
-        weights[id] = Math.exp((scores[id] - largest) / temperature);
-        total += weights[id];
-      }
-      return drawOfAll(weights, total * uniform);
+      return drawOfAll(weights, softmaxWeights(scores, weights, { largest, temperature }) * uniform);
     }
 
-    let left = topK < V ? idsOf(firstByCount(rankedKeys(scores, { keys: this.#keys }), topK), ids) : allIds(ids);
-    for (let i = 0; i < left.length; i++) {
-      const id = left[i];
-      weights[id] = Math.exp((scores[id] - largest) / temperature);
-    }
+    let left = allIds(ids);
+    if (topK < V) {
+      left = idsOf(firstByCount(rankedKeys(scores, { keys: this.#keys }), topK), ids);
+      for (let i = 0; i < left.length; i++) weights[left[i]] = Math.exp((scores[left[i]] - largest) / temperature);
+    } else softmaxWeights(scores, weights, { largest, temperature });
     if (topP < 1) {
       const keys = topK < V ? this.#keys.subarray(0, topK) : rankedKeys(scores, { keys: this.#keys });
       left = idsOf(firstByWeight(keys, weights, topP * totalWeight(keys, weights)), ids);
