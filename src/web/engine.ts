@@ -32,7 +32,7 @@ export interface WebEngine {
   readonly lost: Promise<never>;
 }
 
-/** More threads of one operation gained nothing on small models. */
+/** The runtime's own default stops there too. */
 const MOST_THREADS = 4;
 
 /** Throws "engine" for a device that is asked for and does not work, "usage" for threads that the page cannot have. */

@@ -7,8 +7,11 @@ import { LonghandError } from "../base/errors.ts";
 /** Everything of Longhand lies in this folder. */
 const ROOT = "longhand";
 
-/** Whether the browser gives this page one. */
-export const hasPrivateFiles = (): boolean => navigator.storage?.getDirectory !== undefined && "locks" in navigator;
+/** Whether the browser gives this page one that can be written to. */
+export function hasPrivateFiles(): boolean {
+  if (navigator.storage?.getDirectory === undefined || !("locks" in navigator)) return false;
+  return "createWritable" in FileSystemFileHandle.prototype;
+}
 
 /** A folder, made where it is not there. Throws "io" where the browser has none for this page. */
 export async function privateFolder(...names: readonly string[]): Promise<FileSystemDirectoryHandle> {

@@ -91,8 +91,12 @@ async function readAll(
   const bytes = room(file, length ?? MOST_CONFIG_BYTES);
   let at = 0;
   try {
-    for await (const part of stream) {
+    const reader = stream.getReader(); // not every browser iterates over streams
+    for (;;) {
+      const { done, value: part } = await reader.read();
+      if (done) break;
       if (at + part.length > bytes.length) {
+        await reader.cancel();
         if (length !== undefined) throw new LonghandError("checkpoint", `${file}: longer than its ${length} bytes`);
         throw new LonghandError(
           "config",

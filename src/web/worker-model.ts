@@ -70,7 +70,8 @@ async function read(place: ModelPlace, told: Told, reading: Reading): Promise<Fo
 /** The copy, if it is of what the URL has now, or if the URL cannot be reached; else from the URL. */
 async function readUrl(url: string, copy: boolean, told: Told, reading: Reading): Promise<Found> {
   const network = urlSource(url, reading);
-  const stored = copy && hasPrivateFiles() ? await openStoredModel(url) : undefined;
+  // A browser may have a private file system and refuse it, as some do in private windows.
+  const stored = copy && hasPrivateFiles() ? await openStoredModel(url).catch(() => undefined) : undefined;
   if (stored !== undefined) {
     const config = network.read(CONFIG_FILE).then((bytes) => new TextDecoder().decode(bytes));
     const [now, before] = [await config.catch(unreachable), await (await stored.file(CONFIG_FILE))?.text()];
@@ -115,7 +116,7 @@ async function keep(
     await keepModel(files, options);
     return undefined;
   } catch (error) {
-    if (!options.copy || !(error instanceof LonghandError)) throw error;
+    if (!options.copy) throw error;
     return messageOf(error);
   }
 }

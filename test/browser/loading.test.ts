@@ -84,6 +84,34 @@ describe.skipIf(chromiumPath === undefined)(`a page loads${withoutChromium}`, { 
     await close();
   });
 
+  it("nothing from a copy that was damaged, or whose entry is of another version: from the URL again", async () => {
+    const { page, close } = await open();
+    const found = await page.evaluate(async (url) => {
+      const change = async (name: string, change: (text: string) => string) => {
+        const root = await navigator.storage.getDirectory();
+        const models = await (await root.getDirectoryHandle("longhand")).getDirectoryHandle("models");
+        for await (const key of models.keys()) {
+          const file = await (await models.getDirectoryHandle(key)).getFileHandle(name);
+          const text = change(await (await file.getFile()).text());
+          const stream = await file.createWritable();
+          await stream.write(text);
+          await stream.close();
+        }
+      };
+      const fromStore: (boolean | undefined)[] = [];
+      const again = async () => fromStore.push((await load({ url })).facts?.fromStore);
+      await again();
+      await change("tokenizer.json", (text) => text.replace("a", "b"));
+      await again();
+      await change("entry.json", (text) => text.replace('"version": 1', '"version": 2'));
+      await again();
+      await again();
+      return fromStore;
+    }, URL_OF);
+    expect(found).toEqual([false, false, false, true]);
+    await close();
+  });
+
   it("no more copies than their limit, the last used", async () => {
     const { page, close } = await open();
     const copies = await page.evaluate(async () => {
