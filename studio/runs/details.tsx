@@ -1,6 +1,6 @@
 /** Each chosen run by itself: what it is, what can be done with it, its checkpoints and files, what its process writes. */
 import { useState } from "preact/hooks";
-import type { RunDetails, RunSummary } from "../../src/studio/api.ts";
+import type { RunSummary } from "../../src/studio/api.ts";
 import { announce } from "../base/announce.ts";
 import { ask, sentenceOf } from "../base/client.ts";
 import { Button, Message } from "../base/controls.tsx";
@@ -26,22 +26,17 @@ export function Details() {
 }
 
 function Card({ summary }: { readonly summary: RunSummary }) {
-  const { run, checkpoint, status } = summary;
-  const { value, problem } = useLoaded(`${run} ${checkpoint} ${status}`, (signal) =>
-    ask("GET /api/run", { run }, signal),
-  );
-  const training = trainings.value.find((one) => one.run === run);
+  const training = trainings.value.find((one) => one.run === summary.run);
   return (
-    <section class="card" aria-label={run}>
+    <section class="card" aria-label={summary.run}>
       <header class="row between">
-        <h3>{run}</h3>
+        <h3>{summary.run}</h3>
         <Status summary={summary} />
       </header>
       {summary.problem !== undefined && <Message kind="problem">{summary.problem}</Message>}
       <Actions summary={summary} />
       <Numbers summary={summary} />
-      {problem !== undefined && <Message kind="problem">{problem}</Message>}
-      {value !== undefined && <Folder details={value} />}
+      {summary.status !== "damaged" && <Folder summary={summary} />}
       {training !== undefined && <Output training={training} />}
     </section>
   );
@@ -119,7 +114,13 @@ function Numbers({ summary }: { readonly summary: RunSummary }) {
 
 const WHAT = { resume: "go on", generate: "write", fill: "fill", eval: "evaluate", serve: "serve" } as const;
 
-function Folder({ details: { commands, checkpoints, files } }: { readonly details: RunDetails }) {
+function Folder({ summary: { run, checkpoint, status } }: { readonly summary: RunSummary }) {
+  const { value, problem } = useLoaded(`${run} ${checkpoint} ${status}`, (signal) =>
+    ask("GET /api/run", { run }, signal),
+  );
+  if (problem !== undefined) return <Message kind="problem">{problem}</Message>;
+  if (value === undefined) return null;
+  const { commands, checkpoints, files } = value;
   return (
     <>
       <h4>Commands</h4>

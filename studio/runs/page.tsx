@@ -10,7 +10,7 @@ import { Samples } from "./samples.tsx";
 import { follow, histories, runs } from "./store.ts";
 
 effect(() => {
-  const there = new Set((runs.value ?? []).map(({ run }) => run));
+  const there = new Set((runs.value ?? []).filter(({ status }) => status !== "damaged").map(({ run }) => run));
   for (const run of chosen.value) if (there.has(run) && !histories.peek().has(run)) follow(run);
 });
 

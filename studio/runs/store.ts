@@ -31,6 +31,9 @@ export function follow(run: string): void {
     return;
   }
   const work = readOn(run)
+    .then(() => {
+      problem.value = undefined;
+    })
     .catch((error: unknown) => {
       problem.value = sentenceOf(error);
     })

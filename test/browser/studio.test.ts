@@ -1,5 +1,5 @@
 /** The studio's page by clicking as a person would: runs and their curves, a training that is started, stopped and resumed. */
-import { appendFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
@@ -22,6 +22,7 @@ function madeUp(runs: string, name: string, run: MadeUpRun): void {
 const studio = studioInBrowser(async (runs) => {
   madeUp(runs, "old", { taken: 400, finished: true, model: { width: 64 } });
   madeUp(runs, "sweep/new", { taken: 300, steps: 500 });
+  writeFileSync(join(makeRun(runs, "broken", { taken: 1 }), "config.json"), "{");
 });
 
 /** The value that a plot says where it is pointed at, or at its end. */
@@ -131,6 +132,17 @@ describe.skipIf(chromiumPath === undefined)(`the studio's page${withoutChromium}
     await close();
   });
 
+  it("says what is wrong with a run that is damaged", async () => {
+    const { page, close } = await studio.open("#/runs?run=broken&run=old");
+    await page.locator(".run", { hasText: "damaged" }).waitFor();
+    await expect.poll(() => reading(page, "Training loss")).toBe("last; old: 0.25");
+    await page.getByText("Details", { exact: true }).click();
+    expect(await page.getByRole("region", { name: "broken" }).getByRole("alert").textContent()).toContain(
+      "config.json",
+    );
+    await close();
+  });
+
   it("goes on by itself when a run does, and finds runs by words", async () => {
     const { page, close } = await studio.open("#/runs?run=sweep/new");
     await expect.poll(() => reading(page, "Training loss")).toMatch(/0\.2887/);
@@ -146,7 +158,7 @@ describe.skipIf(chromiumPath === undefined)(`the studio's page${withoutChromium}
   it("starts a training from the form, stops it, and lets it go on", async () => {
     const { page, close } = await studio.open("#/train");
     await page.getByLabel("Data", { exact: true }).first().fill(studio.text);
-    const small = { Context: 64, Batch: 1, Steps: 100_000, Vocabulary: 300 };
+    const small = { Context: 64, Batch: 1, Steps: 3_000, Vocabulary: 300 };
     for (const [name, value] of Object.entries(small)) await page.getByLabel(name, { exact: true }).fill(String(value));
     await page.getByLabel("Run folder").fill("from-the-page");
     await page.getByRole("button", { name: "Machine" }).click();
@@ -160,7 +172,7 @@ describe.skipIf(chromiumPath === undefined)(`the studio's page${withoutChromium}
     await expect.poll(() => page.url()).toContain("run=from-the-page");
     await page.locator(".run.on", { hasText: "running" }).waitFor({ timeout: 60_000 });
     await expect.poll(() => card.getByRole("log").textContent(), { timeout: 60_000 }).toMatch(/^\$ longhand train/);
-    await expect.poll(() => card.textContent(), { timeout: 60_000 }).toMatch(/steps[1-9][\d,]* of 100,000/);
+    await expect.poll(() => card.textContent(), { timeout: 60_000 }).toMatch(/steps[1-9][\d,]* of 3,000/);
     await card.getByRole("button", { name: "Stop" }).click();
     await card.getByRole("link", { name: "Resume…" }).click({ timeout: 60_000 });
     const steps = page.getByLabel("Steps", { exact: true });
