@@ -23,7 +23,7 @@ export async function abilities(): Promise<Ability[]> {
   const secure = isSecureContext;
   const gpu = Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
   const isolated = crossOriginIsolated;
-  const files = navigator.storage?.getDirectory !== undefined;
+  const files = navigator.storage?.getDirectory !== undefined && "createWritable" in FileSystemFileHandle.prototype;
   const needs = "; it needs https or localhost";
   return [
     {

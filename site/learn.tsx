@@ -64,7 +64,7 @@ export function LearnForm() {
     const numbers = [...FIELDS, STEPS].map((field) => [field.name, Number(data.get(field.name))] as const);
     const { steps, vocab, ...rest } = Object.fromEntries(numbers) as Record<Field["name"], number>;
     const from = String(data.get("from") ?? "");
-    const every = Math.max(1, Math.min(25, Math.round(steps / 8)));
+    const every = Math.max(5, Math.min(25, Math.round(steps / 8)));
     const prompt = String(data.get("prompt") ?? "");
     const own = from === "" ? { vocab, preset: String(data.get("preset")) } : {};
     const settings = { ...own, ...rest, steps, evalEvery: every, saveEvery: every, evalTokens: 2048 };

@@ -1,6 +1,13 @@
 /** What the page knows and does: runs in this browser, the training under way, one worker that does all of it. */
 import { signal } from "@preact/signals";
-import { type NewTraining, openTrainer, type RunList, type TrainerEvent, type WebTrainer } from "longhand/web";
+import {
+  LonghandError,
+  type NewTraining,
+  openTrainer,
+  type RunList,
+  type TrainerEvent,
+  type WebTrainer,
+} from "longhand/web";
 
 export interface Point {
   readonly step: number;
@@ -58,7 +65,7 @@ export async function attempt<T>(what: Activity, work: (trainer: WebTrainer) => 
   } catch (error) {
     problem.value = sentence(error);
     spoken.value = problem.value;
-    if (!(error instanceof Error && error.name === "LonghandError")) restart();
+    if (!(error instanceof LonghandError) || error.code === "engine") restart();
     return undefined;
   } finally {
     activity.value = { kind: "idle" };

@@ -8,7 +8,8 @@ import { generate } from "../use/generate.ts";
 import { loadedModel } from "../use/loaded-model.ts";
 import { answerCalls, type WorkerScope } from "./calls.ts";
 import { type EngineOptions, openWebEngine, type WebEngine } from "./engine.ts";
-import { archiveOf, unpackRun } from "./run-archive.ts";
+import { archiveOf, type UnpackedRun, unpackRun } from "./run-archive.ts";
+import type { RunFiles } from "./run-files.ts";
 import { holdingRun, openStoredRuns } from "./stored-runs.ts";
 import { beginRun, trainRun } from "./train.ts";
 import type { TrainProtocol } from "./train-protocol.ts";
@@ -39,6 +40,16 @@ async function withEngine<T>(
 }
 
 const onWarning = () => {};
+
+/** Writes what was unpacked, `config.json` last, and sees whether there is a model in it. */
+async function takeIn({ name, files: unpacked }: UnpackedRun, files: RunFiles): Promise<void> {
+  const { [CONFIG_FILE]: config, ...rest } = Object.fromEntries(unpacked);
+  for (const [path, bytes] of Object.entries(rest)) await files.write(path, [bytes]);
+  await files.write(CONFIG_FILE, [config]);
+  await readRunTokenizer(files, await readRunConfig(files));
+  if ((await readNewestCheckpoint(files, onWarning)) === undefined)
+    throw new LonghandError("checkpoint", `${name}: it holds no checkpoint, so there is no model in it`);
+}
 
 answerCalls<TrainProtocol>(self as unknown as WorkerScope, {
   async list() {
@@ -87,19 +98,15 @@ answerCalls<TrainProtocol>(self as unknown as WorkerScope, {
     const unpacked = await unpackRun(picked);
     const stored = await runs;
     const name = await stored.freeName(unpacked.name);
-    const files = await stored.open(name);
-    try {
-      const { [CONFIG_FILE]: config, ...rest } = Object.fromEntries(unpacked.files);
-      for (const [path, bytes] of Object.entries(rest)) await files.write(path, [bytes]);
-      await files.write(CONFIG_FILE, [config]);
-      await readRunTokenizer(files, await readRunConfig(files));
-      if ((await readNewestCheckpoint(files, onWarning)) === undefined)
-        throw new LonghandError("checkpoint", `${unpacked.name}: it holds no checkpoint, so there is no model in it`);
-      return name;
-    } catch (error) {
-      await stored.remove(name);
-      throw error;
-    }
+    return holdingRun(name, async () => {
+      try {
+        await takeIn(unpacked, await stored.open(name));
+        return name;
+      } catch (error) {
+        await stored.remove(name);
+        throw error;
+      }
+    });
   },
   async remove(name) {
     await holdingRun(name, async () => (await runs).remove(name));
