@@ -5,7 +5,7 @@
 
 import { LonghandError } from "../base/errors.ts";
 import { CONFIG_FILE } from "../checkpoint/config-file.ts";
-import { hasPrivateFiles, privateFolder, readPrivate, removePrivate, writePrivate } from "./private-files.ts";
+import { privateFolder, readPrivate, removePrivate, writePrivate } from "./private-files.ts";
 import { filesInMemory, type RunFiles } from "./run-files.ts";
 import { checkpointSteps, readRunConfig } from "./web-run.ts";
 
@@ -47,7 +47,12 @@ export async function holdingRun<T>(name: string, work: () => Promise<T>): Promi
 const lockOf = (name: string) => `longhand run ${name}`;
 
 export async function openStoredRuns(): Promise<StoredRuns> {
-  return hasPrivateFiles() ? new PrivateRuns() : new RunsInMemory();
+  try {
+    await privateFolder(FOLDER);
+    return new PrivateRuns();
+  } catch {
+    return new RunsInMemory(); // there is none, or the browser refuses it, as in a private window
+  }
 }
 
 abstract class Runs implements StoredRuns {
