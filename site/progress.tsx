@@ -61,25 +61,13 @@ export function Progress() {
   );
 }
 
-function leftOf({ step, steps, tokensPerSecond, train }: Shown): string {
-  if (tokensPerSecond === undefined || train.length < 2) return "beginning…";
-  const [first, last] = [train[Math.max(0, train.length - 20)], train[train.length - 1]];
-  const seconds = times.secondsBetween(first.step, last.step);
-  return seconds === undefined
-    ? "learning…"
-    : `${duration((seconds / (last.step - first.step)) * (steps - step))} left`;
+/** By the time that the last steps took, without evaluations between them. */
+function leftOf({ step, steps, train }: Shown): string {
+  const [first, last] = [train.at(-20) ?? train[0], train.at(-1)];
+  if (first === undefined || last === undefined || first === last) return "beginning…";
+  const each = (last.seconds - first.seconds) / (last.step - first.step);
+  return `about ${duration(each * (steps - step))} left`;
 }
-
-/** When the page was told of steps. */
-const times = {
-  at: new Map<number, number>(),
-  secondsBetween(from: number, to: number): number | undefined {
-    const now = performance.now();
-    if (!this.at.has(to)) this.at.set(to, now);
-    const [begin, end] = [this.at.get(from), this.at.get(to)];
-    return begin === undefined || end === undefined || from === to ? undefined : (end - begin) / 1000;
-  },
-};
 
 function Figures({ run }: { readonly run: Shown }) {
   const heldOut = run.heldOut.at(-1);

@@ -14,6 +14,11 @@ export interface Point {
   readonly loss: number;
 }
 
+/** A step, and the seconds of training up to it. */
+export interface Step extends Point {
+  readonly seconds: number;
+}
+
 export interface Sample {
   readonly step: number;
   readonly prompt: string;
@@ -25,7 +30,7 @@ export interface Shown {
   readonly name: string;
   readonly steps: number;
   readonly step: number;
-  readonly train: readonly Point[];
+  readonly train: readonly Step[];
   readonly heldOut: readonly Point[];
   readonly samples: readonly Sample[];
   readonly tokensPerSecond?: number;
@@ -147,8 +152,13 @@ function onEvent(event: TrainerEvent): void {
 function withRecord(run: Shown, event: TrainerEvent): Shown {
   switch (event.type) {
     case "train": {
-      const { step, loss, tokensPerSecond } = event;
-      return { ...run, step: Math.max(run.step, step), tokensPerSecond, train: [...run.train, { step, loss }] };
+      const { step, loss, seconds, tokensPerSecond } = event;
+      return {
+        ...run,
+        step: Math.max(run.step, step),
+        tokensPerSecond,
+        train: [...run.train, { step, loss, seconds }],
+      };
     }
     case "eval":
       return { ...run, heldOut: [...run.heldOut, { step: event.step, loss: event.loss }] };
