@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Machine, resolveConfig, withData } from "./resolve.ts";
 import { parseRunConfig } from "./run-config.ts";
-import { DEFAULT_DECAYS, parseTrainSettings } from "./train-settings.ts";
+import { DEFAULT_DECAYS, OUTER, parseTrainSettings } from "./train-settings.ts";
 
 const machine: Machine = {
   version: "1.2.3",
@@ -145,7 +145,7 @@ describe("config.json of the first version", () => {
       training: {
         ...old.training,
         ...{ objective: "causal", documents: "joined", carry: false, carryEvery: 8, recompute: "none" },
-        ...{ sampleTokens: 64, syncEvery: 0 },
+        ...{ sampleTokens: 64, syncEvery: 0, outer: OUTER },
         schedule: { ...old.training.schedule, search: false, cooldown: 0, cooldownShape: "sqrt" },
         optimizer: {
           ...old.training.optimizer,

@@ -19,6 +19,7 @@ import {
   DEFAULT_RATES,
   evaluationFields,
   FROM_SHARE,
+  OUTER,
   optimizerFields,
   stepFields,
   type TrainSettings,
@@ -86,6 +87,7 @@ export function resolveConfig(
         ...pick(settings, optimizerFields),
       },
       ...pick(settings, stepFields),
+      outer: { ...OUTER },
       maxSkips: 5,
     },
     engine: {

@@ -12,7 +12,7 @@ import { decayedNames, MOMENTUM, optimizerNames } from "../train/optimizer-confi
 import { scheduleSchema } from "../train/schedule.ts";
 import { exampleFields } from "./example-fields.ts";
 import { dataSpec, saved, textFields, whole } from "./fields.ts";
-import { evaluationFields, optimizerFields, stepFields } from "./train-settings.ts";
+import { evaluationFields, OUTER, optimizerFields, stepFields } from "./train-settings.ts";
 import { checkTrained } from "./trained-config.ts";
 
 const count = () => whole(1);
@@ -72,6 +72,10 @@ export const runConfigSchema = z.strictObject({
       ...saved(optimizerFields),
     }),
     ...saved(stepFields),
+    outer: z
+      .strictObject({ rate: z.number().positive(), momentum: z.number().min(0).lt(1) })
+      .default(OUTER)
+      .describe("The step that processes take when they meet, with `syncEvery`."),
     maxSkips: count(),
   }),
   engine: z.strictObject({ device: z.enum(deviceNames), threads: count() }),

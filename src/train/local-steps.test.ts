@@ -2,9 +2,10 @@
 import { expect, it } from "vitest";
 import { expectClose } from "../../test/support/compare.ts";
 import { ranksHere } from "../../test/support/ranks.ts";
-import { OUTER, withLocalSteps, withOuter } from "./local-steps.ts";
+import { withLocalSteps, withOuter } from "./local-steps.ts";
 import type { StepInputs, StepResult, TrainStep } from "./training-step.ts";
 
+const outer = { rate: 0.7, momentum: 0.9 };
 const optimizer = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, clip: 1 };
 const result: StepResult = { loss: 2, gradientNorm: 1, applied: true, graphMs: 0, optimizerMs: 0 };
 
@@ -29,7 +30,7 @@ const inputs = (): StepInputs => ({
 it("moves by the momentum of what the processes have come to in the mean, every few steps", async () => {
   const told: number[][] = [[], []];
   const ranks = ranksHere(2).map((communicator, rank) => {
-    const step = withLocalSteps(stepBy(rank + 1, told[rank], rank + 1), { every: 2, communicator });
+    const step = withLocalSteps(stepBy(rank + 1, told[rank], rank + 1), { every: 2, outer, communicator });
     return { step, own: inputs() };
   });
   const submit = (update: number) => Promise.all(ranks.map(({ step, own }) => step.submit({ ...own, update })));
@@ -48,20 +49,20 @@ it("moves by the momentum of what the processes have come to in the mean, every 
   // Two steps of 1.5 in the mean, then one.
   let [at, momentum] = [1, 0];
   for (const mean of [3, 1.5]) {
-    momentum = OUTER.momentum * momentum - mean;
-    at -= OUTER.rate * (-mean + OUTER.momentum * momentum);
+    momentum = outer.momentum * momentum - mean;
+    at -= outer.rate * (-mean + outer.momentum * momentum);
   }
   for (const { own } of ranks) {
-    const { m, outer = {} } = own.state;
+    const { m, outer: moved = {} } = own.state;
     expectClose(own.parameters.w.data, [at], { name: "w", tolerance: 1e-6 });
-    expectClose(outer.w, [momentum], { name: "momentum", tolerance: 1e-6 });
+    expectClose(moved.w, [momentum], { name: "momentum", tolerance: 1e-6 });
     expect([...m.w]).toEqual([4.5]);
   }
 });
 
 it("says that a step was not taken where one process has not taken it", async () => {
   const steps = ranksHere(2).map((communicator, rank) => {
-    return withLocalSteps(stepBy(1, [], rank === 0 ? 2 : Number.NaN), { every: 1, communicator });
+    return withLocalSteps(stepBy(1, [], rank === 0 ? 2 : Number.NaN), { every: 1, outer, communicator });
   });
   for (const results of await Promise.all(steps.map((step) => step.submit(inputs())))) {
     expect(results).toMatchObject([{ applied: false, loss: Number.NaN }]);

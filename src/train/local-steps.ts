@@ -8,12 +8,17 @@ import { alone, type Communicator, sumNumbers } from "./communicator.ts";
 import type { FloatArrays, OptimizerState } from "./optimizer.ts";
 import type { StepInputs, StepResult, TrainStep } from "./training-step.ts";
 
-/** The paper's best, for any number of inner steps (sections 3 and 4). */
-export const OUTER = { rate: 0.7, momentum: 0.9 } as const;
+/** Of the outer step. */
+export interface OuterConfig {
+  /** Of the momentum and the difference; 1 without momentum takes the mean as it is. */
+  readonly rate: number;
+  readonly momentum: number;
+}
 
 export interface LocalSteps {
   /** Steps between meetings, at least 1. There is one before each evaluation and checkpoint as well. */
   readonly every: number;
+  readonly outer: OuterConfig;
   /** Default: this process alone. */
   readonly communicator?: Communicator | undefined;
 }
@@ -28,7 +33,7 @@ export function withOuter(state: OptimizerState): OptimizerState {
 const SENT = 2 ** 24;
 
 /** `step` is that of a process alone; the state has `outer`. Results are known when the processes have met. */
-export function withLocalSteps(step: TrainStep, { every, communicator = alone }: LocalSteps): TrainStep {
+export function withLocalSteps(step: TrainStep, { every, outer: config, communicator = alone }: LocalSteps): TrainStep {
   /** Of the steps since the last meeting, at which the parameters were `start`. */
   let pending: StepResult[] = [];
   let start: FloatArrays = {};
@@ -46,7 +51,8 @@ export function withLocalSteps(step: TrainStep, { every, communicator = alone }:
         `${name === "parameters" ? name : `moments (${name})`} of update ${update}`,
       );
     }
-    for (const [path, from] of Object.entries(start)) outerStep({ from, to: changed[path], momentum: outer[path] });
+    for (const [path, from] of Object.entries(start))
+      outerStep({ from, to: changed[path], momentum: outer[path] }, config);
     const results = await meanResults(communicator, pending);
     pending = [];
     start = copied(arraysOf({ parameters, state }));
@@ -94,12 +100,12 @@ interface OuterStep {
 }
 
 /** d = from - to; m = momentum m + d; p = from - rate (d + momentum m). */
-function outerStep({ from, to, momentum }: OuterStep): void {
+function outerStep({ from, to, momentum }: OuterStep, config: OuterConfig): void {
   for (let i = 0; i < to.length; i++) {
     const difference = from[i] - to[i];
-    const own = Math.fround(OUTER.momentum * momentum[i] + difference);
+    const own = Math.fround(config.momentum * momentum[i] + difference);
     momentum[i] = own;
-    to[i] = from[i] - OUTER.rate * (difference + OUTER.momentum * own);
+    to[i] = from[i] - config.rate * (difference + config.momentum * own);
   }
 }
 

@@ -83,7 +83,11 @@ async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number
   const step =
     every === undefined
       ? await createTrainStep(engine, model, shape, { ...how, communicator, shard })
-      : withLocalSteps(await createTrainStep(engine, model, shape, how), { every, communicator });
+      : withLocalSteps(await createTrainStep(engine, model, shape, how), {
+          every,
+          outer: { rate: 0.7, momentum: 0.5 },
+          communicator,
+        });
   const evaluator = carried
     ? createWholeEvaluator(engine, model, { carried, endOfText, communicator })
     : await createEvaluator(engine, model, { batch: 2, context }, { masking, endOfText, communicator });

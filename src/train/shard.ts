@@ -10,14 +10,16 @@ import type { FloatArrays, OptimizerState } from "./optimizer.ts";
 
 type Tensors = Readonly<Record<string, HostTensor>>;
 
-/** Floats that are sent at a time. */
-const SENT = 2 ** 24;
+/** Floats that are sent at a time, unless one parameter has more. */
+const SENT = 2 ** 22;
 
 /** What one process has of the state of several. */
 export class Shard {
   readonly #communicator: Communicator;
   /** Rank by path of a parameter that is trained. */
   readonly #owners: ReadonlyMap<string, number>;
+  /** What is sent or has come, kept from one time to the next. */
+  #sent = new Float32Array(0);
 
   /** Of parameters that are trained: each, the largest first, falls to the process that has least. */
   constructor(trained: Tensors, communicator: Communicator) {
@@ -80,9 +82,11 @@ export class Shard {
     for (let root = 0; root < size; root++) {
       const paths = Object.keys(arrays).filter((path) => this.#owners.get(path) === root);
       for (const some of packed(paths, arrays)) {
-        const flat = new Float32Array(some.reduce((sum, path) => sum + arrays[path].length, 0));
+        const length = some.reduce((sum, path) => sum + arrays[path].length, 0);
+        if (this.#sent.length < length) this.#sent = new Float32Array(length);
+        const flat = this.#sent.subarray(0, length);
         if (rank === root) placed(some, arrays, (path, at) => flat.set(arrays[path], at));
-        await this.#communicator.broadcast(new Uint8Array(flat.buffer), { what }, root);
+        await this.#communicator.broadcast(new Uint8Array(flat.buffer, 0, flat.byteLength), { what }, root);
         if (rank === root) continue;
         placed(some, arrays, (path, at) => into(path)?.set(flat.subarray(at, at + arrays[path].length)));
       }

@@ -172,7 +172,7 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
   const tuning = tuningOf(training);
   const shape = { batch: shareOf(training, communicator).rows, context, whole: batch };
   const made = await createTrainStep(engine, modelOf(config.model, { recompute, tuning }), shape, options);
-  const step = every > 0 ? withLocalSteps(made, { every, communicator }) : made;
+  const step = every > 0 ? withLocalSteps(made, { every, outer: training.outer, communicator }) : made;
   const model = modelOf(config.model, { tuning });
   const borders = { endOfText: tokenizer.special.endOfText, separate: endOfText !== undefined };
   const evaluating = { built: built?.evaluation, communicator };
