@@ -2,7 +2,7 @@
  * Settings made into the one complete configuration that everything else takes its fields from. What only the machine knows
  * is passed in: this folder reads neither disk nor processors.
  */
-import type { z } from "zod";
+import { z } from "zod";
 import { LonghandError } from "../base/errors.ts";
 import type { DataSpec } from "../data/data-spec.ts";
 import { modelConfigSchema, modelFieldNames } from "../models/config.ts";
@@ -183,6 +183,7 @@ function setField(draft: object, key: string, value: unknown): void {
 function fieldNames(schema: z.ZodObject, prefix = ""): string[] {
   return Object.entries(schema.shape).flatMap(([name, field]) => {
     if (field === modelConfigSchema) return modelFieldNames().map((own) => `${prefix}${name}.${own}`);
-    return "shape" in field ? fieldNames(field as z.ZodObject, `${prefix}${name}.`) : [prefix + name];
+    const inner = field instanceof z.ZodDefault ? field.unwrap() : field;
+    return inner instanceof z.ZodObject ? fieldNames(inner, `${prefix}${name}.`) : [prefix + name];
   });
 }
