@@ -82,8 +82,8 @@ export const stepFields = {
   sampleTokens: cameLater(whole(1).default(64).describe("Tokens that a `sample` has.")),
 };
 
-/** What processes do with what they have come to, with `syncEvery` (docs/decisions/0053). */
-export const OUTER = { rate: 0.7, momentum: 0.9 } as const;
+/** With `syncEvery`: the mean of what processes have come to. The paper's 0.7 and 0.9 were worse (docs/decisions/0053). */
+export const OUTER = { rate: 1, momentum: 0 } as const;
 
 /** Highest learning rates where none is given, and what a search for one begins with. */
 export const DEFAULT_RATES = { muon: 1e-2, adamw: 2e-3 } as const;

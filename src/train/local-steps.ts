@@ -1,8 +1,9 @@
 /**
  * Training over slow links (DiLoCo: Douillard et al. 2023, arXiv 2311.08105): each process takes several steps by itself, each
  * on its share of the examples, before they meet. Then what they have come to is averaged, and the parameters at the last
- * meeting move by an outer step: Nesterov's momentum on the difference, as if it were a gradient. The moments are averaged
- * too, which the paper does not: so all processes are alike after a meeting, and any of them can write the checkpoint.
+ * meeting move by an outer step: the difference as if it were a gradient, with Nesterov's momentum or without, which is the
+ * mean. The moments are averaged too, which the paper does not: so all processes are alike after a meeting, and any of them
+ * can write the checkpoint.
  */
 import { alone, type Communicator, sumNumbers } from "./communicator.ts";
 import type { FloatArrays, OptimizerState } from "./optimizer.ts";
