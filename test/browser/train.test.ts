@@ -1,7 +1,7 @@
 /** Training in a page: the losses of Node, a tab that is closed in the middle, runs that cross over and come back. */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { unzipSync } from "fflate";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,7 +35,7 @@ describe.skipIf(chromiumPath === undefined)(`training in a page${withoutChromium
     await train({ ...SETTINGS, data: CHAPTER, out, threads: 1, device: "cpu" }, { onEvent });
     built = await buildPage("model.ts");
     browser = await openChromium();
-    site = await serveSite({ folders: { "/": built.folder } });
+    site = await serveSite({ folders: { "/": built.folder, "/runs/": folder } });
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
@@ -73,28 +73,40 @@ describe.skipIf(chromiumPath === undefined)(`training in a page${withoutChromium
     });
     expect(meanwhile).toEqual({ busy: true, refused: expect.stringContaining("another tab is training it") });
     await first.page.close(); // in the middle of a step
-    const { steps, finished, runs, lines, zip } = await second.page.evaluate(async () => {
-      const trainer = longhand.openTrainer();
-      const steps: number[] = [];
-      const onEvent = (event: { type: string }) => {
-        if (event.type === "train") steps.push((event as TrainRecord).step);
-      };
-      const { runs } = await trainer.list();
-      const [{ name }] = runs;
-      const { finished } = await trainer.train({ name, engine: { device: "cpu" } }, onEvent);
-      const zip = Array.from(await trainer.download(name));
-      return { steps, finished, runs, lines: await trainer.records(name), zip };
-    });
+    const evaluated = await second.page.evaluate(
+      async ([text, settings]) => {
+        const trainer = longhand.openTrainer();
+        const steps: number[] = [];
+        const onEvent = (event: { type: string }) => {
+          if (event.type === "train") steps.push((event as TrainRecord).step);
+        };
+        const { runs } = await trainer.list();
+        const [{ name }] = runs;
+        const { finished } = await trainer.train({ name, engine: { device: "cpu" } }, onEvent);
+        const reader = new FileReader();
+        reader.readAsDataURL(new Blob([await trainer.download(name)]));
+        await new Promise((resolve) => reader.addEventListener("load", resolve));
+        const zip = String(reader.result).replace(/^.*,/, "");
+        const engine = { device: "cpu" } as const;
+        const whole = await trainer.begin({ name: "whole", text, settings, engine });
+        await trainer.train({ name: whole, engine });
+        return { steps, finished, runs, lines: await trainer.records(name), whole: await trainer.records(whole), zip };
+      },
+      [TEXT, SETTINGS] as const,
+    );
+    const { steps, finished, runs, lines, whole, zip } = evaluated;
     expect(runs).toMatchObject([{ name: "chapter_1-txt", steps: 20, text: "chapter_1.txt", busy: false }]);
     expect([5, 10, 15]).toContain(runs[0].step);
     expect(steps[0]).toBe(runs[0].step + 1);
     expect(finished).toBe(true);
-    const records = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === "train");
-    const losses = records.map(({ loss }) => loss);
+    const lossesOf = (records: readonly string[]): number[] =>
+      records.map((line) => JSON.parse(line)).flatMap(({ type, loss }) => (type === "train" ? [loss] : []));
+    const losses = lossesOf(lines);
+    expect(losses).toEqual(lossesOf(whole)); // bit for bit those of a run that nothing interrupted
     expectClose(losses, inNode, { name: "losses", tolerance: 1e-5 });
 
     const own = join(folder, "page");
-    for (const [path, bytes] of Object.entries(unzipSync(Uint8Array.from(zip)))) {
+    for (const [path, bytes] of Object.entries(unzipSync(Buffer.from(zip, "base64")))) {
       const file = join(own, path);
       mkdirSync(dirname(file), { recursive: true });
       writeFileSync(file, bytes);
@@ -137,23 +149,16 @@ describe.skipIf(chromiumPath === undefined)(`training in a page${withoutChromium
 
   it("takes in a run of Node, writes with it, trains it on and with another text", async () => {
     const { page, close } = await openPage(browser, site);
-    const paths = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-    const files = paths.map(({ parentPath, name }) => {
-      const path = join(parentPath, name);
-      return { path: path.replace(out, "node"), bytes: readFileSync(path, "latin1") };
-    });
-    const result = await page.evaluate(async (given) => {
+    const names = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const paths = names.map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+    const result = await page.evaluate(async (paths) => {
       const trainer = longhand.openTrainer();
-      const picked = given.map(({ path, bytes }) => {
-        const file = new File(
-          [Uint8Array.from(bytes, (character) => character.charCodeAt(0))],
-          path.split("/").at(-1) as string,
-        );
-        Object.defineProperty(file, "webkitRelativePath", { value: path });
-        return file;
+      const picked = paths.map(async (path) => {
+        const file = new File([await (await fetch(`/runs/${path}`)).blob()], path.split("/").at(-1) as string);
+        return Object.defineProperty(file, "webkitRelativePath", { value: path });
       });
       const engine = { device: "cpu" } as const;
-      const name = await trainer.upload(picked);
+      const name = await trainer.upload(await Promise.all(picked));
       const text = await trainer.write({ name, prompt: "The", tokens: 3, engine });
       const longer = await trainer.train({ name, steps: 22, engine });
       const own = { name: "more.txt", texts: ["whale and sea ".repeat(200)] };
@@ -165,7 +170,7 @@ describe.skipIf(chromiumPath === undefined)(`training in a page${withoutChromium
         .catch((error: Error) => error.message);
       const names = (await trainer.list()).runs.map((run) => run.name);
       return { name, text, longer, finished, broken, names };
-    }, files);
+    }, paths);
     expect(result).toMatchObject({
       name: "node",
       longer: { step: 22, finished: true },
