@@ -1,6 +1,6 @@
 /** Each chosen run by itself: what it is, what can be done with it, its checkpoints and files, what its process writes. */
 import { useState } from "preact/hooks";
-import type { RunSummary } from "../../src/studio/api.ts";
+import type { RunSummary, Training } from "../../src/studio/api.ts";
 import { announce } from "../base/announce.ts";
 import { ask, sentenceOf } from "../base/client.ts";
 import { Button, Message } from "../base/controls.tsx";
@@ -14,29 +14,40 @@ import { histories, runs, trainings } from "./store.ts";
 
 export function Details() {
   const all = runs.value ?? [];
-  const shown = chosen.value.flatMap((name) => all.find(({ run }) => run === name) ?? []);
-  if (shown.length === 0) return <p class="quiet empty">Tick a run to see what can be done with it.</p>;
+  const cards = chosen.value.flatMap((name) => {
+    const summary = all.find(({ run }) => run === name);
+    const training = trainings.value.find(({ run }) => run === name);
+    return summary === undefined && training === undefined ? [] : [{ name, summary, training }];
+  });
+  if (cards.length === 0) return <p class="quiet empty">Tick a run to see what can be done with it.</p>;
   return (
     <div class="cards">
-      {shown.map((summary) => (
-        <Card key={summary.run} summary={summary} />
+      {cards.map(({ name, ...card }) => (
+        <Card key={name} name={name} {...card} />
       ))}
     </div>
   );
 }
 
-function Card({ summary }: { readonly summary: RunSummary }) {
-  const training = trainings.value.find((one) => one.run === summary.run);
+interface CardProps {
+  readonly name: string;
+  /** Undefined as long as its process has not made the folder. */
+  readonly summary: RunSummary | undefined;
+  /** If it was started from the studio. */
+  readonly training: Training | undefined;
+}
+
+function Card({ name, summary, training }: CardProps) {
   return (
-    <section class="card" aria-label={summary.run}>
+    <section class="card" aria-label={name}>
       <header class="row between">
-        <h3>{summary.run}</h3>
-        <Status summary={summary} />
+        <h3>{name}</h3>
+        {summary !== undefined && <Status summary={summary} />}
       </header>
-      {summary.problem !== undefined && <Message kind="problem">{summary.problem}</Message>}
-      <Actions summary={summary} />
-      <Numbers summary={summary} />
-      {summary.status !== "damaged" && <Folder summary={summary} />}
+      {summary?.problem !== undefined && <Message kind="problem">{summary.problem}</Message>}
+      {summary !== undefined && <Actions summary={summary} />}
+      {summary !== undefined && <Numbers summary={summary} />}
+      {summary !== undefined && summary.status !== "damaged" && <Folder summary={summary} />}
       {training !== undefined && <Output training={training} />}
     </section>
   );

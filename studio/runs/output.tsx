@@ -33,10 +33,18 @@ export function Output({ training }: { readonly training: Training }) {
     element.scrollTop = element.scrollHeight;
   }, [text]);
   const ending = exitCode === undefined || exitCode === null ? "ended" : `ended with ${exitCode}`;
+  const failed = !running && exitCode !== undefined && exitCode !== null && exitCode !== 0;
   return (
     <>
       <h4>
-        Output <span class="quiet">{running ? "running" : ending}</span>
+        Output{" "}
+        {failed ? (
+          <wa-badge variant="danger" appearance="filled" pill>
+            {ending}
+          </wa-badge>
+        ) : (
+          <span class="quiet">{running ? "running" : ending}</span>
+        )}
       </h4>
       <pre ref={box} class="output" role="log" aria-label="Output of the training">
         {`$ ${command}\n${shown(text)}`}

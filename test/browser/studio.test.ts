@@ -161,6 +161,8 @@ describe.skipIf(chromiumPath === undefined)(`the studio's page${withoutChromium}
     const small = { Context: 64, Batch: 1, Steps: 3_000, Vocabulary: 300 };
     for (const [name, value] of Object.entries(small)) await page.getByLabel(name, { exact: true }).fill(String(value));
     await page.getByLabel("Run folder").fill("from-the-page");
+    await page.getByRole("button", { name: "Training", exact: true }).click();
+    await page.getByLabel("Warmup").fill("0"); // it may end after a few steps
     await page.getByRole("button", { name: "Machine" }).click();
     await page.getByLabel("Threads").fill("1");
     const command = page.getByRole("complementary", { name: "The command" });
@@ -174,10 +176,28 @@ describe.skipIf(chromiumPath === undefined)(`the studio's page${withoutChromium}
     await expect.poll(() => card.getByRole("log").textContent(), { timeout: 60_000 }).toMatch(/^\$ longhand train/);
     await expect.poll(() => card.textContent(), { timeout: 60_000 }).toMatch(/steps[1-9][\d,]* of 3,000/);
     await card.getByRole("button", { name: "Stop" }).click();
-    await card.getByRole("link", { name: "Resume…" }).click({ timeout: 60_000 });
-    const steps = page.getByLabel("Steps", { exact: true });
-    await steps.fill("1");
-    await expect.poll(() => command.textContent()).toMatch(/longhand train --resume \S*from-the-page --steps 1/);
+    const resume = card.getByRole("link", { name: "Resume…" });
+    await resume.waitFor({ timeout: 60_000 });
+    const taken = Number(/steps([\d,]+) of/.exec((await card.textContent()) ?? "")?.[1].replaceAll(",", ""));
+    await resume.click();
+    await page.getByLabel("Steps", { exact: true }).fill(String(taken + 3));
+    const line = `longhand train --resume \\S*from-the-page --steps ${taken + 3}`;
+    await expect.poll(() => command.textContent()).toMatch(new RegExp(line));
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.locator(".run.on", { hasText: "finished" }).waitFor({ timeout: 60_000 });
+    expect(await card.textContent()).toContain(`steps${(taken + 3).toLocaleString("en")} of`);
+    await close();
+  });
+
+  it("shows what a training said that failed before there was a run", async () => {
+    const { page, close } = await studio.open("#/train");
+    await page.getByLabel("Data", { exact: true }).first().fill(join(studio.runs, "no-such-text.txt"));
+    await page.getByRole("button", { name: "Start training" }).click();
+    const card = page.getByRole("region", { name: "no-such-text" });
+    await expect
+      .poll(() => card.getByRole("log").textContent(), { timeout: 60_000 })
+      .toMatch(/longhand: .*no-such-text/);
+    await expect.poll(() => card.textContent(), { timeout: 60_000 }).toMatch(/Output ended with [12]/);
     await close();
   });
 
