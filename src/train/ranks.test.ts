@@ -112,7 +112,12 @@ async function trainedBy(communicator: Communicator, kind: Kind, stopAt?: number
   if (state.carried) await gatherLanes(communicator, state.carried, batch * accumulate);
   await step.release();
   await evaluator.release();
-  const whole = await shard?.whole(state.optimizer, "the moments");
+  const whole = await shard?.withWhole(state.optimizer, "the moments", async ({ m, v, ...rest }) => {
+    const [copyOfM, copyOfV] = [m, v].map((arrays) =>
+      Object.fromEntries(Object.entries(arrays).map(([path, values]) => [path, Float32Array.from(values)])),
+    );
+    return { ...rest, m: copyOfM, v: copyOfV };
+  });
   return { losses, evaluations, state, whole };
 }
 

@@ -62,18 +62,32 @@ export class Shard {
     await this.#send(arrays as FloatArrays, what, (path) => arrays[path] as Float32Array);
   }
 
-  /** The state of all processes, for a checkpoint, on the first; on the others what `alone` has. */
-  async whole(state: OptimizerState, what: string): Promise<OptimizerState> {
+  /** Uses the state of all processes, which is that on the first; on the others it is what `alone` has. */
+  async withWhole<Result>(
+    state: OptimizerState,
+    what: string,
+    use: (whole: OptimizerState) => Promise<Result>,
+  ): Promise<Result> {
     const first = this.#communicator.rank === 0;
+    // Given back at once: the runtime takes its time to find out that so much is used no longer.
+    const buffers: ArrayBuffer[] = [];
+    const borrowed = (length: number) => {
+      buffers.push(new ArrayBuffer(4 * length, { maxByteLength: 4 * length }));
+      return new Float32Array(buffers[buffers.length - 1], 0, length);
+    };
     const gathered = async (arrays: FloatArrays, name: string): Promise<FloatArrays> => {
       const whole: Record<string, Float32Array> = { ...arrays };
       await this.#send(arrays, `${what} (${name})`, (path) => {
-        if (first) whole[path] = new Float32Array(arrays[path].length);
+        if (first) whole[path] = borrowed(arrays[path].length);
         return first ? whole[path] : undefined;
       });
       return whole;
     };
-    return { ...state, m: await gathered(state.m, "m"), v: await gathered(state.v, "v") };
+    try {
+      return await use({ ...state, m: await gathered(state.m, "m"), v: await gathered(state.v, "v") });
+    } finally {
+      for (const buffer of buffers) buffer.resize(0);
+    }
   }
 
   /** Sends arrays from their owners, several at a time; `into` says where those of others go, if anywhere. */

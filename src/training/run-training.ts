@@ -20,6 +20,7 @@ import type { HostLoops } from "../train/host-loops.ts";
 import { withLocalSteps } from "../train/local-steps.ts";
 import { type EvalRecord, type LoopInputs, type LoopState, type TrainEvent, trainLoop } from "../train/loop.ts";
 import type { LossProgram, TrainingProgram } from "../train/objective.ts";
+import type { OptimizerState } from "../train/optimizer.ts";
 import { coolsFrom } from "../train/schedule.ts";
 import type { Shard } from "../train/shard.ts";
 import { shareOf } from "../train/share.ts";
@@ -191,8 +192,9 @@ export async function runTraining(run: RunTraining): Promise<TrainResult> {
     if (state.carried) await gatherLanes(communicator, state.carried, examplesPerStepOf(config));
     const always = coolsFrom(training.schedule, training.steps);
     const what = `the moments of step ${state.step}`;
-    const optimizer = shard ? await shard.whole(state.optimizer, what) : state.optimizer;
-    const path = await keeper.saveCheckpoint(storedState({ ...state, optimizer }), { keep: training.keep, always });
+    const keep = (optimizer: OptimizerState) =>
+      keeper.saveCheckpoint(storedState({ ...state, optimizer }), { keep: training.keep, always });
+    const path = shard ? await shard.withWhole(state.optimizer, what, keep) : await keep(state.optimizer);
     const event = { type: "checkpoint", step: state.step, path } as const;
     keeper.record(event);
     onEvent(event);
