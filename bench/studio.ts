@@ -1,6 +1,7 @@
 /**
- * The studio's page in Chromium: how soon it is there with 50 runs, and how many frames a second it draws while a run of
- * 100,000 steps is panned. The time of a frame is that of the page's thread alone, which other programs do not change.
+ * The studio's page in Chromium: how soon it is there with 50 runs, and how many frames a second it draws while a run
+ * of 100,000 steps is panned. The time of a frame is that of the page's thread alone, which other programs do not
+ * change.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** Asks the server that served this page: JSON, lines of JSON as they come, bytes. Types are those of src/studio/api.ts. */
+/**
+ * Asks the server that served this page: JSON, lines of JSON as they come, bytes. Types are those of
+ * src/studio/api.ts.
+ */
 import type { Api, Refusal } from "../../src/studio/api.ts";
 
 type Input<Route> = Route extends { readonly query: infer Query }

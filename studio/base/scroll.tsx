@@ -1,4 +1,6 @@
-/** Something wide in a box that scrolls, from the keyboard too: it takes the focus where there is something to scroll. */
+/**
+ * Something wide in a box that scrolls, from the keyboard too: it takes the focus where there is something to scroll.
+ */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 

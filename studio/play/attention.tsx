@@ -17,7 +17,7 @@ export function AttentionView({ attention, layer, onLayer }: Props) {
       <p class="quiet">
         {chunk === null
           ? `It sees all ${whole(tokens.length)} tokens up to it.`
-          : `Local: tokens ${whole(start)} to ${whole(position)}, of its chunk of ${whole(chunk)}. Distant: the chunks before.`}
+          : `Local: tokens ${whole(start)} to ${whole(position)}, of its chunk of ${whole(chunk)}. Distant: chunks before.`}
         {" The layer that is chosen shades the text."}
       </p>
       <div class="layers" role="radiogroup" aria-label="Layer that shades the text">

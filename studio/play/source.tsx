@@ -1,4 +1,6 @@
-/** Where the text that is read comes from: a field to write or paste into, or something long that no field could show. */
+/**
+ * Where the text that is read comes from: a field to write or paste into, or something long that no field could show.
+ */
 import { signal } from "@preact/signals";
 import { Button, LongText } from "../base/controls.tsx";
 import { bytes } from "../base/format.ts";

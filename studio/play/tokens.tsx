@@ -1,6 +1,6 @@
 /**
- * A text as its tokens, each shaded by how much there is to say of it; one is selected by a click or by arrow keys. To a
- * screen reader it is a list of options.
+ * A text as its tokens, each shaded by how much there is to say of it; one is selected by a click or by arrow keys.
+ * To a screen reader it is a list of options.
  */
 import { useEffect, useId, useRef } from "preact/hooks";
 

@@ -1,4 +1,6 @@
-/** The text that a model and a person write together: read, gone on with, taken back to a token and gone on otherwise. */
+/**
+ * The text that a model and a person write together: read, gone on with, taken back to a token and gone on otherwise.
+ */
 import { signal } from "@preact/signals";
 import type { Alternative, Attention, TextToken, WriteRequest } from "../../src/studio/api.ts";
 import { announce } from "../base/announce.ts";

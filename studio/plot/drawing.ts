@@ -1,4 +1,7 @@
-/** One plot on a canvas, by uPlot: curves over a window of x, reduced to what its pixels can show before they are drawn. */
+/**
+ * One plot on a canvas, by uPlot: curves over a window of x, reduced to what its pixels can show before they are
+ * drawn.
+ */
 import uPlot from "uplot";
 import { perColumn } from "./columns.ts";
 import { Painter } from "./paths.ts";

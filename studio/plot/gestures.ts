@@ -1,6 +1,7 @@
 /**
- * What a hand does on a plot: a mouse drags a window to zoom into (or pans, as chosen or with Shift), a finger pans, two
- * fingers and Ctrl with the wheel zoom, a sideways wheel pans, two clicks show all. Places are shares of the width.
+ * What a hand does on a plot: a mouse drags a window to zoom into (or pans, as chosen or with Shift), a finger pans,
+ * two fingers and Ctrl with the wheel zoom, a sideways wheel pans, two clicks show all. Places are shares of the
+ * width.
  */
 
 export interface Gestures {

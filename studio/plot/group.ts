@@ -1,4 +1,7 @@
-/** What the plots of one group have in common, the window of x and the place that is pointed at, and what changes them. */
+/**
+ * What the plots of one group have in common, the window of x and the place that is pointed at, and what changes
+ * them.
+ */
 import { type Signal, signal } from "@preact/signals";
 import type { Gestures } from "./gestures.ts";
 import { inside, isWide, panned, type Range, zoomed } from "./view.ts";

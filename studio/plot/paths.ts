@@ -1,6 +1,7 @@
 /**
- * How a curve is painted: a line where it is smooth, a bar in each column of pixels where it is noise. Both look the same
- * there, and rectangles on whole pixels cost a small part of what a line with corners does (docs/decisions/0050).
+ * How a curve is painted: a line where it is smooth, a bar in each column of pixels where it is noise. Both look the
+ * same there, and rectangles on whole pixels cost a small part of what a line with corners does
+ * (docs/decisions/0050).
  */
 import type uPlot from "uplot";
 

@@ -1,4 +1,6 @@
-/** Which runs are shown and how, as the address says it: ?run=a&run=b&hide=b&x=tokens&smooth=0.6&log=xy&view=samples. */
+/**
+ * Which runs are shown and how, as the address says it: ?run=a&run=b&hide=b&x=tokens&smooth=0.6&log=xy&view=samples.
+ */
 import { computed } from "@preact/signals";
 import { change, route, setArgument } from "../base/route.ts";
 import type { Axis } from "./history.ts";

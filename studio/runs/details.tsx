@@ -1,4 +1,7 @@
-/** Each chosen run by itself: what it is, what can be done with it, its checkpoints and files, what its process writes. */
+/**
+ * Each chosen run by itself: what it is, what can be done with it, its checkpoints and files, what its process
+ * writes.
+ */
 import { useState } from "preact/hooks";
 import type { RunSummary, Training } from "../../src/studio/api.ts";
 import { announce } from "../base/announce.ts";

@@ -1,4 +1,7 @@
-/** What is known of the runs folder, kept current by the server's events: the runs, trainings, the numbers of those shown. */
+/**
+ * What is known of the runs folder, kept current by the server's events: the runs, trainings, the numbers of those
+ * shown.
+ */
 import { signal } from "@preact/signals";
 import type { RunSummary, StudioEvent, StudioFacts, Training } from "../../src/studio/api.ts";
 import { decodeColumns } from "../../src/studio/columns.ts";

@@ -1,4 +1,7 @@
-/** What a setting's JSON schema means to a form: which kind of field it has, what is written in it as a value, its group. */
+/**
+ * What a setting's JSON schema means to a form: which kind of field it has, what is written in it as a value, its
+ * group.
+ */
 import { commonTrainFields, trainGroups } from "../../src/config/train-groups.ts";
 import type { JsonSchema } from "../../src/studio/api.ts";
 
@@ -27,7 +30,10 @@ export function settingsOf(written: Written, schema: JsonSchema): Record<string,
   return Object.fromEntries(entries);
 }
 
-/** Undefined where nothing is written. What is no number where one is wanted stays text: the server says what is wrong. */
+/**
+ * Undefined where nothing is written. What is no number where one is wanted stays text: the server says what is
+ * wrong.
+ */
 function valueFrom(text: string, schema: JsonSchema): unknown {
   const kind = kindOf(schema);
   if (kind === "switch") return text === "true";

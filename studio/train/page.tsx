@@ -1,4 +1,6 @@
-/** Starts a training, or lets one go on: a form made from the settings' schema, beside the command that it stands for. */
+/**
+ * Starts a training, or lets one go on: a form made from the settings' schema, beside the command that it stands for.
+ */
 import { useEffect, useState } from "preact/hooks";
 import type { CommandLine, JsonSchema, TrainingForm, TrainingRequest } from "../../src/studio/api.ts";
 import { announce } from "../base/announce.ts";

@@ -1,4 +1,7 @@
-/** The studio's page by clicking as a person would: runs and their curves, a training that is started, stopped and resumed. */
+/**
+ * The studio's page by clicking as a person would: runs and their curves, a training that is started, stopped and
+ * resumed.
+ */
 import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Locator, Page } from "playwright-core";
