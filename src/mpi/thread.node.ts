@@ -30,9 +30,10 @@ export class MpiThread {
   readonly #atExit = (status: number) => exitNow(status === 0 ? 1 : status);
 
   constructor() {
-    // UCX, by which MPICH and Open MPI may send, replaces functions of glibc to hear of memory that is given back; with
-    // glibc's huge pages the process then crashes at some later allocation (docs/decisions/0053).
-    if (process.env.GLIBC_TUNABLES?.includes("hugetlb")) process.env.UCX_MEM_EVENTS ??= "n";
+    // UCX, by which MPICH and Open MPI may send, replaces functions of glibc to hear of memory that is given back, after
+    // which V8 crashes at some later allocation; and it takes over signals that Node handles (docs/decisions/0053).
+    process.env.UCX_MEM_EVENTS ??= "n";
+    process.env.UCX_ERROR_SIGNALS ??= "";
     this.#worker = startThread(scriptBeside(import.meta.url, "worker.node"), { data: this.#ending, limits: LIMITS });
     this.#worker.on("message", (answer: Answer) => this.#settle(answer));
     this.#worker.on("error", (error) => this.#failed(messageOf(error)));
