@@ -1,3 +1,4 @@
+/** The checksum against Node's, for texts of every length near a block. */
 import { createHash, randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { sha256Hex } from "./sha256.ts";

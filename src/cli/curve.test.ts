@@ -1,3 +1,4 @@
+/** The curve of a training in the terminal. */
 import { expect, it } from "vitest";
 import { curve } from "./curve.ts";
 

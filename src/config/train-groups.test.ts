@@ -1,3 +1,4 @@
+/** The groups of settings leave none out. */
 import { expect, it } from "vitest";
 import { commonTrainFields, trainGroups } from "./train-groups.ts";
 import { trainSettingsSchema } from "./train-settings.ts";

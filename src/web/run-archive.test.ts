@@ -1,3 +1,4 @@
+/** A run folder as a zip file and back, and what is refused. */
 import { strToU8, unzipSync, zipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 import { archiveOf, type PickedFile, unpackRun } from "./run-archive.ts";

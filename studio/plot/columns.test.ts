@@ -1,3 +1,4 @@
+/** Curves reduced to what pixels show. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { perColumn } from "./columns.ts";

@@ -1,3 +1,4 @@
+/** Marks of logarithmic axes. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { logTicks } from "./ticks.ts";

@@ -1,3 +1,4 @@
+/** The numbers of a run as growing columns. */
 import { expect, it } from "vitest";
 import type { RunColumns } from "../../src/studio/api.ts";
 import { History } from "./history.ts";

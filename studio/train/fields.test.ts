@@ -1,3 +1,4 @@
+/** Settings as fields of a form. */
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { resumeSettingsSchema, trainSettingsSchema } from "../../src/config/train-settings.ts";
